@@ -1,0 +1,1 @@
+"""Logits in, calibrated logits out: one module a family of methods."""

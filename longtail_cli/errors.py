@@ -1,0 +1,81 @@
+"""What can go wrong, said so that a person can mend it.
+
+Every error names what was expected, what was found and where, and how to put it right. The core raises; only
+`longtail_cli.cli` turns an error into text on stderr and an exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+MAX_PROBLEMS = 10
+"""How many problems of one file are reported together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an input.
+
+    where: the entry, id or column inside the input, for example ``"entry 17 (image_id 42)"``.
+    expected: what should stand there, for example ``"a finite score"``.
+    found: what stands there, for example ``"NaN"``.
+    """
+
+    where: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: expected {self.expected}, found {self.found}"
+
+
+class LtcalError(Exception):
+    """Base of all errors that the tool raises on purpose.
+
+    source: the file or option that is at fault.
+    problems: what is wrong with it, at least one; the first `MAX_PROBLEMS` are shown.
+    fix: one sentence that says how to mend it.
+    total: how many problems there are in all, where more were found than are listed.
+    """
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, source: str, problems: Sequence[Problem], fix: str, *, total: int | None = None) -> None:
+        self.source = source
+        self.problems = tuple(problems[:MAX_PROBLEMS])
+        self.fix = fix
+        self.total = len(problems) if total is None else total
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        if self.total == 1:
+            head = [f"{self.source}: {self.problems[0]}"]
+        else:
+            head = [f"{self.source}: {self.total} problems", *(f"  {problem}" for problem in self.problems)]
+        hidden = self.total - len(self.problems)
+        more = [f"  ... and {hidden} more"] if hidden else []
+        return "\n".join([*head, *more, f"To mend it: {self.fix}"])
+
+
+class InputError(LtcalError):
+    """A file that cannot be used as it is: broken, incomplete, or in conflict with another file. Exit code 2."""
+
+
+class UsageError(LtcalError):
+    """Options that do not fit one another or the input: an unknown method, parameter or protocol. Exit code 2."""
+
+
+class OutputError(LtcalError):
+    """A place that cannot be written to. Exit code 2."""
+
+
+class MissingExtraError(LtcalError):
+    """A package that only an optional feature needs is not installed. Exit code 2."""
+
+
+class VerificationError(LtcalError):
+    """A figure differs from the official tool's (`ltcal report --verify`). Exit code 1."""
+
+    exit_code = 1

@@ -1,0 +1,1 @@
+"""The one result model and the pure functions that render it."""

@@ -1,0 +1,1 @@
+"""What the commands do, in memory, for Python users."""
