@@ -1,0 +1,119 @@
+"""Which detections are evaluated, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from longtail_cli.evaluate.protocol import JUDGED, Protocol
+from longtail_cli.tables import Bools, Detections, Floats, Ints, Longs
+
+FIXED_AP_PER_CATEGORY = 10_000
+"""Detections per category that Fixed AP keeps (Dave et al., "Evaluating Large-Vocabulary Object Detectors", sec. 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Detections in the order of evaluation: by category, then score descending, then image id, then file position.
+
+    row: int64 [M], rows of the `Detections`.
+    start: int64 [C + 1]; category c owns ``row[start[c]:start[c + 1]]``.
+    rank: int64 [M], how many detections of the same image and category stand before, from 0; None under LVIS, whose
+        cap knows no categories.
+    """
+
+    row: Longs
+    start: Longs
+    rank: Longs | None
+
+
+def select(
+    detections: Detections, area: Floats, num_categories: int, protocol: Protocol, judged: npt.NDArray[np.uint8] | None
+) -> Selection:
+    """Apply the cap and, under LVIS, the federated filter; order what is left.
+
+    area: float64 [N], pixels, the detections' areas for this IoU type.
+    judged: uint8 [I, C] from `protocol.judgements`, None where every image judges every category.
+
+    LVIS cuts each image to its `max_dets` best over all categories, before it drops what the image does not judge
+    and what has no area. COCO cuts each (image, category).
+    """
+    if protocol.federated:
+        keep = best_per_image(detections, protocol.max_dets) & (area > 0) & _judged(detections, judged)
+        return _selection(detections, _in_order(detections, np.flatnonzero(keep)), num_categories, None)
+    row = _in_order(detections, np.arange(len(detections)))
+    rank = _rank_in_image(detections, row)
+    kept = rank < protocol.max_dets
+    return _selection(detections, row[kept], num_categories, rank[kept])
+
+
+def select_fixed(
+    detections: Detections, area: Floats, num_categories: int, judged: npt.NDArray[np.uint8] | None
+) -> Selection:
+    """The selection of Fixed AP: the best 10,000 of each category in the whole set, no cap per image.
+
+    Arguments as for `select`; the filters of LVIS apply where `judged` is given.
+    """
+    order = np.lexsort((-detections.score, detections.category))
+    keep = np.zeros(len(detections), bool)
+    keep[order[_position_in_run(detections.category[order]) < FIXED_AP_PER_CATEGORY]] = True
+    if judged is not None:
+        keep &= (area > 0) & _judged(detections, judged)
+    return _selection(detections, _in_order(detections, np.flatnonzero(keep)), num_categories, None)
+
+
+def best_per_image(detections: Detections, max_dets: int) -> Bools:
+    """Whether each detection is among the `max_dets` best-scored of its image, ties to the earlier: bool [N]."""
+    keep = np.ones(len(detections), bool)
+    crowded = np.bincount(detections.image) > max_dets
+    if not crowded.any():
+        return keep
+    row = np.flatnonzero(crowded[detections.image])
+    row = row[np.lexsort((-detections.score[row], detections.image[row]))]
+    keep[row[_position_in_run(detections.image[row]) >= max_dets]] = False
+    return keep
+
+
+def images_over(detections: Detections, max_dets: int) -> tuple[int, int]:
+    """How many images have at least `max_dets` detections, and how many have more."""
+    count = np.bincount(detections.image)
+    return int((count >= max_dets).sum()), int((count > max_dets).sum())
+
+
+def _judged(detections: Detections, judged: npt.NDArray[np.uint8] | None) -> Bools:
+    if judged is None:
+        return np.ones(len(detections), bool)
+    return np.asarray(judged[detections.image, detections.category] & JUDGED, bool)
+
+
+def _in_order(detections: Detections, row: Longs) -> Longs:
+    """Rows sorted by category, then score descending, then image, then row."""
+    return row[np.lexsort((detections.image[row], -detections.score[row], sort_key(detections.category[row])))]
+
+
+def sort_key(category: Ints) -> npt.NDArray[np.integer]:
+    """The categories as 16-bit integers where they fit, which numpy sorts in linear time."""
+    return category.astype(np.uint16) if category.max(initial=0) < 1 << 16 else category
+
+
+def _rank_in_image(detections: Detections, row: Longs) -> Longs:
+    """How many detections of the same image and category stand before each of the ordered rows: int64 [M]."""
+    together = np.lexsort((detections.image[row], detections.category[row]))
+    image, category = detections.image[row[together]], detections.category[row[together]]
+    pair = category.astype(np.int64) * (int(image.max(initial=0)) + 1) + image
+    rank = np.empty(len(row), np.int64)
+    rank[together] = _position_in_run(pair)
+    return rank
+
+
+def _selection(detections: Detections, row: Longs, num_categories: int, rank: Longs | None) -> Selection:
+    start = np.searchsorted(detections.category[row], np.arange(num_categories + 1))
+    return Selection(row.astype(np.int64), start.astype(np.int64), rank)
+
+
+def _position_in_run(value: npt.NDArray[np.integer]) -> Longs:
+    """For sorted values, the position of each within its run of equal values, from 0: int64 [N]."""
+    first = np.flatnonzero(np.r_[True, value[1:] != value[:-1]]) if len(value) else np.zeros(0, np.int64)
+    return np.arange(len(value)) - np.repeat(first, np.diff(np.r_[first, len(value)]))
