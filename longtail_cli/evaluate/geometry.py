@@ -69,6 +69,11 @@ def overlaps(
     return _in_parallel(masks_of, len(detections))
 
 
+def mask_areas(masks: Masks) -> Floats:
+    """Pixels of each mask: float64 [N]."""
+    return _run_ends(masks.counts, masks.start)[2].astype(np.float64)
+
+
 def _in_parallel(pairs_of: Callable[[int, int], Overlaps], number: int) -> Overlaps:
     """Run `pairs_of` over equal slices of the detections, a thread each, and join the parts."""
     cuts = np.linspace(0, number, THREADS + 1).astype(int).tolist()
@@ -144,7 +149,7 @@ def _run_ends(counts: Counts, start: Longs) -> tuple[Longs, Longs, Longs]:
     bounds = np.zeros((number, 2), np.int64)
     area = np.zeros(number, np.int64)
     for n in range(number):
-        position = 0
+        position: np.int64 = np.int64(0)
         for run in range(start[n], start[n + 1]):
             length = np.int64(counts[run])
             if (run - start[n]) % 2 == 1 and length > 0:
@@ -160,8 +165,8 @@ def _run_ends(counts: Counts, start: Longs) -> tuple[Longs, Longs, Longs]:
 @numba.njit(cache=True, nogil=True)
 def _intersection(a_ends: Longs, a: int, a_stop: int, b_ends: Longs, b: int, b_stop: int) -> np.int64:
     """Pixels in both masks: walk the two lists of run ends side by side."""
-    shared = np.int64(0)
-    position = np.int64(0)
+    shared: np.int64 = np.int64(0)
+    position: np.int64 = np.int64(0)
     inside_a = False
     inside_b = False
     while a < a_stop and b < b_stop:

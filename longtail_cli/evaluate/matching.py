@@ -73,8 +73,9 @@ def _match(
     row: Longs, start: Longs, pair_start: Longs, pair_object: Ints, pair_iou: Floats,
     category: Ints, excluded: Bools, crowd: Bools, ignore: Bools, ignore_unmatched: Bools, thresholds: Floats,
 ) -> tuple[Bits, Bits, Ints]:  # fmt: skip
-    num_areas, num_thresholds = ignore.shape[1], len(thresholds)
-    every = np.uint16((1 << num_thresholds) - 1)
+    """All thresholds at once: going down the IoUs, an object is taken at the thresholds that are still open."""
+    num_areas = ignore.shape[1]
+    every = np.uint16((1 << len(thresholds)) - 1)
     true_positive = np.zeros((len(row), num_areas), np.uint16)
     ignored = np.zeros((len(row), num_areas), np.uint16)
     taken = np.full(len(row), UNMATCHED, np.int32)
@@ -86,45 +87,46 @@ def _match(
             for pair in range(pair_start[row[m]], pair_start[row[m] + 1]):
                 g = pair_object[pair]
                 if category[g] == c and not excluded[g] and pair_iou[pair] >= thresholds[0]:
-                    candidates[number] = pair
+                    _insert(candidates, number, pair, pair_iou)
                     number += 1
             for a in range(num_areas):
-                free = every if ignore_unmatched[m, a] else np.uint16(0)
-                if number == 0:
-                    ignored[m, a] = free
-                    continue
-                for t in range(num_thresholds):
-                    bit = np.uint16(1 << t)
-                    best = _best(candidates[:number], pair_object, pair_iou, used, crowd, ignore, a, bit, thresholds[t])
-                    if best < 0:
-                        ignored[m, a] |= free & bit
-                        continue
-                    g = pair_object[best]
-                    used[g, a] |= bit
-                    if ignore[g, a]:
-                        ignored[m, a] |= bit
-                    else:
-                        true_positive[m, a] |= bit
-                    if a == 0 and t == 0:
-                        taken[m] = g
+                open_at = every
+                for of_ignored in (False, True):
+                    for k in range(number):
+                        g = pair_object[candidates[k]]
+                        if ignore[g, a] != of_ignored:
+                            continue
+                        take = open_at & _reached(pair_iou[candidates[k]], thresholds)
+                        if not crowd[g]:
+                            take &= ~used[g, a]
+                        used[g, a] |= take
+                        open_at &= ~take
+                        if of_ignored:
+                            ignored[m, a] |= take
+                        else:
+                            true_positive[m, a] |= take
+                        if a == 0 and take & 1:
+                            taken[m] = g
+                if ignore_unmatched[m, a]:
+                    ignored[m, a] |= open_at
     return true_positive, ignored, taken
 
 
 @numba.njit(cache=True, nogil=True)
-def _best(
-    candidates: Longs, pair_object: Ints, pair_iou: Floats, used: Bits, crowd: Bools, ignore: Bools,
-    a: int, bit: np.uint16, threshold: float,
-) -> int:  # fmt: skip
-    """The pair that a detection takes, or `UNMATCHED`: objects that count first, then ignored ones."""
-    for of_ignored in (False, True):
-        best, best_iou = UNMATCHED, threshold
-        for pair in candidates:
-            g = pair_object[pair]
-            if ignore[g, a] != of_ignored or pair_iou[pair] < best_iou:
-                continue
-            if used[g, a] & bit and not crowd[g]:
-                continue
-            best, best_iou = pair, pair_iou[pair]
-        if best != UNMATCHED:
-            return best
-    return UNMATCHED
+def _insert(candidates: Longs, number: int, pair: int, pair_iou: Floats) -> None:
+    """Insert `pair` into the first `number` candidates, sorted by IoU descending; of equal ones the later first."""
+    k = number
+    while k > 0 and pair_iou[candidates[k - 1]] <= pair_iou[pair]:
+        candidates[k] = candidates[k - 1]
+        k -= 1
+    candidates[k] = pair
+
+
+@numba.njit(cache=True, nogil=True)
+def _reached(iou: float, thresholds: Floats) -> np.uint16:
+    """The bits of the thresholds that `iou` reaches."""
+    bits = 0
+    for t in range(len(thresholds)):
+        if iou >= thresholds[t]:
+            bits |= 1 << t
+    return np.uint16(bits)

@@ -33,10 +33,8 @@ def _pool(detections: Detections, matches: Matches, member: Bools) -> float | No
         return None
     row = matches.selection.row
     inside = np.flatnonzero(member[detections.category[row]])
-    category, image, score = (
-        column[row[inside]] for column in (detections.category, detections.image, detections.score)
-    )
-    order = inside[np.lexsort((category, image, -score))]
+    chosen = row[inside]
+    order = inside[np.lexsort((detections.category[chosen], detections.image[chosen], -detections.score[chosen]))]
     hits, ignored = matches.true_positive[order, 0], matches.ignored[order, 0]
     total = 0.0
     for t in range(len(IOU_THRESHOLDS)):

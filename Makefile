@@ -1,0 +1,46 @@
+# `make demo` and `make test` work on a fresh machine with Python 3.11 or newer: they make their own environment.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := examples/digit_scenes
+BUILD := build/demo
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/.installed
+	@mkdir -p $(BUILD)
+	$(BIN)/ltcal compute-freq $(DEMO)/train.json -o $(BUILD)/freq.csv
+	$(BIN)/ltcal rescore $(DEMO)/predictions.json --freq $(BUILD)/freq.csv --method iif --max-dets 20 -o $(BUILD)/iif.json
+	$(BIN)/ltcal report $(DEMO)/predictions.json $(BUILD)/iif.json --name before --name iif \
+		--annotations $(DEMO)/val.json --max-dets 20 --fixed-ap --pooled-ap
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) build
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plots,verify,test,lint]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plots,verify,bench]'
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,137 @@
+"""One evaluation of one set of detections: geometry once, then every figure that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from longtail_cli.evaluate import summary, tide
+from longtail_cli.evaluate.average_precision import curves
+from longtail_cli.evaluate.geometry import Overlaps, mask_areas, overlaps
+from longtail_cli.evaluate.matching import Matches, match
+from longtail_cli.evaluate.pooled import pooled_ap
+from longtail_cli.evaluate.protocol import JUDGED, NOT_EXHAUSTIVE, IouType, Objects, Protocol, judgements, objects_of
+from longtail_cli.evaluate.selection import Selection, select, select_fixed
+from longtail_cli.evaluate.tide import Breakdown
+from longtail_cli.evaluate.tidecv import tidecv
+from longtail_cli.tables import Bools, Detections, Floats, GroundTruth
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which figures to compute. tide: ``"aligned"``, ``"tidecv"`` or ``"off"``."""
+
+    fixed_ap: bool
+    pooled_ap: bool
+    per_category: bool
+    tide: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of one set of detections, fractions in [0, 1], None where undefined; what was not wanted is None.
+
+    headline: AP, AP50, ... as `summary.headline` names them.
+    fixed, pooled: AP, APr, APc, APf.
+    tide, tide_groups: the breakdown over all categories and by group.
+    per_category: one mapping a category, in category order.
+    """
+
+    headline: Mapping[str, float | None]
+    fixed: Mapping[str, float | None] | None
+    pooled: Mapping[str, float | None] | None
+    tide: Breakdown | None
+    tide_groups: Mapping[str, Breakdown] | None
+    per_category: list[dict[str, float | None]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Ground truth prepared under a protocol for one IoU type; takes any number of sets of detections.
+
+    groups: bool [C] by group name. judged: uint8 [I, C] under LVIS, else None.
+    """
+
+    ground_truth: GroundTruth
+    protocol: Protocol
+    iou_type: IouType
+    groups: Mapping[str, Bools]
+    wanted: Wanted
+    objects: Objects
+    judged: npt.NDArray[np.uint8] | None
+
+    @classmethod
+    def prepare(
+        cls, ground_truth: GroundTruth, protocol: Protocol, iou_type: IouType, groups: Mapping[str, Bools],
+        wanted: Wanted,
+    ) -> Evaluation:  # fmt: skip
+        """Sort the objects by image and look up what each image judges."""
+        objects = objects_of(ground_truth, protocol)
+        judged = judgements(ground_truth, objects) if protocol.federated else None
+        return cls(ground_truth, protocol, iou_type, groups, wanted, objects, judged)
+
+    def geometry(self, detections: Detections) -> Overlaps:
+        """The overlaps that the wanted figures need; they depend on no score, so equal boxes share them."""
+        needed = np.ones(len(detections), bool)
+        if self.judged is not None and self.wanted.tide != "tidecv":
+            needed = (self._judgement(detections) & JUDGED) != 0
+        return overlaps(detections, self.ground_truth, self.objects, self.iou_type, needed)
+
+    def figures(self, detections: Detections, pairs: Overlaps) -> Figures:
+        """Match and reduce. pairs: `geometry` of the same boxes or masks."""
+        area = self._area(detections)
+        number = len(self.ground_truth.categories)
+        selection = select(detections, area, number, self.protocol, self.judged)
+        matches = self._matches(detections, selection, pairs, area)
+        reduced = curves(matches)
+        fixed, pooled = self._fixed(detections, pairs, area)
+        breakdown, by_group = self._tide(detections, pairs, matches)
+        return Figures(
+            headline=summary.headline(reduced, matches, self.protocol, self.groups),
+            fixed=fixed,
+            pooled=pooled,
+            tide=breakdown,
+            tide_groups=by_group,
+            per_category=summary.per_category(reduced, self.protocol) if self.wanted.per_category else None,
+        )
+
+    def _matches(self, detections: Detections, selection: Selection, pairs: Overlaps, area: Floats) -> Matches:
+        partial = np.zeros(len(detections), bool)
+        if self.judged is not None:
+            partial = (self._judgement(detections) & NOT_EXHAUSTIVE) != 0
+        return match(selection, pairs, self.objects, area, partial, len(self.ground_truth.categories))
+
+    def _fixed(
+        self, detections: Detections, pairs: Overlaps, area: Floats
+    ) -> tuple[Mapping[str, float | None] | None, Mapping[str, float | None] | None]:
+        """Fixed AP and pooled AP, which go by the same detections."""
+        if not (self.wanted.fixed_ap or self.wanted.pooled_ap):
+            return None, None
+        selection = select_fixed(detections, area, len(self.ground_truth.categories), self.judged)
+        matches = self._matches(detections, selection, pairs, area)
+        fixed = summary.grouped_ap(curves(matches).ap[:, :, 0], self.groups) if self.wanted.fixed_ap else None
+        pooled = pooled_ap(detections, matches, self.groups) if self.wanted.pooled_ap else None
+        return fixed, pooled
+
+    def _tide(
+        self, detections: Detections, pairs: Overlaps, matches: Matches
+    ) -> tuple[Breakdown | None, Mapping[str, Breakdown] | None]:
+        if self.wanted.tide == "aligned":
+            return tide.aligned(detections, pairs, self.objects, matches, self.groups)
+        if self.wanted.tide == "tidecv":
+            return tidecv(detections, pairs, self.objects, self.ground_truth, self.protocol.name, self.groups)
+        return None, None
+
+    def _judgement(self, detections: Detections) -> npt.NDArray[np.uint8]:
+        if self.judged is None:
+            raise ValueError("only LVIS judges image by image")
+        return np.asarray(self.judged[detections.image, detections.category])
+
+    def _area(self, detections: Detections) -> Floats:
+        """Areas for the size ranges: of the mask for masks, also where entries carry a box (as detectron2 does)."""
+        if self.iou_type == "segm" and detections.masks is not None:
+            return mask_areas(detections.masks)
+        return detections.area
