@@ -147,7 +147,7 @@ def write_case(folder: Path, num_images: int, *, points: int, predictions: bool)
     for present in positives:
         categories = np.repeat(present, rng.geometric(0.28, len(present)))
         images.append((categories, np.round(random_boxes(len(categories), rng), 2)))
-    with open(folder / "annotations.json", "w") as file:
+    with (folder / "annotations.json").open("w") as file:
         file.write('{"categories":')
         write_joined(file, category_entries(counts))
         file.write(',"images":')
@@ -157,7 +157,7 @@ def write_case(folder: Path, num_images: int, *, points: int, predictions: bool)
         file.write("}")
     if predictions:
         for name, rescored in (("predictions.json", False), ("rescored.json", True)):
-            with open(folder / name, "w") as file:
+            with (folder / name).open("w") as file:
                 write_joined(file, detection_entries(images, 2, rescored=rescored))
 
 

@@ -1,0 +1,75 @@
+"""The cap and the order: who is evaluated at all."""
+
+import numpy as np
+from builders import detections, ground_truth
+
+from longtail_cli.evaluate.protocol import Protocol, judgements, objects_of
+from longtail_cli.evaluate.selection import best_per_image, images_over, select, select_fixed
+
+BOX = [0.0, 0.0, 10.0, 10.0]
+LVIS, COCO = Protocol("lvis", 2), Protocol("coco", 2)
+
+
+def selected(found, protocol, truth, categories):
+    objects = objects_of(truth, protocol)
+    judged = judgements(truth, objects) if protocol.federated else None
+    return select(found, found.area, categories, protocol, judged)
+
+
+def test_lvis_caps_the_image_over_all_categories():
+    truth = ground_truth([(0, 0, BOX), (0, 1, BOX)], categories=2, negative=[])
+    found = detections([(0, 0, 0.9, BOX), (0, 0, 0.8, BOX), (0, 1, 0.7, BOX)])
+    assert selected(found, LVIS, truth, 2).row.tolist() == [0, 1]
+
+
+def test_coco_caps_each_category_of_the_image():
+    truth = ground_truth([(0, 0, BOX), (0, 1, BOX)], categories=2)
+    found = detections([(0, 0, 0.9, BOX), (0, 0, 0.7, BOX), (0, 0, 0.8, BOX), (0, 1, 0.1, BOX)])
+    selection = selected(found, COCO, truth, 2)
+    assert selection.row.tolist() == [0, 2, 3]
+    assert selection.start.tolist() == [0, 2, 3]
+    assert selection.rank.tolist() == [0, 1, 0]
+
+
+def test_lvis_cuts_before_it_drops_what_the_image_does_not_judge():
+    truth = ground_truth([(0, 0, BOX)], categories=3, negative=[(0, 1)])
+    found = detections([(0, 2, 0.9, BOX), (0, 2, 0.8, BOX), (0, 0, 0.7, BOX)])
+    assert selected(found, LVIS, truth, 3).row.tolist() == []
+
+
+def test_lvis_keeps_positive_and_negative_categories_only():
+    truth = ground_truth([(0, 0, BOX)], images=2, categories=3, negative=[(0, 1)])
+    found = detections([(0, 0, 0.9, BOX), (0, 1, 0.8, BOX), (1, 0, 0.7, BOX), (1, 2, 0.6, BOX)])
+    assert selected(found, LVIS, truth, 3).row.tolist() == [0, 1]
+
+
+def test_lvis_drops_detections_and_objects_without_area():
+    truth = ground_truth([(0, 0, [0, 0, 0, 5]), (0, 1, BOX)], categories=2, negative=[])
+    found = detections([(0, 0, 0.9, BOX), (0, 1, 0.8, [0, 0, 0, 5])])
+    assert selected(found, LVIS, truth, 2).row.tolist() == []
+
+
+def test_ties_go_to_the_earlier_entry_then_images_in_id_order():
+    found = detections([(1, 0, 0.5, BOX), (0, 0, 0.5, BOX), (0, 0, 0.5, BOX), (1, 0, 0.6, BOX)])
+    assert best_per_image(found, 1).tolist() == [False, True, False, True]
+    truth = ground_truth([(0, 0, BOX)], images=2)
+    assert selected(found, Protocol("coco", 100), truth, 1).row.tolist() == [3, 1, 2, 0]
+
+
+def test_fixed_ap_has_no_cap_on_the_image(monkeypatch):
+    monkeypatch.setattr("longtail_cli.evaluate.selection.FIXED_AP_PER_CATEGORY", 2)
+    found = detections([(0, 0, 0.1, BOX), (0, 0, 0.3, BOX), (1, 0, 0.2, BOX), (0, 1, 0.1, BOX)])
+    assert select_fixed(found, found.area, 2, None).row.tolist() == [1, 2, 3]
+
+
+def test_images_that_reach_and_exceed_the_cap():
+    found = detections([(0, 0, 0.1, BOX)] * 3 + [(2, 0, 0.1, BOX)] * 2 + [(3, 0, 0.1, BOX)])
+    assert images_over(found, 2) == (2, 1)
+
+
+def test_nothing_found():
+    truth = ground_truth([(0, 0, BOX)])
+    selection = selected(detections([]), COCO, truth, 1)
+    assert (selection.row.tolist(), selection.start.tolist()) == ([], [0, 0])
+    assert images_over(detections([]), 300) == (0, 0)
+    assert best_per_image(detections([]), 300).dtype == np.bool_
