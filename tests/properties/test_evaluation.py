@@ -17,9 +17,7 @@ ALL = Wanted(fixed_ap=True, pooled_ap=True, per_category=True, tide="aligned")
 box = st.tuples(*[st.integers(0, 5)] * 2, *[st.integers(1, 6)] * 2).map(lambda b: [8.0 * side for side in b])
 where = st.tuples(st.integers(0, IMAGES - 1), st.integers(0, CATEGORIES - 1))
 objects = st.lists(st.tuples(where, box).map(lambda o: (*o[0], o[1])), min_size=1, max_size=8)
-found = st.lists(
-    st.tuples(where, st.integers(0, 20), box).map(lambda d: (*d[0], d[1] / 20, d[2])), max_size=20
-)
+found = st.lists(st.tuples(where, st.integers(0, 20), box).map(lambda d: (*d[0], d[1] / 20, d[2])), max_size=20)
 pairs = st.lists(where, max_size=4)
 
 

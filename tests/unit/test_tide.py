@@ -103,9 +103,7 @@ def test_a_category_with_detections_and_no_objects_is_left_out_or_counts_as_zero
 
 
 def test_a_detection_that_the_protocol_ignores_makes_no_error_in_aligned_and_does_in_tidecv():
-    truth = ground_truth(
-        [(0, 0, HERE), (0, 1, THERE)], categories=2, negative=[], not_exhaustive=[(0, 0)]
-    )
+    truth = ground_truth([(0, 0, HERE), (0, 1, THERE)], categories=2, negative=[], not_exhaustive=[(0, 0)])
     # category 0 is not annotated exhaustively; its unmatched detection lies on the missed object of category 1
     found = detections([(0, 0, 0.9, HERE), (0, 0, 0.8, THERE)])
     assert broken_down(truth, found, "aligned", "lvis").tide.main == only(Miss=0.5)

@@ -1,0 +1,121 @@
+"""Inverse Image Frequency: each class's logit times a weight that falls with how often the class occurs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+
+from longtail_cli.adjust.base import Choice, ClassAffine, NamedMethod, Note
+from longtail_cli.adjust.counts import Count, CountName, Shares, ZeroCount, ZeroCountName, counts_of, shares
+from longtail_cli.errors import InputError, Problem
+from longtail_cli.tables import Floats, FrequencyTable, Longs
+
+VariantName = Literal["raw", "smooth", "relative", "base2", "base10", "normit", "gombit"]
+NormalizerName = Literal["occurrences", "images"]
+VARIANTS: tuple[VariantName, ...] = ("raw", "smooth", "relative", "base2", "base10", "normit", "gombit")
+NORMALIZERS: tuple[NormalizerName, ...] = ("occurrences", "images")
+
+Variant = Annotated[VariantName, Choice("the formula of w", VARIANTS)]
+Normalizer = Annotated[
+    NormalizerName,
+    Choice("K: the sum of n over the classes, or for image counts the number of training images", NORMALIZERS),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """IIF weights. value: float64 [C], finite. notes: the classes that are out of the ordinary."""
+
+    value: Floats
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InverseImageFrequency(NamedMethod):
+    """z'_c = w_c z_c with p = n_c / K and w_c = ln(1/p) (raw), ln((K+1)/(n_c+1)) + 1 (smooth), ln((1-p)/p) (relative),
+    log2(1/p) (base2), log10(1/p) (base10), -Φ⁻¹(p) (normit), -ln(-ln(1-p)) (gombit).
+
+    Source: Alexandridis et al., "Inverse Image Frequency for Long-tailed Image Recognition", IEEE TIP 2023, Table III
+    """
+
+    name: ClassVar[str] = "iif"
+    variant: Variant = "raw"
+    count: Count = "image"
+    normalizer: Normalizer = "occurrences"
+    zero_count: ZeroCount = "max"
+
+    def coefficients(self, table: FrequencyTable) -> ClassAffine:
+        counts, total = counts_of(table, self.count), normalizing_total(table, self.count, self.normalizer)
+        weights = iif_weights(counts, total, self.variant, self.zero_count, table.category_id)
+        return ClassAffine(weights.value, np.zeros(len(counts)), weights.notes)
+
+
+def normalizing_total(table: FrequencyTable, count: CountName, normalizer: NormalizerName) -> float:
+    """K: Σ n over the classes as the paper has it, or for image counts the number of training images.
+
+    The authors' released detection weights go by ``images``; instance counts always have K = Σ n.
+    Raises InputError where the number of images is asked for and the table does not tell it.
+    """
+    if normalizer == "occurrences" or count == "instance":
+        return float(counts_of(table, count).sum())
+    if table.num_images is None:
+        problem = Problem("number of images", "one, for normalizer=images", "none")
+        raise InputError("frequency table", [problem], "count again with `ltcal compute-freq`, or use occurrences")
+    return float(table.num_images)
+
+
+def iif_weights(
+    counts: Longs,
+    total: float,
+    variant: VariantName,
+    zero_count: ZeroCountName = "max",
+    ids: Longs | None = None,
+) -> Weights:
+    """The weight of each class, always finite.
+
+    counts: int64 [C], n >= 0. total: K >= every n. ids: int64 [C], category ids for messages, else row numbers.
+    zero_count: what to do where n = 0 and the formula has no value (all but ``smooth``), see `counts.shares`.
+    Where n = K and the formula goes to -inf (relative, normit, gombit) the weight is the least of the other classes,
+    or 1 where there is none. Formulas: Alexandridis et al. 2023, Table III, which prints normit as Φ⁻¹(K/n), outside
+    the domain of Φ⁻¹; meant is -Φ⁻¹(n/K).
+    Raises InputError where all counts are 0, one is above K, or one is 0 and the policy is ``error``.
+    """
+    ids = np.arange(len(counts)) if ids is None else ids
+    if variant == "smooth":
+        unseen = shares(counts, total, "max", ids).notes
+        notes = tuple(Note(note.rows, "never occur; the smooth formula has a weight for them") for note in unseen)
+        return Weights(np.log((total + 1) / (counts + 1)) + 1, notes)
+    given = shares(counts, total, zero_count, ids)
+    value = _formula(variant, given)
+    endless = np.isneginf(value)
+    if endless.any():
+        value[endless] = min(value[~endless], default=1.0)
+    met = (
+        *given.notes,
+        Note(endless, f"have p = 1, where {variant} has no finite weight; taken as the most frequent other class"),
+        Note(value < 0, "have a negative weight, which turns the order of their scores over"),
+        Note(value == 0, "have weight 0: all their scores become equal"),
+    )
+    return Weights(value, tuple(note for note in met if note.rows.any()))
+
+
+def _formula(variant: VariantName, given: Shares) -> Floats:
+    """w, float64 [C]; -inf where p = 1 and the formula says so."""
+    n, k = given.count, given.total
+    p = n / k
+    with np.errstate(divide="ignore"):
+        if variant == "relative":
+            return np.log((k - n) / n)
+        if variant == "base2":
+            return np.log2(k / n)
+        if variant == "base10":
+            return np.log10(k / n)
+        if variant == "normit":
+            quantile = NormalDist().inv_cdf
+            return np.array([-quantile(share) if share < 1 else -np.inf for share in p.tolist()], np.float64)
+        if variant == "gombit":
+            return -np.log(-np.log1p(-p))
+        return np.log(k / n)

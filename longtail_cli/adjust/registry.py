@@ -1,0 +1,109 @@
+"""Methods by name, and the strings that name a method with its parameters: ``iif``, ``norcal:gamma=0.6``, ``a+b``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from longtail_cli.adjust.base import ClassAffine, Method, NamedMethod, Value, identity
+from longtail_cli.adjust.iif import InverseImageFrequency
+from longtail_cli.adjust.prior import LabelDistributionAwareMargin, LogitAdjustment, NorCal
+from longtail_cli.adjust.uniform import Temperature, Unchanged
+from longtail_cli.errors import Problem, UsageError
+from longtail_cli.tables import FrequencyTable
+
+METHODS: Mapping[str, type[NamedMethod]] = MappingProxyType(
+    {
+        method.name: method
+        for method in (
+            Unchanged,
+            InverseImageFrequency,
+            LogitAdjustment,
+            NorCal,
+            Temperature,
+            LabelDistributionAwareMargin,
+        )
+    }
+)
+"""All methods; a new one is a class in its family's module and a line here."""
+
+NO_DEFAULTS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Methods one after another, the first first. steps: at least two."""
+
+    steps: tuple[Method, ...]
+
+    @property
+    def spec(self) -> str:
+        return "+".join(step.spec for step in self.steps)
+
+    @property
+    def uses_counts(self) -> bool:
+        return any(step.uses_counts for step in self.steps)
+
+    def coefficients(self, table: FrequencyTable) -> ClassAffine:
+        affine = identity(len(table))
+        for step in self.steps:
+            affine = affine.then(step.coefficients(table))
+        return affine
+
+
+def parse_method(spec: str, defaults: Mapping[str, str] = NO_DEFAULTS) -> Method:
+    """The method that `spec` names.
+
+    spec: ``name``, ``name:parameter=value,...``, or several of these joined by ``+`` and applied from the left. The
+    first value may stand without its parameter's name if it is that of the method's first parameter (``norcal:0.6``).
+    defaults: values of parameters that the spec leaves open, where a method has them.
+    Raises UsageError for unknown names, unknown, repeated or missing parameters, and values out of range.
+    """
+    steps = [_step(part.strip(), defaults) for part in re.split(r"\+(?![0-9])", spec)]  # not the + of 1e+20
+    return steps[0] if len(steps) == 1 else Chain(tuple(steps))
+
+
+def _step(text: str, defaults: Mapping[str, str]) -> NamedMethod:
+    name, _, arguments = (part.strip() for part in text.partition(":"))
+    if name not in METHODS:
+        raise _unknown("method", "name", name, METHODS)
+    method = METHODS[name]
+    kinds = {parameter.name: parameter.kind for parameter in method.parameters()}
+    given = _arguments(text, arguments, tuple(kinds))
+    chosen = {key: value for key, value in defaults.items() if key in kinds} | given
+    missing = [p for p in method.parameters() if p.default is None and p.name not in chosen]
+    if missing:
+        problems = [Problem(p.name, p.kind.range, "no value") for p in missing]
+        raise UsageError(f"method {text!r}", problems, f"give it one, for example {name}:{missing[0].name}=1.5")
+    return _build(method, {key: kinds[key].parse(value) for key, value in chosen.items()})
+
+
+def _build(method: type[NamedMethod], values: Mapping[str, Value]) -> NamedMethod:
+    return method(**values)
+
+
+def _arguments(text: str, arguments: str, names: tuple[str, ...]) -> dict[str, str]:
+    """``a,parameter=b`` as a mapping from parameter to value."""
+    given: dict[str, str] = {}
+    for position, argument in enumerate(arguments.split(",") if arguments else []):
+        key, equals, value = (part.strip() for part in argument.partition("="))
+        if not equals and position == 0 and names:
+            key, value = names[0], key
+        if key not in names:
+            raise _unknown(f"method {text!r}", "parameter", key, names)
+        if key in given:
+            problem = Problem("parameters", "each of them once", f"{key} twice")
+            raise UsageError(f"method {text!r}", [problem], "keep one of the two")
+        given[key] = value
+    return given
+
+
+def _unknown(source: str, where: str, found: str, valid: Iterable[str]) -> UsageError:
+    names = list(valid)
+    near = get_close_matches(found, names, 1, cutoff=0.5)
+    expected = f"one of {', '.join(names)}" if names else "none (the method has no parameters)"
+    hint = f"did you mean {near[0]}? " if near else ""
+    return UsageError(source, [Problem(where, expected, repr(found))], f"{hint}`ltcal methods` lists them all")

@@ -1,0 +1,61 @@
+"""`ltcal methods`: what `--method` can be."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from longtail_cli.adjust.base import NamedMethod, Parameter
+
+WIDTH = 100
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As a JSON list.")
+def methods(as_json: bool) -> None:
+    """List the methods with formula, source and parameters.
+
+    z is a logit, n_c how often class c occurs in training. A SPEC is NAME or NAME:PARAMETER=VALUE,...; methods joined
+    by + follow one another from left to right, as in temperature:t=1.9+logit-adjust:tau=1.
+    """
+    from longtail_cli.adjust.registry import METHODS
+
+    known = list(METHODS.values())
+    if as_json:
+        click.echo(json.dumps([_entry(method) for method in known], indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n\n".join(_text(method) for method in known))
+
+
+def _entry(method: type[NamedMethod]) -> dict[str, object]:
+    return {
+        "name": method.name,
+        "formula": method.formula(),
+        "source": method.source(),
+        "parameters": [
+            {"name": p.name, "default": p.default, "range": p.kind.range, "meaning": p.kind.meaning}
+            for p in method.parameters()
+        ],
+    }
+
+
+def _text(method: type[NamedMethod]) -> str:
+    heads = [f"{p.name}={'' if p.default is None else p.default}" for p in method.parameters()]
+    column = max(map(len, heads), default=0) + 2
+    lines = [method.name, *_block(method.formula())]
+    for parameter, head in zip(method.parameters(), heads, strict=True):
+        lines += _block(head.ljust(column) + _parameter(parameter), hang=column)
+    return "\n".join([*lines, *_block(f"Source: {method.source()}")])
+
+
+def _parameter(parameter: Parameter) -> str:
+    required = "; must be given" if parameter.default is None else ""
+    return f"{parameter.kind.meaning} ({parameter.kind.range}{required})"
+
+
+def _block(text: str, hang: int = 0) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent=" " * (2 + hang))

@@ -1,0 +1,99 @@
+"""The official packages lvis, pycocotools and tidecv, imported and run so that nothing outside notices.
+
+lvis 0.5.3 and tidecv 1.0.1 print, log, import OpenCV and name what NumPy dropped. All of that is met here, for these
+packages alone and only while they run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from longtail_cli.errors import MissingExtraError, Problem, VerificationError
+
+_CRASHES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""How the official code stops on input that it was not written for; it raises nothing on purpose."""
+
+
+@contextmanager
+def official_package(package: str, predictions: Path) -> Iterator[Any]:
+    """The package, quiet while it runs; where it crashes, a VerificationError says so.
+
+    predictions: the file it is run on, to be named in the error. Raises MissingExtraError where it is not installed.
+    """
+    with _quiet(), _stand_in_for_opencv():
+        module = _import(package)
+    try:
+        with _quiet():
+            yield module
+    except _CRASHES as error:
+        found = f"{type(error).__name__}: {error}"
+        problem = Problem(f"{package}, the official package", "figures to compare with", f"that it fails with {found}")
+        fix = "leave out --verify: on a file without detections, and on some without objects, the package has no answer"
+        raise VerificationError(str(predictions), [problem], fix) from error
+
+
+@contextmanager
+def numpy_with_float(module: ModuleType) -> Iterator[None]:
+    """``np.float`` for this module alone: it was the builtin float until NumPy 1.24, and lvis 0.5.3 still says it."""
+    names = vars(module)
+    numpy = names["np"]
+    names["np"] = SimpleNamespace(**{**vars(numpy), "float": float})
+    try:
+        yield
+    finally:
+        names["np"] = numpy
+
+
+def _import(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        problem = Problem(f"package {package}", "that it can be imported", str(error))
+        raise MissingExtraError("--verify", [problem], "pip install 'ltcal[verify]'") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No prints and no warnings, and the root logger as it was: importing lvis configures it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+
+
+@contextmanager
+def _stand_in_for_opencv() -> Iterator[None]:
+    """A module ``cv2`` where there is none: the packages import it to draw, which nothing here does."""
+    if _has_opencv():
+        yield
+        return
+    stand_in = ModuleType("cv2")
+    vars(stand_in)["FONT_HERSHEY_SIMPLEX"] = 0  # the default argument of a drawing method
+    sys.modules["cv2"] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules["cv2"]
+
+
+def _has_opencv() -> bool:
+    """Whether OpenCV is there and works: on machines without a display its libraries are often missing."""
+    try:
+        importlib.import_module("cv2")
+    except ImportError:
+        return False
+    return True

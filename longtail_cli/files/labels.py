@@ -1,0 +1,146 @@
+"""Class labels of a classification set: image lists, CSV files, label arrays."""
+
+from __future__ import annotations
+
+import csv
+import re
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from longtail_cli.errors import MAX_PROBLEMS, InputError, Problem
+from longtail_cli.files.faults import Fault, fault, faults_at, input_error, raise_faults
+from longtail_cli.files.source import plain_file
+from longtail_cli.tables import Categories, Longs, Occurrences
+
+LARGEST_LABEL = 10_000_000
+"""A label beyond this is taken for a mistake; there are as many classes as the largest label plus one."""
+
+_INTEGER = re.compile(r"[0-9]{1,18}")
+_EXPECTED = f"a class index from 0 to {LARGEST_LABEL}"
+_UNREADABLE = (
+    ValueError,  # not of this format, or a pickle
+    TypeError,  # a damaged header
+    SyntaxError,
+    tokenize.TokenError,
+    EOFError,  # cut short
+    OSError,
+    MemoryError,  # a damaged shape
+    KeyError,  # a damaged archive
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+_FIX_LABELS = "write each label as a class index: 0, 1, 2, ..."
+_FIX_LIST = "write one image a line: its path, a blank, and its class index"
+_FIX_ARRAY = "save the labels with numpy.save as one array of integers, one for each image"
+
+
+def read_labels(path: Path, column: str | None = None) -> Occurrences:
+    """One occurrence for each labelled image. The classes are 0 to the largest label, without names.
+
+    path: by suffix ``.txt`` (``path label`` a line, as ImageNet-LT and Places-LT ship it; the label follows the last
+    blank), ``.csv`` with a header, ``.npy`` or ``.npz`` (the array ``labels``, or the only one) of shape [N]; each
+    also with ``.gz`` after it. Blank lines are skipped.
+    column: the column of a CSV file, ``label`` where it is None.
+    Raises InputError where there are no labels, or some are no integers from 0 to `LARGEST_LABEL`.
+    """
+    source = str(path)
+    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    with plain_file(path) as plain:
+        if suffix in (".npy", ".npz"):
+            labels = _array_labels(plain, source)
+        else:
+            labels = _text_labels(plain, source, (column or "label") if suffix == ".csv" else None)
+    if not len(labels):
+        raise InputError(
+            source, [Problem("content", "at least one label", "none")], "check the step that made the file"
+        )
+    classes = int(labels.max()) + 1
+    categories = Categories(np.arange(classes), ("",) * classes, None, None, None)
+    images = np.arange(len(labels), dtype=np.int32)
+    return Occurrences(categories, len(labels), images, labels.astype(np.int32), source)
+
+
+def _text_labels(plain: Path, source: str, column: str | None) -> Longs:
+    """Labels of a CSV file with a header (`column`), or of an image list (None)."""
+    try:
+        # Paths of images may be in any encoding; they are not looked at.
+        with plain.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+            return _parsed(_last_words(lines) if column is None else _cells(lines, column, source), source)
+    except csv.Error as error:
+        raise input_error(source, [fault("content", "a CSV file", str(error), _FIX_LABELS)]) from error
+
+
+def _last_words(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The number of each line that is not blank, and what follows its last blank; nothing where it has one word."""
+    for number, line in enumerate(lines, 1):
+        words = line.rsplit(maxsplit=1)
+        if words:
+            yield number, words[1].strip() if len(words) == 2 else ""
+
+
+def _cells(lines: Iterable[str], column: str, source: str) -> Iterator[tuple[int, str]]:
+    """The number of each line that is not blank, and its cell in `column`."""
+    rows = csv.reader(lines)
+    header = [name.strip() for name in next(rows, [])]
+    if header.count(column) != 1:
+        found = ", ".join(f"`{name}`" for name in header[:MAX_PROBLEMS]) or "none"
+        fix = "name the column that holds the class index: --label-column NAME"
+        raise input_error(source, [fault("header", f"one column `{column}`", _readable(found), fix)])
+    index = header.index(column)
+    for row in rows:
+        if row:
+            yield rows.line_num, row[index].strip() if index < len(row) else ""
+
+
+def _parsed(texts: Iterable[tuple[int, str]], source: str) -> Longs:
+    """Labels from (line number, text)."""
+    labels: list[int] = []
+    wrong: list[tuple[int, str]] = []
+    for number, text in texts:
+        if _INTEGER.fullmatch(text) and int(text) <= LARGEST_LABEL:
+            labels.append(int(text))
+        else:
+            wrong.append((number, text))
+    problems = [
+        Problem(f"line {number}", _EXPECTED, _readable(text) or "none") for number, text in wrong[:MAX_PROBLEMS]
+    ]
+    if wrong:
+        raise input_error(source, [Fault(tuple(problems), len(wrong), _FIX_LABELS)])
+    return np.array(labels, np.int64)
+
+
+def _readable(text: str) -> str:
+    return ascii(text[:60])[1:-1]
+
+
+def _array_labels(plain: Path, source: str) -> Longs:
+    """Labels of a ``.npy`` or ``.npz`` file; which of them it is, its first bytes say."""
+    try:
+        with plain.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            array = _chosen(loaded, source) if isinstance(loaded, np.lib.npyio.NpzFile) else loaded
+    except _UNREADABLE as error:
+        found = ascii(str(error)[:120])[1:-1]
+        raise input_error(source, [fault("content", "a NumPy file", found, _FIX_ARRAY)]) from error
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        found = f"an array of {array.dtype} of shape {list(array.shape)}"
+        raise input_error(source, [fault("content", "an array of integers of shape [N]", found, _FIX_ARRAY)])
+    bad = (array < 0) | (array > LARGEST_LABEL)
+    raise_faults(source, faults_at(bad, lambda row: Problem(f"row {row}", _EXPECTED, str(array[row])), _FIX_LABELS))
+    return array.astype(np.int64)
+
+
+def _chosen(archive: np.lib.npyio.NpzFile, source: str) -> np.ndarray[Any, Any]:
+    """The array ``labels`` of a ``.npz`` file, or its only one."""
+    names = archive.files
+    if "labels" not in names and len(names) != 1:
+        found = ", ".join(f"`{name}`" for name in names[:MAX_PROBLEMS]) or "none"
+        raise input_error(source, [fault("arrays", "one array, or one called `labels`", _readable(found), _FIX_ARRAY)])
+    return archive["labels" if "labels" in names else names[0]]

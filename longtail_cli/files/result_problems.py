@@ -1,0 +1,176 @@
+"""What is wrong with a result file, entry by entry, in words that help to mend it.
+
+Only what the fast reader does not take comes here; `json` reads it into plain objects, NaN included.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from longtail_cli.errors import MAX_PROBLEMS, Problem
+from longtail_cli.files.faults import Fault, fault
+from longtail_cli.files.source import mapped
+
+FIX_IDS = (
+    "ids must be integers: map the stem of each file name through `images[].file_name` of the annotation file to the "
+    "integer `id` of that image (Ultralytics writes the stem where it is not a number), and each class to the `id` of "
+    "its category"
+)
+FIX_FINITE = "drop the detections that are not finite, or find out why the model gives them; NaN is no JSON"
+FIX_FIELDS = "write `image_id`, `category_id`, `score` and `bbox` or `segmentation` for every detection"
+FIX_BOX = "write every box as [x, y, width, height] in pixels"
+FIX_LIST = (
+    'pass a result file: a list of detections, [{"image_id": 1, "category_id": 2, "bbox": [...], "score": 0.9}, ...]'
+)
+FIX_WHOLE = "write or copy the file again; it must be one whole JSON list, in UTF-8"
+
+_REQUIRED = ("image_id", "category_id", "score")
+_LARGEST_EXACT = 2**53  # up to here a float64 tells one integer from the next
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class EntryProblem:
+    """One thing wrong with an entry, and how to mend it."""
+
+    problem: Problem
+    fix: str
+
+
+class _Object(dict[str, Any]):
+    """An object of JSON that remembers which keys stand in it twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        keys = [key for key, _ in pairs]
+        self.repeated = {key for key in keys if keys.count(key) > 1} if len(self) < len(keys) else set()
+
+
+def entry_problems(number: int, content: bytes, *, boxes: bool) -> list[EntryProblem]:
+    """What is wrong with one entry, in the order of its fields; empty where it is a proper detection.
+
+    number: which entry of the file it is, from 0. content: its text, one JSON value, which may hold NaN and Infinity.
+    boxes: whether `bbox` is looked at.
+    """
+    constants: list[str] = []
+    try:
+        entry = _parse(content, constants)
+    except UnicodeDecodeError as error:
+        found = repr(content[error.start : error.start + 4])[1:]
+        return [EntryProblem(Problem(f"entry {number}", "text in UTF-8", found), FIX_WHOLE)]
+    if not isinstance(entry, _Object):
+        return [EntryProblem(Problem(f"entry {number}", "an object", _shown(entry)), FIX_LIST)]
+    place = entry_place(number, entry.get("image_id"))
+    problems = [
+        *_field_problems(place, entry),
+        *(_id_problem(place, name, entry[name]) for name in ("image_id", "category_id") if name in entry),
+        *([_number_problem(place, "`score`", entry["score"], FIX_FIELDS)] if "score" in entry else []),
+        *(_box_problems(place, entry["bbox"]) if boxes and "bbox" in entry else []),
+    ]
+    there = [problem for problem in problems if problem is not None]
+    if constants and not there:
+        return [EntryProblem(Problem(place, "finite numbers", constants[0]), FIX_FINITE)]
+    return there
+
+
+def entry_place(number: int, image_id: object) -> str:
+    """How to name an entry to a person; its `image_id` is added where it is an id or a string."""
+    told = isinstance(image_id, int | str) and not isinstance(image_id, bool)
+    return f"entry {number} (image_id {_shown(image_id)})" if told else f"entry {number}"
+
+
+def _parse(content: bytes, constants: list[str]) -> Any:
+    """One JSON value; the names of the constants that are no JSON go to `constants`."""
+
+    def constant(name: str) -> float:
+        constants.append(name)
+        return float(name)
+
+    return json.loads(content.decode(), parse_constant=constant, parse_int=_parse_integer, object_pairs_hook=_Object)
+
+
+def _parse_integer(text: str) -> int | float:
+    return int(text) if len(text) <= 20 else float(text)  # Python refuses integers of thousands of digits
+
+
+def _field_problems(place: str, entry: _Object) -> Iterator[EntryProblem]:
+    for name in _REQUIRED:
+        if name not in entry:
+            found = "only " + ", ".join(f"`{key}`" for key in list(entry)[:MAX_PROBLEMS]) if entry else "no field"
+            yield EntryProblem(Problem(place, f"a field `{name}`", found), FIX_FIELDS)
+    for name in (*_REQUIRED, "bbox", "segmentation"):
+        if name in entry.repeated:
+            yield EntryProblem(Problem(place, f"one field `{name}`", "more than one"), FIX_FIELDS)
+
+
+def _id_problem(place: str, name: str, value: object) -> EntryProblem | None:
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
+    whole_float = isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT
+    if whole or whole_float:
+        return None
+    return EntryProblem(Problem(f"{place}, `{name}`", "an integer id", _shown(value)), FIX_IDS)
+
+
+def _number_problem(place: str, name: str, value: object, fix: str) -> EntryProblem | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return EntryProblem(Problem(f"{place}, {name}", "a number", _shown(value)), fix)
+    if not math.isfinite(value):
+        return EntryProblem(Problem(f"{place}, {name}", "a finite number", _shown(value)), FIX_FINITE)
+    return None
+
+
+def _box_problems(place: str, box: object) -> Iterator[EntryProblem | None]:
+    if not isinstance(box, list) or len(box) != 4:
+        found = f"{len(box)} numbers" if isinstance(box, list) else _shown(box)
+        yield EntryProblem(Problem(f"{place}, `bbox`", "four numbers [x, y, width, height]", found), FIX_BOX)
+        return
+    for side, value in zip(("x", "y", "width", "height"), box, strict=True):
+        problem = _number_problem(place, f"{side} of `bbox`", value, FIX_BOX)
+        if problem is None and side in ("width", "height") and value < 0:
+            problem = EntryProblem(Problem(f"{place}, `bbox`", f"a {side} of 0 or more", _shown(value)), FIX_BOX)
+        yield problem
+
+
+def broken_list(position: int, number: int, content: bytes) -> Fault:
+    """The fault of a list that cannot be read on.
+
+    position: the byte where reading stopped. number: how many entries were read before.
+    content: the first bytes that stand there; empty where the file ends.
+    """
+    if not content:
+        found = f"the end of the file, after {number} whole entries: it is cut off"
+        return fault(f"byte {position}", "the rest of the list", found, FIX_WHOLE)
+    return fault(f"byte {position} (entry {number})", "valid JSON", f"{_cut(repr(content)[1:])}", FIX_WHOLE)
+
+
+def not_a_list(path: Path) -> Fault:
+    """The fault of a file that does not begin with a bracket."""
+    with mapped(path) as content:
+        try:
+            keys = list(msgspec.json.decode(content, type=dict[str, msgspec.Raw]))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            beginning = bytes(content[:24])
+            return fault("byte 0", "a JSON list of detections", _cut(repr(beginning)[1:]), FIX_LIST)
+    shown = ", ".join(f"`{key}`" for key in keys[:MAX_PROBLEMS]) or "no keys"
+    if "annotations" in keys or "images" in keys:
+        fix = f"it looks like an annotation file; {FIX_LIST}"
+    else:
+        inside = next((key for key in ("predictions", "results", "detections") if key in keys), None)
+        fix = f"take the list out of `{inside}` and write it as a file of its own" if inside else FIX_LIST
+    return fault("content", "a list of detections", f"an object with {shown}", fix)
+
+
+def _shown(value: object) -> str:
+    """`value` as JSON writes it, in a few characters; strings keep their quotes, so that "3" is not taken for 3."""
+    return _cut(json.dumps(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

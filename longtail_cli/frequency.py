@@ -1,0 +1,128 @@
+"""Counting: how often each class occurs, and the groups that the field reports by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from longtail_cli.errors import InputError, Problem, UsageError
+from longtail_cli.tables import Bools, Categories, FrequencyTable, Longs, Occurrences
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Three groups of classes by image count n.
+
+    names: the groups, seldom to frequent.
+    first_max, second_max: the largest n of the first and of the second group.
+    """
+
+    names: tuple[str, str, str]
+    first_max: int
+    second_max: int
+
+    def of(self, image_count: Longs) -> tuple[str, ...]:
+        """The group of each class."""
+        index = np.searchsorted([self.first_max, self.second_max], image_count, side="left")
+        return tuple(self.names[group] for group in index.tolist())
+
+
+def detection_groups(low: int = 10, high: int = 100) -> Grouping:
+    """``r`` for n <= low, ``c`` for low < n <= high, ``f`` above (LVIS, Gupta et al. 2019). Raises UsageError."""
+    return _grouping(("r", "c", "f"), low, high, low)
+
+
+def classification_groups(low: int = 20, high: int = 100) -> Grouping:
+    """``few`` for n < low, ``medium`` for low <= n <= high, ``many`` above (Liu et al. 2019). Raises UsageError."""
+    return _grouping(("few", "medium", "many"), low, high, low - 1)
+
+
+def _grouping(names: tuple[str, str, str], low: int, high: int, first_max: int) -> Grouping:
+    if not 0 < low < high:
+        problem = Problem("boundaries", "two whole numbers, 0 < low < high", f"{low},{high}")
+        raise UsageError("--groups", [problem], "give them in this order, for example --groups 10,100")
+    return Grouping(names, first_max, high)
+
+
+def count(occurrences: Occurrences, grouping: Grouping) -> FrequencyTable:
+    """Images and objects of each class; several objects of a class in one image count as one image."""
+    categories = occurrences.categories
+    size = len(categories)
+    pairs = np.unique(occurrences.image.astype(np.int64) * size + occurrences.category)
+    image_count = np.bincount(pairs % size, minlength=size)
+    return FrequencyTable(
+        category_id=categories.id,
+        name=categories.name,
+        image_count=image_count,
+        instance_count=np.bincount(occurrences.category, minlength=size),
+        group=grouping.of(image_count),
+        num_images=occurrences.num_images,
+    )
+
+
+def from_categories(
+    categories: Categories, grouping: Grouping, *, num_images: int | None, source: str
+) -> FrequencyTable:
+    """The counts that an LVIS file states for each category: those of its training set, in the validation file too.
+
+    num_images: images in that training set, or None where it is not known.
+    Raises InputError where the categories of `source` have no counts, or one has more images than there are.
+    """
+    if categories.image_count is None or categories.instance_count is None:
+        lacking = "image_count" if categories.image_count is None else "instance_count"
+        problem = Problem("categories", "`image_count` and `instance_count`, as LVIS has them", f"no `{lacking}`")
+        raise InputError(source, [problem], "count the annotations of the training file instead (no --from-categories)")
+    largest = int(categories.image_count.max(initial=0))
+    if num_images is not None and largest > num_images:
+        problem = Problem("number of images", f"at least the largest `image_count`, {largest}", str(num_images))
+        raise InputError(source, [problem], "state the number of images that the counts are of: --num-images N")
+    return FrequencyTable(
+        category_id=categories.id,
+        name=categories.name,
+        image_count=categories.image_count,
+        instance_count=categories.instance_count,
+        group=grouping.of(categories.image_count),
+        num_images=num_images,
+    )
+
+
+def embedded_counts_differ(categories: Categories, counted: FrequencyTable) -> Bools:
+    """Whether the counts that the file states for a class are others than `counted` from its annotations, bool [C].
+
+    All False where the file states none.
+    """
+    differ = np.zeros(len(categories), np.bool_)
+    for stated, own in (
+        (categories.image_count, counted.image_count),
+        (categories.instance_count, counted.instance_count),
+    ):
+        if stated is not None:
+            differ |= stated != own
+    return differ
+
+
+def tail_ratio(table: FrequencyTable, threshold: float) -> float:
+    """TR(λ), the share of the (image, class) pairs whose class occurs in less than the share λ of the images.
+
+    TR(λ) = Σ_j n_j [f_j < λ] / Σ_j n_j, with n_j the image count and f_j the image rate of class j
+    (Equalization Loss, Tan et al. 2020); in [0, 1], 0 where all counts are 0.
+    Raises UsageError where the table does not know its number of images.
+    """
+    if table.num_images is None:
+        problem = Problem("image rates", "the number of images that the counts are of", "none stated")
+        raise UsageError("--tail-ratio", [problem], "state it with --num-images N")
+    total = int(table.image_count.sum())
+    return float(table.image_count[table.image_rate < threshold].sum() / total) if total else 0.0
+
+
+def named(table: FrequencyTable, rows: Bools, limit: int = 5) -> str:
+    """Classes for a note: ids and names of the first `limit` in `rows` (bool [C])."""
+    chosen = np.flatnonzero(rows)
+    shown = [_label(table, row) for row in chosen[:limit].tolist()]
+    return ", ".join(shown) + (f" and {len(chosen) - limit} more" if len(chosen) > limit else "")
+
+
+def _label(table: FrequencyTable, row: int) -> str:
+    name = f" {table.name[row]}" if table.name[row] else ""
+    return f"{table.category_id[row]}{name}"

@@ -1,0 +1,142 @@
+"""The one result model: what an evaluation found, and by which rules, so that two reports can be compared or refused.
+
+All figures are fractions in [0, 1] at full precision (gains of TIDE in [-1, 1]); None stands for undefined.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Figure = float | None
+Figures = Mapping[str, Figure]
+Metrics = Mapping[str, Figure | Figures]
+
+IOU_TYPES = ("bbox", "segm")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """By which rules, on which data. Two figures compare where their signatures agree.
+
+    version: of the tool. protocol: ``lvis`` or ``coco``. max_dets: the cap. iou_types: ``bbox``, ``segm``.
+    tide: ``aligned``, ``tidecv`` or ``off``. images, categories: how many the annotations hold.
+    annotations_sha256, frequencies_sha256: hex digests of the files; None where no frequency table was given.
+    """
+
+    version: str
+    protocol: str
+    max_dets: int
+    iou_types: tuple[str, ...]
+    tide: str
+    images: int
+    categories: int
+    annotations_sha256: str
+    frequencies_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """AP50, and what mending each kind of error adds to it.
+
+    main: Cls, Loc, Both, Dupe, Bkg, Miss. special: FalsePos, FalseNeg.
+    """
+
+    AP50: Figure
+    main: Figures
+    special: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Tide:
+    """The TIDE breakdown over all categories and by frequency group. protocol: ``aligned`` or ``tidecv``."""
+
+    protocol: str
+    AP50: Figure
+    main: Figures
+    special: Figures
+    groups: Mapping[str, Gains]
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryRow:
+    """One category. images, instances: in the evaluated annotations. metrics: AP, AP50, ... by IoU type."""
+
+    id: int
+    name: str
+    group: str | None
+    images: int
+    instances: int
+    metrics: Mapping[str, Figures]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One result file.
+
+    name: for tables, different for each run. source: the path as given. sha256: hex digest of the file.
+    method: spec string of the correction that was applied here, or None where the file was evaluated as it is.
+    metrics: by IoU type; AP, AP50, ..., and where asked for ``APfixed`` and ``APpool``, each AP, APr, APc, APf.
+    tide: by IoU type, empty where it was off. categories: empty where they were not asked for.
+    notes: what a reader should know of this run.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    method: str | None
+    metrics: Mapping[str, Metrics]
+    tide: Mapping[str, Tide]
+    categories: tuple[CategoryRow, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Several runs under one signature; differences are taken against the first.
+
+    There is at least one run, each has a name of its own, and all hold the same figures of the same categories. Raises
+    ValueError where that is not so, or where a figure is NaN or infinite: undefined is None.
+    """
+
+    signature: Signature
+    runs: tuple[Run, ...]
+    notes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        iou_types, names = self.signature.iou_types, [run.name for run in self.runs]
+        if not set(iou_types) <= set(IOU_TYPES):
+            raise ValueError(f"expected IoU types among {list(IOU_TYPES)}, found {list(iou_types)}")
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"expected at least one run, and no name twice, found {names}")
+        shapes = [_shape(run) for run in self.runs]
+        for name, run, shape in zip(names, self.runs, shapes, strict=True):
+            if set(run.metrics) != set(iou_types):
+                raise ValueError(f"run {name!r}: expected figures of {list(iou_types)}, found {list(run.metrics)}")
+            if shape != shapes[0]:
+                raise ValueError(f"runs {names[0]!r} and {name!r} do not hold the same figures and categories")
+
+
+def _shape(run: Run) -> tuple[object, ...]:
+    """What there are figures of, without their values; equal for runs that can stand side by side."""
+    tide = {
+        iou_type: [one.protocol, *((key, _names(part)) for key, part in _parts(one).items())]
+        for iou_type, one in run.tide.items()
+    }
+    return _names(run.metrics), tide, [(row.id, _names(row.metrics)) for row in run.categories]
+
+
+def _parts(tide: Tide) -> dict[str, dict[str, object]]:
+    """The breakdown over all categories and of each group."""
+    parts: dict[str, Tide | Gains] = {"all": tide, **tide.groups}
+    return {key: {"AP50": one.AP50, "main": one.main, "special": one.special} for key, one in parts.items()}
+
+
+def _names(figures: object) -> object:
+    """The keys of nested mappings, all the way down. Raises ValueError where a figure is not finite."""
+    if isinstance(figures, Mapping):
+        return {name: _names(value) for name, value in figures.items()}
+    if isinstance(figures, float) and not math.isfinite(figures):
+        raise ValueError(f"expected figures that are finite, or None where undefined, found {figures}")
+    return None

@@ -1,0 +1,176 @@
+"""`ltcal rescore`: a result file with its scores corrected for the long tail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from longtail_cli.adjust.base import ClassAffine, Method, Note
+from longtail_cli.adjust.scores import ScoreSpace, corrected_scores
+from longtail_cli.errors import MAX_PROBLEMS, InputError, Problem, UsageError
+from longtail_cli.files.rescored import write_rescored
+from longtail_cli.files.result_problems import entry_place
+from longtail_cli.files.results import read_results
+from longtail_cli.frequency import named
+from longtail_cli.tables import FrequencyTable, Longs, Results
+
+DEFAULT_CAP = 300
+"""Detections per image, over all categories, that LVIS evaluates."""
+
+
+@dataclass(frozen=True, slots=True)
+class RescoreSummary:
+    """What a correction met and what it can change.
+
+    method: the canonical spec. entries: detections in the file, >= 0. images: images with a detection.
+    max_dets: the cap per image, over all categories, that the next figures are about.
+    images_at_cap: images with at least so many detections. images_over_cap: images with more; only there does the
+        order of scores decide which detections are evaluated.
+    order_kept: whether every category keeps the order of its detections.
+    notes: what the user should know about some classes.
+    """
+
+    method: str
+    entries: int
+    images: int
+    max_dets: int
+    images_at_cap: int
+    images_over_cap: int
+    order_kept: bool
+    notes: tuple[str, ...]
+
+    @property
+    def ap_can_move(self) -> bool:
+        """Whether the AP of a category can differ from that of the input, under a cap per image as LVIS has it."""
+        return self.images_over_cap > 0 or not self.order_kept
+
+    @property
+    def outlook(self) -> str:
+        """Which figures the correction can move, in two sentences."""
+        cap = f"{self.max_dets} detections per image"
+        reach = f"{self.images_at_cap} of {self.images} images reach the cap of {cap}, {self.images_over_cap} exceed it"
+        if not self.order_kept:
+            return f"{reach}. The order within some categories changes, and with it AP."
+        if self.ap_can_move:
+            return (
+                f"{reach}. The order within each category is kept, so per-category AP (AP, APr, APc, APf) can move "
+                "only by which detections of those images survive the cap."
+            )
+        return (
+            f"{reach}. The order within each category is kept, so per-category AP (AP, APr, APc, APf) cannot move. "
+            "Pooled AP, reliability and errors between classes can. Full logits are where IIF works."
+        )
+
+
+def rescore(
+    path: Path,
+    table: FrequencyTable | None,
+    method: Method,
+    out: Path,
+    *,
+    score_space: ScoreSpace = "prob",
+    max_dets: int = DEFAULT_CAP,
+    say: Callable[[str], None] = lambda _: None,
+) -> RescoreSummary:
+    """Write the result file `path` to `out` with corrected scores; all else in it stays as it is.
+
+    table: how often the classes occur in training; may be None for a method that uses no counts.
+    score_space: ``prob`` where scores are probabilities, z = ln(s / (1 - s)), or ``logit`` where they are z itself.
+    max_dets: the cap per image that the summary is about; it cuts nothing off. say: told what is being done.
+    Raises InputError where the file is broken, a score is no probability, or a category is not in the table;
+    UsageError where the method needs a table and there is none, or `out` is `path`; OutputError where `out` cannot be
+    written to. Nothing is written then.
+    """
+    _check_places(path, out)
+    results = read_results(path, fields=frozenset(), advance=_told(say, "reading"))
+    if score_space == "prob":
+        _check_probabilities(results)
+    frequencies = _frequencies(table, method, results)
+    category = _rows(results, frequencies)
+    affine = method.coefficients(frequencies)
+    say("correcting")
+    scores = corrected_scores(results.score, category, affine, score_space)
+    write_rescored(path, scores, out, advance=_told(say, "writing"))
+    return _summary(results, category, frequencies, method, affine, max_dets)
+
+
+def _summary(
+    results: Results, category: Longs, table: FrequencyTable, method: Method, affine: ClassAffine, max_dets: int
+) -> RescoreSummary:
+    _, per_image = np.unique(results.image_id, return_counts=True)
+    met = np.bincount(category, minlength=len(table)) > 0
+    return RescoreSummary(
+        method=method.spec,
+        entries=len(results),
+        images=len(per_image),
+        max_dets=max_dets,
+        images_at_cap=int((per_image >= max_dets).sum()),
+        images_over_cap=int((per_image > max_dets).sum()),
+        order_kept=bool((affine.scale[met] > 0).all()),
+        notes=note_lines(affine.notes, table),
+    )
+
+
+def note_lines(notes: tuple[Note, ...], table: FrequencyTable) -> tuple[str, ...]:
+    """The notes as sentences that name the classes."""
+    return tuple(f"{note.rows.sum()} classes {note.text}: {named(table, note.rows)}" for note in notes)
+
+
+def _told(say: Callable[[str], None], task: str) -> Callable[[int], None]:
+    """A function that is given bytes as they are done and tells how many there were."""
+    total = 0
+
+    def advance(done: int) -> None:
+        nonlocal total
+        total += done
+        say(f"{task}, {total / 1e6:.0f} MB")
+
+    return advance
+
+
+def _check_places(path: Path, out: Path) -> None:
+    if out.exists() and path.exists() and out.samefile(path):
+        problem = Problem("output", "another file than the input", "the input itself")
+        raise UsageError(str(out), [problem], "choose another name for the output")
+
+
+def _check_probabilities(results: Results) -> None:
+    outside = np.flatnonzero((results.score < 0) | (results.score > 1))
+    if len(outside):
+        problems = [
+            Problem(entry_place(entry, int(results.image_id[entry])), "a score in [0, 1]", f"{results.score[entry]:g}")
+            for entry in outside[:MAX_PROBLEMS].tolist()
+        ]
+        fix = "if the scores are logits, say so with --score-space logit"
+        raise InputError(results.source, problems, fix, total=len(outside))
+
+
+def _frequencies(table: FrequencyTable | None, method: Method, results: Results) -> FrequencyTable:
+    """The table, or for a method that uses no counts one of the categories that the file holds."""
+    if table is not None and method.uses_counts:
+        return table
+    if method.uses_counts:
+        problem = Problem("frequency table", f"one, for the method {method.spec}", "none")
+        raise UsageError("--freq", [problem], "pass one that `ltcal compute-freq` made, with --freq FILE")
+    ids = np.unique(results.category_id)
+    zeros = np.zeros(len(ids), np.int64)
+    return FrequencyTable(ids, ("",) * len(ids), zeros, zeros, ("",) * len(ids), None)
+
+
+def _rows(results: Results, table: FrequencyTable) -> Longs:
+    """The row of the table for each detection, int64 [N]."""
+    row = np.searchsorted(table.category_id, results.category_id)
+    known = np.isin(results.category_id, table.category_id)
+    if known.all():
+        return row
+    ids, first = np.unique(results.category_id[~known], return_index=True)
+    entries = np.flatnonzero(~known)[first]
+    problems = [
+        Problem(f"category_id {id_} (first in entry {entry})", "a row in the frequency table", "none")
+        for id_, entry in zip(ids[:MAX_PROBLEMS].tolist(), entries.tolist(), strict=False)
+    ]
+    fix = "count the training set that the model's categories belong to, with `ltcal compute-freq`"
+    raise InputError(results.source, problems, fix, total=len(ids))

@@ -1,0 +1,19 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REAL_DATA = "LTCAL_REAL_DATA"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real COCO and LVIS files that the environment variable LTCAL_REAL_DATA names."""
+    folder = os.environ.get(REAL_DATA)
+    if not folder:
+        pytest.skip(f"real files are not part of the project: set {REAL_DATA} to their folder")
+    return Path(folder)

@@ -1,0 +1,146 @@
+"""What every method must keep, whatever the counts and the scores."""
+
+import math
+
+import numpy as np
+import pytest
+from frequency_tables import table
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from longtail_cli.adjust.base import ClassAffine, Method
+from longtail_cli.adjust.counts import ZeroCountName
+from longtail_cli.adjust.iif import NORMALIZERS, VARIANTS, InverseImageFrequency, VariantName, iif_weights
+from longtail_cli.adjust.prior import LabelDistributionAwareMargin, LogitAdjustment, NorCal
+from longtail_cli.adjust.registry import Chain, parse_method
+from longtail_cli.adjust.scores import SCORE_SPACES, ScoreSpace, corrected_scores
+from longtail_cli.adjust.uniform import Temperature, Unchanged
+from longtail_cli.tables import FrequencyTable
+
+numbers = st.floats(0, 1e6)
+policies = st.sampled_from(("max", "smooth"))
+counted = st.sampled_from(("image", "instance"))
+steps = st.one_of(
+    st.just(Unchanged()),
+    st.builds(InverseImageFrequency, st.sampled_from(VARIANTS), counted, st.sampled_from(NORMALIZERS), policies),
+    st.builds(LogitAdjustment, numbers, counted, policies),
+    st.builds(NorCal, numbers, counted, policies),
+    st.builds(LabelDistributionAwareMargin, st.floats(-1e6, 1e6), counted, policies),
+    st.builds(Temperature, st.floats(1e-6, 1e6)),
+)
+methods = st.one_of(steps, st.lists(steps, min_size=2, max_size=3).map(lambda chosen: Chain(tuple(chosen))))
+scores = st.lists(st.one_of(st.floats(0, 1), st.floats(0.9, 1), st.sampled_from([0.0, 0.5, 1.0])), max_size=12)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> FrequencyTable:
+    """At least one class that occurs; classes that never do, and classes that are in every image."""
+    num_images = draw(st.integers(1, 1000))
+    images = draw(st.lists(st.integers(0, num_images), min_size=1, max_size=8).filter(any))
+    objects = [n and n + draw(st.integers(0, 50)) for n in images]
+    return table(images, objects, num_images=num_images)
+
+
+def permuted(frequencies: FrequencyTable, order: list[int]) -> FrequencyTable:
+    images, objects = frequencies.image_count[order], frequencies.instance_count[order]
+    return table(images.tolist(), objects.tolist(), num_images=frequencies.num_images)
+
+
+def plain_weight(n: int, total: int, variant: VariantName) -> float:
+    """The formulas one class at a time, 0 < n < total; the quantile of the normal by scipy."""
+    p = n / total
+    return {
+        "raw": lambda: math.log(total / n),
+        "smooth": lambda: math.log((total + 1) / (n + 1)) + 1,
+        "relative": lambda: math.log((total - n) / n),
+        "base2": lambda: math.log2(total / n),
+        "base10": lambda: math.log10(total / n),
+        "normit": lambda: -norm.ppf(p),
+        "gombit": lambda: -math.log(-math.log1p(-p)),
+    }[variant]()
+
+
+@given(st.lists(st.integers(1, 10**7), min_size=2, max_size=8), st.sampled_from(VARIANTS))
+def test_weights_are_those_of_a_plain_loop(counts: list[int], variant: VariantName) -> None:
+    plain = [plain_weight(n, sum(counts), variant) for n in counts]
+    assert iif_weights(np.array(counts), float(sum(counts)), variant).value == pytest.approx(
+        plain, rel=1e-12, abs=1e-12
+    )
+
+
+@given(tables(), methods)
+def test_coefficients_are_finite_and_notes_name_classes(frequencies: FrequencyTable, method: Method) -> None:
+    affine = method.coefficients(frequencies)
+    assert np.isfinite(affine.scale).all()
+    assert np.isfinite(affine.shift).all()
+    assert all(note.rows.any() for note in affine.notes)
+
+
+@given(tables(), methods, st.data())
+def test_permuting_the_classes_permutes_the_coefficients(
+    frequencies: FrequencyTable, method: Method, data: st.DataObject
+) -> None:
+    order = data.draw(st.permutations(range(len(frequencies))))
+    plain, mixed = method.coefficients(frequencies), method.coefficients(permuted(frequencies, order))
+    assert mixed.scale.tolist() == plain.scale[order].tolist()
+    assert mixed.shift.tolist() == plain.shift[order].tolist()
+
+
+@given(st.integers(1, 1000), st.integers(1, 8), methods)
+def test_equal_counts_treat_all_classes_alike(count: int, classes: int, method: Method) -> None:
+    affine = method.coefficients(table([count] * classes, num_images=count))
+    assert len(set(affine.scale.tolist())) == len(set(affine.shift.tolist())) == 1
+
+
+@given(tables(), st.sampled_from(VARIANTS), st.sampled_from(NORMALIZERS), policies)
+def test_a_rarer_class_never_gets_a_smaller_weight(
+    frequencies: FrequencyTable, variant: VariantName, normalizer: str, policy: ZeroCountName
+) -> None:
+    method = parse_method(f"iif:{variant},normalizer={normalizer},zero_count={policy}")
+    by_count = method.coefficients(frequencies).scale[np.argsort(frequencies.image_count, kind="stable")]
+    assert (np.diff(by_count) <= 0).all()
+
+
+@given(methods)
+def test_a_spec_parses_back(method: Method) -> None:
+    assert parse_method(method.spec) == method
+
+
+@given(tables(), methods, st.data(), st.sampled_from(SCORE_SPACES))
+def test_inputs_are_never_changed(
+    frequencies: FrequencyTable, method: Method, data: st.DataObject, space: ScoreSpace
+) -> None:
+    score = np.array(data.draw(scores))
+    category = np.array(
+        data.draw(st.lists(st.integers(0, len(frequencies) - 1), min_size=len(score), max_size=len(score))), np.int64
+    )
+    affine = method.coefficients(frequencies)
+    inputs = (score, category, frequencies.image_count, frequencies.instance_count, affine.scale, affine.shift)
+    before = [column.copy() for column in inputs]
+    corrected_scores(score, category, affine, space)
+    assert all(np.array_equal(was, now) for was, now in zip(before, inputs, strict=True))
+
+
+@given(scores, st.floats(1e-6, 1e6), st.floats(-1e6, 1e6), st.sampled_from(SCORE_SPACES))
+def test_the_order_within_a_class_is_kept_strictly(
+    values: list[float], scale: float, shift: float, space: ScoreSpace
+) -> None:
+    score = np.array(values)
+    affine = ClassAffine(np.array([scale]), np.array([shift]))
+    result = corrected_scores(score, np.zeros(len(score), np.int64), affine, space)
+    assert np.array_equal(np.sign(score[:, None] - score), np.sign(result[:, None] - result))
+    assert np.isfinite(result).all()
+    if space == "prob":
+        assert ((result >= 0) & (result <= 1)).all()
+
+
+@given(scores, st.floats(0.1, 4), st.floats(-10, 10))
+def test_scores_are_those_of_a_plain_loop(values: list[float], scale: float, shift: float) -> None:
+    """To 1e-12, which is far above the single floats that scores at the ends are set apart by."""
+    inside = [min(max(s, 5e-324), 1 - 2**-53) for s in values]
+    z = [scale * (math.log(s) - math.log1p(-s)) + shift for s in inside]
+    plain = [1 / (1 + math.exp(-x)) if x > -700 else 0.0 for x in z]
+    affine = ClassAffine(np.array([scale]), np.array([shift]))
+    result = corrected_scores(np.array(values), np.zeros(len(values), np.int64), affine, "prob")
+    assert result == pytest.approx(plain, rel=1e-12, abs=1e-12)

@@ -1,0 +1,82 @@
+"""Spec strings: one canonical form for each method, and errors that name the nearest."""
+
+import pytest
+
+from longtail_cli.adjust.iif import InverseImageFrequency
+from longtail_cli.adjust.prior import LogitAdjustment, NorCal
+from longtail_cli.adjust.registry import METHODS, Chain, parse_method
+from longtail_cli.adjust.uniform import Temperature
+from longtail_cli.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("none", "none"),
+        ("iif", "iif"),
+        ("iif:raw", "iif"),
+        ("iif:variant=base10,count=instance", "iif:variant=base10,count=instance"),
+        ("iif:count=instance,variant=base10", "iif:variant=base10,count=instance"),
+        ("logit-adjust", "logit-adjust:tau=1.0"),
+        ("logit-adjust:2", "logit-adjust:tau=2.0"),
+        (" norcal : gamma = 0.6 ", "norcal:gamma=0.6"),
+        ("norcal:0.6,zero_count=smooth", "norcal:gamma=0.6,zero_count=smooth"),
+        ("temperature:1e+2", "temperature:t=100.0"),
+        ("ldam:-.5", "ldam:c=-0.5"),
+        ("temperature:t=1.9+logit-adjust:tau=1", "temperature:t=1.9+logit-adjust:tau=1.0"),
+    ],
+)
+def test_a_spec_has_one_canonical_form_which_parses_back(written: str, canonical: str) -> None:
+    method = parse_method(written)
+    assert method.spec == canonical
+    assert parse_method(canonical) == method
+
+
+def test_a_spec_is_a_method_with_its_parameters() -> None:
+    assert parse_method("iif:smooth,normalizer=images") == InverseImageFrequency("smooth", normalizer="images")
+    assert parse_method("temperature:2+norcal") == Chain((Temperature(2.0), NorCal()))
+
+
+def test_defaults_fill_what_the_spec_leaves_open_where_a_method_has_it() -> None:
+    policy = {"zero_count": "smooth"}
+    assert parse_method("logit-adjust", policy) == LogitAdjustment(zero_count="smooth")
+    assert parse_method("logit-adjust:zero_count=max", policy) == LogitAdjustment()
+    assert parse_method("temperature:2", policy) == Temperature(2.0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("iff", "expected one of none, iif, .*found 'iff'\n.*did you mean iif\\?"),
+        ("quantum", "found 'quantum'\nTo mend it: `ltcal methods` lists them all"),
+        ("", "found ''"),
+        ("iif+", "found ''"),
+        ("IIF", "found 'IIF'"),
+        ("logit-adjust:taw=1", "expected one of tau, count, zero_count, found 'taw'\n.*did you mean tau\\?"),
+        ("none:1", r"expected none \(the method has no parameters\), found '1'"),
+        ("norcal:gamma", "gamma: expected a number from 0 to 1e\\+06, found 'gamma'"),
+        ("norcal:gamma=0.6,0.7", "found '0.7'"),
+        ("norcal:gamma=-1", "gamma: expected a number from 0 to 1e\\+06, found -1.0"),
+        ("norcal:nan", "found nan"),
+        ("logit-adjust:inf", "found inf"),
+        ("temperature", "t: expected a number from 1e-06 to 1e\\+06, found no value\n.*temperature:t=1.5"),
+        ("temperature:0", "found 0.0"),
+        ("iif:variant=bas10", "variant: expected one of raw, smooth, .*found 'bas10'"),
+        ("iif:raw,variant=smooth", "each of them once, found variant twice"),
+    ],
+)
+def test_a_wrong_spec_is_refused(spec: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_method(spec)
+
+
+def test_wrong_parameters_are_refused_in_python_too() -> None:
+    with pytest.raises(UsageError, match="tau: expected a number from 0"):
+        LogitAdjustment(tau=-1.0)
+
+
+@pytest.mark.parametrize("method", METHODS.values())
+def test_every_method_states_its_formula_and_its_source(method: type[InverseImageFrequency]) -> None:
+    assert method.formula().startswith("z'_c = ")
+    assert method.source()
+    assert all(parameter.kind.meaning for parameter in method.parameters())

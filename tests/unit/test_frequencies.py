@@ -1,0 +1,200 @@
+"""Frequency tables survive their files; tables made by hand are checked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from longtail_cli.errors import InputError, OutputError, UsageError
+from longtail_cli.files.frequencies import frequencies_csv, read_frequencies, write_frequencies
+from longtail_cli.tables import FrequencyTable
+
+NAMES = ("plain", 'comma, "quote"', "🐟 fish", "", "two\nlines", "  spaces ")
+
+
+def table(num_images: int | None = 57) -> FrequencyTable:
+    image_count = np.array([0, 1, 3, 19, 57, 7])
+    return FrequencyTable(
+        category_id=np.array([-3, 0, 2, 5, 900, 2**40]),
+        name=NAMES,
+        image_count=image_count,
+        instance_count=2 * image_count,
+        group=("r", "r", "r", "c", "c", "r"),
+        num_images=num_images,
+    )
+
+
+def assert_equal(one: FrequencyTable, other: FrequencyTable) -> None:
+    for field in ("category_id", "image_count", "instance_count"):
+        np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
+    assert (one.name, one.group, one.num_images) == (other.name, other.group, other.num_images)
+
+
+def message_of(path: Path) -> str:
+    with pytest.raises(InputError) as error:
+        read_frequencies(path)
+    return str(error.value)
+
+
+@pytest.fixture
+def csv_of(tmp_path: Path) -> Any:
+    def write(*lines: str) -> Path:
+        path = tmp_path / "freq.csv"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+@pytest.mark.parametrize("num_images", [57, 100170, None])
+def test_round_trip(tmp_path: Path, suffix: str, num_images: int | None) -> None:
+    path = tmp_path / f"freq{suffix}"
+    write_frequencies(table(num_images), path, {"iif_raw": np.linspace(0, 1, 6)})
+    assert_equal(read_frequencies(path), table(num_images))
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_exact_text_of_a_csv_file() -> None:
+    small = FrequencyTable(np.array([1, 4]), ('a, "b"', "c"), np.array([1, 3]), np.array([2, 3]), ("r", "r"), 3)
+    assert frequencies_csv(small, {"iif_raw": np.array([np.log(3), 0.0])}) == (
+        "category_id,name,image_count,instance_count,group,image_rate,iif_raw\n"
+        '1,"a, ""b""",1,2,r,0.3333333333333333,1.0986122886681098\n'
+        "4,c,3,3,r,1.0,0.0\n"
+    )
+
+
+def test_json_and_parquet_state_the_number_of_images(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    write_frequencies(table(), tmp_path / "freq.json", {})
+    document = json.loads((tmp_path / "freq.json").read_text())
+    assert (document["format"], document["num_images"]) == ("ltcal-frequency/1", 57)
+    assert [entry["name"] for entry in document["classes"]] == list(NAMES)
+    write_frequencies(table(), tmp_path / "freq.parquet", {})
+    metadata = pyarrow.parquet.read_schema(tmp_path / "freq.parquet").metadata
+    assert (metadata[b"format"], metadata[b"num_images"]) == (b"ltcal-frequency/1", b"57")
+
+
+def test_unknown_rates_are_empty() -> None:
+    assert frequencies_csv(table(None), {}).splitlines()[1] == "-3,plain,0,0,r,"
+
+
+def test_a_table_of_zeros_does_not_know_its_images(tmp_path: Path) -> None:
+    zeros = FrequencyTable(np.array([1]), ("a",), np.array([0]), np.array([0]), ("r",), 10)
+    write_frequencies(zeros, tmp_path / "freq.csv", {})
+    assert read_frequencies(tmp_path / "freq.csv").num_images is None
+
+
+def test_the_least_columns_in_any_order(csv_of: Any) -> None:
+    read = read_frequencies(csv_of("note,instance_count,category_id,image_count", "x,300,7,101", "y,5.0,3,4"))
+    assert read.category_id.tolist() == [3, 7]
+    assert read.image_count.tolist() == [4, 101]
+    assert read.instance_count.tolist() == [5, 300]
+    assert read.group == ("r", "f")
+    assert read.name == ("", "")
+    assert read.num_images is None
+
+
+def test_missing_columns_are_named(csv_of: Any) -> None:
+    message = message_of(csv_of("id,count", "1,2"))
+    assert "expected the columns `category_id`, `image_count`, `instance_count`, found `id`, `count`" in message
+
+
+HEADER = "category_id,name,image_count,instance_count,group,image_rate"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("x,a,1,1,r,", "row 1 (category_id x), `category_id`: expected a whole number, found x"),
+        ("1,a,-1,1,r,", "row 1 (category_id 1), `image_count`: expected a whole number of 0 or more, found -1"),
+        ("1,a,1.5,2,r,", "`image_count`: expected a whole number of 0 or more, found 1.5"),
+        ("1,a,NaN,2,r,", "`image_count`: expected a whole number of 0 or more, found NaN"),
+        ("1,a,,2,r,", "`image_count`: expected a whole number of 0 or more, found nothing"),
+        (f"{2**63},a,1,2,r,", "`category_id`: expected a whole number, found"),
+        ("1,a,3,2,r,", "`instance_count`: expected at least its image_count, 3, found 2"),
+        ("1,a,3,3,x,", "`group`: expected one of r, c, f, found x"),
+        ("1,a,3,3,r,nan", "`image_rate`: expected image_count / images, found nan"),
+        ("1,a,3,3,r,1.5", "`image_rate`: expected image_count / images, found 1.5"),
+        ("1,a,3,3,r,1e-300", "`image_rate`: expected image_count / images, found 1e-300"),
+    ],
+)
+def test_cells_that_cannot_be(csv_of: Any, row: str, said: str) -> None:
+    assert said in message_of(csv_of(HEADER, row))
+
+
+def test_problems_are_told_together(csv_of: Any) -> None:
+    message = message_of(csv_of(HEADER, "1,a,x,1,r,", "2,b,1,y,r,", "z,c,1,1,r,"))
+    assert "3 problems" in message
+
+
+def test_ids_given_twice(csv_of: Any) -> None:
+    message = message_of(csv_of(HEADER, "4,a,1,1,r,", "5,b,1,1,r,", "4,c,1,1,r,"))
+    assert "row 3: expected a `category_id` of its own, found 4, as in row 1" in message
+
+
+def test_rates_of_different_image_numbers(csv_of: Any) -> None:
+    message = message_of(csv_of(HEADER, "1,a,50,50,c,0.5", "2,b,20,20,c,0.1"))
+    assert "row 2 (category_id 2), `image_rate`: expected 0.2, as the other rows tell, found 0.1" in message
+
+
+def test_rates_with_few_digits_are_refused(csv_of: Any) -> None:
+    message = message_of(csv_of(HEADER, "1,a,50,50,c,0.33", "2,b,20,20,c,0.13"))
+    assert "make the table again with `ltcal compute-freq`" in message
+
+
+def test_groups_of_two_kinds(csv_of: Any) -> None:
+    message = message_of(csv_of(HEADER, "1,a,5,5,few,", "2,b,5,5,r,"))
+    assert "expected one of few, medium, many, found r" in message
+
+
+def test_a_name_with_a_comma_but_no_quotes(csv_of: Any) -> None:
+    message = message_of(csv_of(HEADER, "1,a,b,5,5,r,"))
+    assert "row 1: expected 6 cells, found 7" in message
+
+
+@pytest.mark.parametrize("text", ["", HEADER + "\n"])
+def test_tables_without_classes(tmp_path: Path, text: str) -> None:
+    (tmp_path / "freq.csv").write_text(text)
+    assert "expected" in message_of(tmp_path / "freq.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "content: expected JSON, found"),
+        ("[]", 'expected an object of "format": "ltcal-frequency/1" with a list "classes"'),
+        ('{"classes": [1]}', 'with a list "classes" of objects'),
+        ('{"classes": []}', "the columns `category_id`"),
+        (
+            '{"num_images": 2, "classes": [{"category_id": 1, "image_count": 3, "instance_count": 3}]}',
+            "at most the number",
+        ),
+        ('{"num_images": "x", "classes": [{"category_id": 1, "image_count": 3, "instance_count": 3}]}', "num_images: "),
+        ('{"classes": [{"category_id": true, "image_count": 3, "instance_count": 3}]}', "a whole number, found True"),
+        ('{"classes": [{"category_id": 1, "image_count": 3}]}', "the columns `instance_count`"),
+    ],
+)
+def test_json_that_is_no_table(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "freq.json").write_text(text)
+    assert said in message_of(tmp_path / "freq.json")
+
+
+def test_parquet_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "freq.parquet").write_bytes(b"PAR1 and nothing else PAR1")
+    assert "expected a Parquet file" in message_of(tmp_path / "freq.parquet")
+
+
+def test_other_suffixes(tmp_path: Path) -> None:
+    (tmp_path / "freq.xlsx").write_text("x")
+    assert "a file that ends in .csv, .json, .parquet, found freq.xlsx" in message_of(tmp_path / "freq.xlsx")
+    with pytest.raises(UsageError, match=r"one that ends in \.csv, \.json, .parquet, found freq.xlsx"):
+        write_frequencies(table(), tmp_path / "freq.xlsx", {})
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="a place that can be written to"):
+        write_frequencies(table(), tmp_path / "nowhere" / "freq.csv", {})
