@@ -44,8 +44,9 @@ def corrected_scores(score: Floats, category: Longs | Ints, affine: ClassAffine,
     """
     corrected = score.copy()
     changed = (affine.scale != 1) | (affine.shift != 0)
-    order = np.argsort(category, kind="stable")
-    bounds = np.searchsorted(category[order], np.arange(len(affine.scale) + 1))
+    classes = len(affine.scale)
+    order = np.argsort(category.astype(np.min_scalar_type(classes)), kind="stable")  # small integers sort fast
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(category, minlength=classes))])
     for c in np.flatnonzero(changed & (np.diff(bounds) > 0)).tolist():
         rows = order[bounds[c] : bounds[c + 1]]
         values, place = np.unique(score[rows], return_inverse=True)

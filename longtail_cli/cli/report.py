@@ -93,7 +93,7 @@ def report(
         click.echo(note, err=True)
     if verify:
         with working("verifying with the official packages"):
-            workflow.verify(result, annotations, frequencies)
+            workflow.verify(result, predictions, annotations, frequencies)
         click.echo("verified: every figure equals that of the official packages to 1e-9", err=True)
 
 

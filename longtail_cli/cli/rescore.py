@@ -54,9 +54,12 @@ def rescore(
     from longtail_cli.adjust.registry import parse_method
     from longtail_cli.cli.progress import working
     from longtail_cli.files.frequencies import read_frequencies
+    from longtail_cli.workflow.rescoring import refuse_overwriting
     from longtail_cli.workflow.rescoring import rescore as write_corrected
 
     method = parse_method(spec, {"zero_count": zero_count} if zero_count else {})
+    if frequencies is not None:
+        refuse_overwriting(output, frequencies, "frequency table")
     table = read_frequencies(frequencies) if frequencies and method.uses_counts else None
     with working("rescore") as say:
         summary = write_corrected(source, table, method, output, score_space=score_space, max_dets=max_dets, say=say)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,9 +87,11 @@ class Evaluation:
         number = len(self.ground_truth.categories)
         selection = select(detections, area, number, self.protocol, self.judged)
         matches = self._matches(detections, selection, pairs, area)
-        reduced = curves(matches)
-        fixed, pooled = self._fixed(detections, pairs, area)
-        breakdown, by_group = self._tide(detections, pairs, matches)
+        with ThreadPoolExecutor(1) as beside:
+            tide_found = beside.submit(self._tide, detections, pairs, matches)
+            reduced = curves(matches)
+            fixed, pooled = self._fixed(detections, pairs, area)
+            breakdown, by_group = tide_found.result()
         return Figures(
             headline=summary.headline(reduced, matches, self.protocol, self.groups),
             fixed=fixed,

@@ -65,7 +65,7 @@ def match(
     )  # fmt: skip
     num_objects = np.zeros((num_categories, counts.shape[1]), np.int64)
     np.add.at(num_objects, objects.category, counts)
-    return Matches(selection, true_positive, ignored, taken, num_objects, counts[:, 0])
+    return Matches(selection, true_positive, ignored, taken, num_objects, counts[:, 0].copy())
 
 
 @numba.njit(cache=True, nogil=True)

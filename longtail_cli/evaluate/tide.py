@@ -85,7 +85,7 @@ def aligned(
     category, score = detections.category[row], detections.score[row]
     errors = assign(row, category, score, shown & ~hit, overlaps, objects.category, matches.counts, used)
     order = _best_first(detections, row)
-    points = Points(category, hit, shown, errors, order, order, objects.category, matches.num_objects[:, 0])
+    points = Points(category, hit, shown, errors, order, order, objects.category, matches.num_objects[:, 0].copy())
     return break_down(points, ALIGNED, groups)
 
 

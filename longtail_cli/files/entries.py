@@ -78,10 +78,10 @@ class Broken:
 class _Window:
     """A part of a file, followed by a NUL; it moves forward and grows where an entry does not fit."""
 
-    def __init__(self, file: Readable) -> None:
+    def __init__(self, file: Readable, size: int) -> None:
         self.file = file
         self.start = self.end = 0
-        self.resize(BLOCK_BYTES)
+        self.resize(size)
         self.move(0)
 
     def resize(self, size: int) -> None:
@@ -109,9 +109,12 @@ class _Window:
         return Broken(self.start + stop, number, after, content)
 
 
-def read_entries(file: Readable, *, boxes: bool) -> Iterator[Block | Refused | Broken]:
-    """The entries of a JSON file in order; `Broken` comes last. `bbox` is looked at where `boxes` are asked for."""
-    window = _Window(file)
+def read_entries(file: Readable, *, boxes: bool, block_bytes: int = BLOCK_BYTES) -> Iterator[Block | Refused | Broken]:
+    """The entries of a JSON file in order; `Broken` comes last.
+
+    boxes: whether `bbox` is looked at. block_bytes: how much is read at a time, more where an entry needs it.
+    """
+    window = _Window(file, block_bytes)
     begin, state, entries = 0, START, 0
     while True:
         places, numbers = window.places, window.numbers
@@ -160,9 +163,9 @@ def _settle(data: Bytes, places: Longs, numbers: Floats, boxes: bool) -> list[tu
             continue
         entry = json.loads(content)
         places[row, :2] = int(entry["image_id"]), int(entry["category_id"])
-        numbers[row, 0] = entry["score"]
+        numbers[row, 0] = float(entry["score"])
         if boxes and "bbox" in entry:
-            numbers[row, 1:] = entry["bbox"]
+            numbers[row, 1:] = [float(value) for value in entry["bbox"]]
     return unfit
 
 

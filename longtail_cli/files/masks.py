@@ -17,16 +17,14 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from longtail_cli.errors import Problem
-from longtail_cli.files.faults import Fault, faults_among, faults_at, raise_faults
+from longtail_cli.files.faults import Fault, faults_among, faults_at
 from longtail_cli.tables import Bools, Counts, Floats, Ints, Longs, Masks
 
 _LARGEST_COORDINATE = 1e5
 """Pixels; the rasteriser walks every pixel of an outline, so a stray point would take all memory."""
 
-_FIX = (
-    "write each segmentation as polygons [[x1, y1, x2, y2, x3, y3, ...], ...] or as run lengths "
-    '{"size": [height, width], "counts": ...}, or evaluate boxes alone'
-)
+_FIX_RUNS = 'write each segmentation as run lengths, {"size": [height, width], "counts": ...}'
+_FIX_ANY = f"{_FIX_RUNS}, or as polygons, [[x1, y1, x2, y2, x3, y3, ...], ...]; or evaluate boxes alone"
 
 Side = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Run = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
@@ -42,57 +40,40 @@ class RunLengths(msgspec.Struct, gc=False, frozen=True):
 Segmentation = RunLengths | list[list[float]]
 
 
-def masks_from_segmentations(
-    segmentations: Sequence[msgspec.Raw], size: Ints, source: str, where: Callable[[int], str]
-) -> Masks:
-    """Masks of N segmentations: lists of polygons, or RLE whose size must be that of the image.
-
-    segmentations: N pieces of JSON.
-    size: int32 [N, 2], (height, width) of each one's image, > 0.
-    source: the file they come from; where: names the place of a row in it, for the error.
-
-    The polygons of an object are rasterised and merged by pycocotools, as the official evaluations do.
-    Raises InputError with up to ten problems.
-    """
-    masks, faults = read_segmentations(segmentations, size, where)
-    raise_faults(source, faults)
-    return masks
-
-
-def masks_from_rles(segmentations: Sequence[msgspec.Raw], source: str, where: Callable[[int], str]) -> Masks:
-    """Masks of N RLE, compressed or not, each of the size that it states; for result files. Raises InputError."""
-    masks, faults = read_segmentations(segmentations, None, where)
-    raise_faults(source, faults)
-    return masks
-
-
 def read_segmentations(
     segmentations: Sequence[msgspec.Raw], size: Ints | None, where: Callable[[int], str]
 ) -> tuple[Masks, list[Fault]]:
-    """As `masks_from_segmentations`, with the faults beside the masks; a row that cannot be read is left 0 x 0.
+    """Masks of N segmentations, and the faults of those that are none; a row that cannot be read is left 0 x 0.
 
-    Where `size` is None, every segmentation must be an RLE and states its own.
+    segmentations: N pieces of JSON: lists of polygons, or RLE.
+    size: int32 [N, 2], (height, width) > 0 of each one's image, which an RLE must have too; or None for result files,
+        where every segmentation must be an RLE and states its own.
+    where: names the place of a row, for the faults.
+
+    The polygons of an object are rasterised and merged by pycocotools, as the official evaluations do.
     """
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(RunLengths if size is None else Segmentation)
     sizes = np.zeros((len(segmentations), 2), np.int32)
     compressed = [b""] * len(segmentations)
     problems: list[Problem] = []
+    wanted, fix = ("run lengths", _FIX_RUNS) if size is None else ("run lengths or polygons", _FIX_ANY)
     for row, raw in enumerate(segmentations):
         image_size = None if size is None else (int(size[row, 0]), int(size[row, 1]))
         try:
             sizes[row], compressed[row] = _compress(decoder.decode(raw), image_size)
         except msgspec.DecodeError as error:
-            problems.append(Problem(where(row), "polygons or run lengths", _cut(f"{_text(raw)} ({error})")))
+            problems.append(Problem(where(row), wanted, _cut(f"{_text(raw)} ({error})")))
         except _UnusableError as error:
             problems.append(Problem(where(row), error.expected, error.found))
     start = np.zeros(len(compressed) + 1, np.int64)
     np.cumsum([len(counts) for counts in compressed], out=start[1:])
     masks, valid = decode_counts(np.frombuffer(b"".join(compressed), np.uint8), start, sizes)
-    expected = "compressed run lengths that add up to height times width"
-    broken = faults_at(
-        ~valid, lambda row: Problem(where(row), expected, f"{_cut(_text(segmentations[row]))}, which do not"), _FIX
-    )
-    return masks, [*faults_among(problems, _FIX), *broken]
+
+    def describe(row: int) -> Problem:
+        expected = "run lengths of pixels that add up to height times width"
+        return Problem(where(row), expected, f"{_cut(_text(segmentations[row]))}, which do not")
+
+    return masks, [*faults_among(problems, fix), *faults_at(~valid, describe, fix)]
 
 
 def decode_counts(characters: npt.NDArray[np.uint8], start: Longs, size: Ints) -> tuple[Masks, Bools]:

@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -20,6 +20,10 @@ from longtail_cli.files.source import plain_file
 from longtail_cli.tables import Floats, Longs
 
 _COMPRESSION = 6  # of gzip, its default
+
+
+class _Writable(Protocol):
+    def write(self, data: memoryview, /) -> int: ...
 
 
 def write_rescored(source: Path, scores: Floats, out: Path, *, advance: Callable[[int], None] | None = None) -> None:
@@ -93,13 +97,13 @@ def _splice(data: Bytes, spans: Longs, texts: Bytes, out: Bytes) -> int:
 
 
 @contextmanager
-def _writing(out: Path) -> Iterator[BinaryIO]:
+def _writing(out: Path) -> Iterator[_Writable]:
     with replacing(out) as temporary, temporary.open("wb") as file:
         if out.suffix != ".gz":
             yield file
             return
         with gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=file, mtime=0) as packed:
-            yield packed  # type: ignore
+            yield packed
 
 
 def _changed(source: Path, expected: int, found: int) -> InputError:

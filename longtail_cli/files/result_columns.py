@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from longtail_cli.errors import Problem
+from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.entries import SHORTEST_ENTRY, Block, Broken, Refused
 from longtail_cli.files.entry_kernels import START
 from longtail_cli.files.faults import Fault, fault, faults_among, faults_at, raise_faults
 from longtail_cli.files.masks import read_segmentations
 from longtail_cli.files.result_problems import (
     FIX_FIELDS,
+    EntryProblem,
     broken_list,
     entry_place,
     entry_problems,
@@ -24,6 +25,8 @@ from longtail_cli.tables import Bools, Floats, Longs, Masks, Results
 
 ENOUGH = 1000
 """After so many entries with problems the rest of a file is not looked at."""
+
+_SNIPPET_BYTES = 60
 
 
 class ResultColumns:
@@ -51,6 +54,9 @@ class ResultColumns:
         """Append the entries of `block`."""
         rows = slice(block.first, block.first + len(block.score))
         self.rows = rows.stop
+        if self.rows > len(self.score):
+            problem = Problem("file", "a regular file that stays as it is", "more entries than its size has room for")
+            raise InputError(self.source, [problem], "write the results to a file before this is run")
         self.image_id[rows] = block.image_id
         self.category_id[rows] = block.category_id
         self.score[rows] = block.score
@@ -62,13 +68,14 @@ class ResultColumns:
 
     def refuse(self, entry: Refused) -> None:
         """Note what is wrong with an entry; its row means nothing."""
-        for found in entry_problems(entry.number, entry.content, boxes="bbox" in self.fields):
+        for found in entry_problems(entry.number, entry.content, boxes="bbox" in self.fields) or _unknown(entry):
             self.problems.setdefault(found.fix, []).append(found.problem)
         self.refused.append(entry.number)
         self.rows = max(self.rows, entry.number + 1)
         if self.hopeless:
             expected = f"fewer than {ENOUGH} entries with problems before them"
-            self.faults.append(fault(f"entries from {self.rows} on", expected, "more; these were not read", FIX_FIELDS))
+            where, fix = f"entries from {self.rows} on", "mend those before, which may all have one cause"
+            self.faults.append(fault(where, expected, "more; these were not read", fix))
 
     def stop(self, end: Broken, plain: Path) -> None:
         """Note why the list in the file `plain` cannot be read on."""
@@ -139,6 +146,12 @@ class ResultColumns:
 
     def _place(self, row: int) -> str:
         return entry_place(row, int(self.image_id[row]))
+
+
+def _unknown(entry: Refused) -> list[EntryProblem]:
+    """An entry that the fast reader refuses must not pass, even if nothing is found wrong with it."""
+    found = entry.content[:_SNIPPET_BYTES].decode(errors="replace")
+    return [EntryProblem(Problem(f"entry {entry.number}", "a detection", found), FIX_FIELDS)]
 
 
 def _joined(parts: list[Masks]) -> Masks:

@@ -171,13 +171,15 @@ def _ids(batch: pa.RecordBatch, name: str, first: int, faults: list[Fault]) -> L
 
 
 def _boxes(column: pa.Array, first: int, faults: list[Fault]) -> Floats:
-    """float64 [N, 4], NaN where there is none."""
-    bbox = np.full((len(column), 4), np.nan)
+    """float64 [N, 4], NaN where there is none, zeros where it cannot be read."""
+    bbox = np.zeros((len(column), 4))
     lengths = pc.fill_null(pc.list_value_length(column), 4).to_numpy(zero_copy_only=False)
     faults += _faults_at(lengths != 4, "bbox", "four numbers", lengths, first, FIX_BOX)
-    rows = np.flatnonzero((lengths == 4) & column.is_valid().to_numpy(zero_copy_only=False))
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    bbox[~there] = np.nan
+    rows = np.flatnonzero((lengths == 4) & there)
     boxes = _numbers(pc.list_flatten(column.take(pa.array(rows)))).reshape(-1, 4)
-    unfit: Bools = (~np.isfinite(boxes) | (boxes < [-np.inf, -np.inf, 0, 0])).any(axis=1)
+    unfit = np.asarray((~np.isfinite(boxes) | (boxes < [-np.inf, -np.inf, 0, 0])).any(axis=1))
     expected = "four finite numbers with a width and height of 0 or more"
     bbox[rows] = np.where(unfit[:, None], 0.0, boxes)
     told = dict(zip(rows[unfit].tolist(), boxes[unfit].tolist(), strict=True))

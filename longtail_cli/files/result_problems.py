@@ -29,7 +29,7 @@ FIX_BOX = "write every box as [x, y, width, height] in pixels"
 FIX_LIST = (
     'pass a result file: a list of detections, [{"image_id": 1, "category_id": 2, "bbox": [...], "score": 0.9}, ...]'
 )
-FIX_WHOLE = "write or copy the file again; it must be one whole JSON list, in UTF-8"
+FIX_WHOLE = "write or copy the file again: one whole JSON list, in UTF-8 without a byte order mark"
 
 _REQUIRED = ("image_id", "category_id", "score")
 _LARGEST_EXACT = 2**53  # up to here a float64 tells one integer from the next
@@ -147,7 +147,7 @@ def broken_list(position: int, number: int, content: bytes) -> Fault:
     if not content:
         found = f"the end of the file, after {number} whole entries: it is cut off"
         return fault(f"byte {position}", "the rest of the list", found, FIX_WHOLE)
-    return fault(f"byte {position} (entry {number})", "valid JSON", f"{_cut(repr(content)[1:])}", FIX_WHOLE)
+    return fault(f"byte {position} (entry {number})", "valid JSON in UTF-8", _cut(repr(content)[1:]), FIX_WHOLE)
 
 
 def not_a_list(path: Path) -> Fault:
@@ -157,7 +157,8 @@ def not_a_list(path: Path) -> Fault:
             keys = list(msgspec.json.decode(content, type=dict[str, msgspec.Raw]))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             beginning = bytes(content[:24])
-            return fault("byte 0", "a JSON list of detections", _cut(repr(beginning)[1:]), FIX_LIST)
+            fix = FIX_LIST if beginning.isascii() else FIX_WHOLE
+            return fault("byte 0", "a JSON list of detections", _cut(repr(beginning)[1:]), fix)
     shown = ", ".join(f"`{key}`" for key in keys[:MAX_PROBLEMS]) or "no keys"
     if "annotations" in keys or "images" in keys:
         fix = f"it looks like an annotation file; {FIX_LIST}"

@@ -19,12 +19,10 @@ from longtail_cli.files.faults import Fault, fault, input_error
 Content = bytes | mmap.mmap
 T = TypeVar("T", bound=msgspec.Struct)
 
-_STRING_OR_CONSTANT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|NaN|Infinity', re.DOTALL)
-_MESSAGE = re.compile(
-    r"(?:Expected (?P<expected>.*?)(?:, got (?P<found>.*?))?|(?P<other>.*?))(?: - at `\$(?P<path>.*)`)?"
-)
+_MESSAGE = re.compile(r"(?:Expected (?P<expected>.*?)(?:, got .*?)?|.*?)(?: - at `\$(?P<path>.*)`)?")
 _MISSING = re.compile(r"Object missing required field `(?P<field>.*)`")
 _INDEX = re.compile(r"\[(\d+)\]|\.?([^.\[]+)")
+_ID = re.compile(r"[._]ids?(?:\[\d+\])?$")
 _WORDS = {
     "`int`": "an integer",
     "`float`": "a number",
@@ -87,15 +85,15 @@ def _sections(content: Content) -> dict[str, msgspec.Raw]:
 
 
 def _quote_constants(content: Content) -> bytes:
-    """`content` with each NaN and Infinity that stands outside a string put in quotes."""
+    """`content` with each NaN and Infinity put in quotes, told from words in strings by what stands beside them."""
+    words = sorted(match.span() for word in (b"NaN", b"Infinity") for match in re.finditer(word, content))
     pieces: list[bytes] = []
     end = 0
-    for match in _STRING_OR_CONSTANT.finditer(content):
-        start = match.start()
-        if content[start : start + 1] != b'"':
-            start -= content[start - 1 : start] == b"-"
-            pieces += (content[end:start], b'"', content[start : match.end()], b'"')
-            end = match.end()
+    for start, stop in words:
+        start -= content[start - 1 : start] == b"-"
+        if content[start - 1 : start] in b":[, \t\r\n" and content[stop : stop + 1] in b",]} \t\r\n":
+            pieces += (content[end:start], b'"', content[start:stop], b'"')
+            end = stop
     return b"".join([*pieces, content[end:]])
 
 
@@ -151,7 +149,7 @@ def _value(raw: msgspec.Raw, path: str) -> tuple[Any, Any]:
 def _fix(path: str, value: object) -> str:
     if isinstance(value, str) and re.fullmatch(r"-?(NaN|Infinity)", value):
         return _FIX_CONSTANTS
-    return _FIX_IDS if isinstance(value, str) and "id" in path else _FIX_TYPES
+    return _FIX_IDS if isinstance(value, str) and _ID.search(path) else _FIX_TYPES
 
 
 def _fix_sections(file_type: type[msgspec.Struct]) -> str:

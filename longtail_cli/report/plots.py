@@ -81,7 +81,7 @@ def _draw_counts(axes: Axes, table: FrequencyTable, order: np.ndarray) -> None:
     axes.set_yscale("symlog", linthresh=1)  # logarithmic from 1 on, and still shows 0
     axes.set_ylim(bottom=0)
     axes.set_ylabel("count")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
 
 
 def _draw_weights(axes: Axes, weights: Mapping[str, Floats], order: np.ndarray) -> None:
@@ -89,4 +89,4 @@ def _draw_weights(axes: Axes, weights: Mapping[str, Floats], order: np.ndarray) 
     for (name, weight), (colour, style) in zip(weights.items(), CURVES, strict=False):
         axes.plot(rank, weight[order], color=colour, linestyle=style, linewidth=1.5, label=name)
     axes.set_ylabel("weight")
-    axes.legend(loc="upper left", ncols=2)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))

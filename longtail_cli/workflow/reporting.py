@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from longtail_cli import __version__
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.evaluate.evaluation import Evaluation, Figures, Wanted
 from longtail_cli.evaluate.geometry import Overlaps
+from longtail_cli.evaluate.kernels import load_kernels
 from longtail_cli.evaluate.protocol import DEFAULT_MAX_DETS, IouType, Protocol, ProtocolName
 from longtail_cli.evaluate.selection import images_over
 from longtail_cli.evaluate.summary import GROUPS
@@ -23,7 +26,7 @@ from longtail_cli.files.source import check_readable, digest
 from longtail_cli.report.model import CategoryRow, Gains, Report, Run, Signature, Tide
 from longtail_cli.tables import Bools, Detections, FrequencyTable, GroundTruth, Masks, Results
 
-IOU_FIELDS: dict[str, str] = {"bbox": "bbox", "segm": "masks"}
+IOU_FIELDS: dict[IouType, str] = {"bbox": "bbox", "segm": "masks"}
 """The field of a result file that each IoU type is measured on."""
 
 
@@ -56,35 +59,56 @@ def report(
     """
     for path in (*predictions, annotations):
         check_readable(path)
-    types = tuple(iou_types) or _types_held(predictions[0])
-    fields = frozenset(IOU_FIELDS[iou_type] for iou_type in types)
+    types = tuple(dict.fromkeys(map(_iou_type, iou_types))) or _types_held(predictions[0])
+    wanted = Wanted(fixed_ap=fixed_ap, pooled_ap=pooled_ap, per_category=per_category, tide=tide)
+    table = None if frequencies is None else read_frequencies(frequencies)
     say("reading")
     with ThreadPoolExecutor(2) as pool:
-        sha256 = pool.submit(digest, annotations)
-        truth_read = pool.submit(read_annotations, annotations, masks="segm" in types)
-        results_read = [pool.submit(read_results, path, fields=fields) for path in predictions]
-        digests = [pool.submit(digest, path) for path in predictions]
-        truth = truth_read.result()
+        files = _Files.read(predictions, annotations, types, pool)
+        load_kernels(wanted)
+        truth = files.truth.result()
         rules = _protocol(protocol, truth, max_dets)
-        groups, table_notes = _groups(truth, None if frequencies is None else read_frequencies(frequencies))
-        wanted = Wanted(fixed_ap=fixed_ap, pooled_ap=pooled_ap, per_category=per_category, tide=tide)
-        bench = [Evaluation.prepare(truth, rules, _iou_type(name), groups, wanted) for name in types]
-        runs = _runs(bench, predictions, names, results_read, digests, say)
+        groups, notes = _groups(truth, table)
+        bench = [Evaluation.prepare(truth, rules, iou_type, groups, wanted) for iou_type in types]
+        runs = _runs(bench, predictions, _names(predictions, names), files, say)
         signature = Signature(
             version=__version__,
             protocol=rules.name,
             max_dets=rules.max_dets,
             iou_types=types,
             tide=tide,
-            annotations_sha256=sha256.result(),
-            frequencies_sha256=None if frequencies is None else digest(frequencies),
             images=len(truth.image_id),
             categories=len(truth.categories),
+            annotations_sha256=files.truth_sha256.result(),
+            frequencies_sha256=None if frequencies is None else digest(frequencies),
         )
-    return Report(signature=signature, runs=runs, notes=table_notes)
+    return Report(signature=signature, runs=runs, notes=notes)
 
 
-def _types_held(path: Path) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The inputs while they are being read, the largest first."""
+
+    results: Sequence[Future[Results]]
+    truth: Future[GroundTruth]
+    sha256: Sequence[Future[str]]
+    truth_sha256: Future[str]
+
+    @classmethod
+    def read(
+        cls, predictions: Sequence[Path], annotations: Path, types: Sequence[IouType], pool: ThreadPoolExecutor
+    ) -> _Files:
+        fields = frozenset(IOU_FIELDS[iou_type] for iou_type in types)
+        first, *others = predictions
+        results = [pool.submit(read_results, first, fields=fields)]
+        truth = pool.submit(read_annotations, annotations, masks="segm" in types)
+        results += [pool.submit(read_results, path, fields=fields) for path in others]
+        sha256 = [pool.submit(digest, path) for path in predictions]
+        return cls(results, truth, sha256, pool.submit(digest, annotations))
+
+
+def _types_held(path: Path) -> tuple[IouType, ...]:
+    """What a result file can be evaluated on; boxes where it is empty."""
     held = held_fields(path)
     return tuple(iou_type for iou_type, field in IOU_FIELDS.items() if field in held) or ("bbox",)
 
@@ -138,15 +162,14 @@ def _runs(
     bench: Sequence[Evaluation],
     predictions: Sequence[Path],
     names: Sequence[str],
-    results: Sequence[Future[Results]],
-    digests: Sequence[Future[str]],
+    files: _Files,
     say: Callable[[str], None],
 ) -> tuple[Run, ...]:
     """Evaluate the files in turn; geometry is computed again only where the boxes or masks differ."""
     runs: list[Run] = []
     before: Detections | None = None
     geometry: list[Overlaps] = []
-    for path, name, read, sha256 in zip(predictions, _names(predictions, names), results, digests, strict=True):
+    for path, name, read, sha256 in zip(predictions, names, files.results, files.sha256, strict=True):
         detections = locate(read.result(), bench[0].ground_truth)
         say(f"evaluating {name}")
         if before is None or not _same_places(before, detections):
@@ -163,12 +186,17 @@ def _names(predictions: Sequence[Path], names: Sequence[str]) -> tuple[str, ...]
         if len(names) != len(predictions) or len(set(names)) != len(names):
             problem = Problem("names", f"{len(predictions)} different ones", ", ".join(names))
             raise UsageError("--name", [problem], "give one name for each prediction file, or none")
-        return tuple(names)
-    short = [path.name for path in predictions]
+        return tuple(map(_readable, names))
+    short = [_readable(path.name) for path in predictions]
     if len(set(short)) == len(short):
         return tuple(short)
-    long = [str(path) for path in predictions]
+    long = [_readable(str(path)) for path in predictions]
     return tuple(f"{name} ({number})" if long.count(name) > 1 else name for number, name in enumerate(long, 1))
+
+
+def _readable(name: str) -> str:
+    """A file name as text; bytes that are no UTF-8 become replacement characters."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _same_places(one: Detections, other: Detections) -> bool:
@@ -192,7 +220,7 @@ def _run(
     types = [one.iou_type for one in bench]
     return Run(
         name=name,
-        source=str(path),
+        source=_readable(str(path)),
         sha256=sha256,
         method=None,
         metrics={iou_type: _metrics(found) for iou_type, found in zip(types, figures, strict=True)},

@@ -57,7 +57,8 @@ class RescoreSummary:
         if self.ap_can_move:
             return (
                 f"{reach}. The order within each category is kept, so per-category AP (AP, APr, APc, APf) can move "
-                "only by which detections of those images survive the cap."
+                "only by which detections of those images survive the cap; under COCO's cap, which is per category, it "
+                "cannot."
             )
         return (
             f"{reach}. The order within each category is kept, so per-category AP (AP, APr, APc, APf) cannot move. "
@@ -84,7 +85,7 @@ def rescore(
     UsageError where the method needs a table and there is none, or `out` is `path`; OutputError where `out` cannot be
     written to. Nothing is written then.
     """
-    _check_places(path, out)
+    refuse_overwriting(out, path, "input")
     results = read_results(path, fields=frozenset(), advance=_told(say, "reading"))
     if score_space == "prob":
         _check_probabilities(results)
@@ -100,7 +101,7 @@ def rescore(
 def _summary(
     results: Results, category: Longs, table: FrequencyTable, method: Method, affine: ClassAffine, max_dets: int
 ) -> RescoreSummary:
-    _, per_image = np.unique(results.image_id, return_counts=True)
+    per_image = _run_lengths(np.sort(results.image_id, kind="stable"))  # fast where entries of an image are together
     met = np.bincount(category, minlength=len(table)) > 0
     return RescoreSummary(
         method=method.spec,
@@ -114,9 +115,15 @@ def _summary(
     )
 
 
+def _run_lengths(ascending: Longs) -> Longs:
+    """How often each value stands in `ascending`, int64."""
+    edges = np.flatnonzero(ascending[1:] != ascending[:-1]) + 1
+    return np.diff(edges, prepend=0, append=len(ascending)) if len(ascending) else np.zeros(0, np.int64)
+
+
 def note_lines(notes: tuple[Note, ...], table: FrequencyTable) -> tuple[str, ...]:
     """The notes as sentences that name the classes."""
-    return tuple(f"{note.rows.sum()} classes {note.text}: {named(table, note.rows)}" for note in notes)
+    return tuple(f"{note.rows.sum()} of {len(table)} classes {note.text}: {named(table, note.rows)}" for note in notes)
 
 
 def _told(say: Callable[[str], None], task: str) -> Callable[[int], None]:
@@ -131,9 +138,10 @@ def _told(say: Callable[[str], None], task: str) -> Callable[[int], None]:
     return advance
 
 
-def _check_places(path: Path, out: Path) -> None:
+def refuse_overwriting(out: Path, path: Path, content: str) -> None:
+    """Raise UsageError where `out` is the file `path`, which holds `content` that is still needed."""
     if out.exists() and path.exists() and out.samefile(path):
-        problem = Problem("output", "another file than the input", "the input itself")
+        problem = Problem("output", f"another file than the {content}", f"the {content} itself")
         raise UsageError(str(out), [problem], "choose another name for the output")
 
 
@@ -163,7 +171,8 @@ def _frequencies(table: FrequencyTable | None, method: Method, results: Results)
 def _rows(results: Results, table: FrequencyTable) -> Longs:
     """The row of the table for each detection, int64 [N]."""
     row = np.searchsorted(table.category_id, results.category_id)
-    known = np.isin(results.category_id, table.category_id)
+    known = row < len(table)
+    known[known] = table.category_id[row[known]] == results.category_id[known]
     if known.all():
         return row
     ids, first = np.unique(results.category_id[~known], return_index=True)

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from longtail_cli.errors import Problem, VerificationError
 from longtail_cli.evaluate.protocol import IouType, ProtocolName
-from longtail_cli.evaluate.referee import OfficialFigures, compare, official_coco, official_lvis, official_tide
+from longtail_cli.evaluate.referee import compare, official_coco, official_lvis, official_tide
 from longtail_cli.files.frequencies import read_frequencies
 from longtail_cli.report.model import Report, Run, Signature, Tide
 
 TOLERANCE = 1e-9
 
 
-def verify(report: Report, annotations: Path, frequencies: Path | None = None) -> None:
+def verify(report: Report, predictions: Sequence[Path], annotations: Path, frequencies: Path | None = None) -> None:
     """Raise VerificationError where a figure of `report` differs from the official one by more than 1e-9.
 
-    annotations, frequencies: the files that the report was made from. AP and AR are held against lvis or pycocotools,
-    the overall TIDE of mode ``tidecv`` against tidecv; Fixed AP, pooled AP, `aligned` TIDE and figures of groups that
-    no official package knows are not looked at. Raises MissingExtraError where a package is not installed.
+    predictions, annotations, frequencies: the files that the report was made from. AP and AR, overall and by category
+    where the report has them, are held against lvis or pycocotools, the TIDE of mode ``tidecv`` against tidecv; Fixed
+    AP, pooled AP and `aligned` TIDE are not looked at. Raises MissingExtraError where a package is not installed.
     """
     table = None if frequencies is None else read_frequencies(frequencies)
     groups = None if table is None else dict(zip(table.category_id.tolist(), table.group, strict=True))
+    types: tuple[IouType, ...] = ("bbox", "segm")
     problems = [
         problem
-        for run in report.runs
-        for iou_type in ("bbox", "segm")
+        for path, run in zip(predictions, report.runs, strict=True)
+        for iou_type in types
         if iou_type in report.signature.iou_types
-        for problem in _differences(report.signature, run, iou_type, annotations, groups)
+        for problem in _differences(report.signature, run, iou_type, annotations, path, groups)
     ]
     if problems:
         fix = "please report this with the two files; the official figure stands until it is settled"
@@ -36,24 +37,22 @@ def verify(report: Report, annotations: Path, frequencies: Path | None = None) -
 
 
 def _differences(
-    signature: Signature, run: Run, iou_type: IouType, annotations: Path, groups: Mapping[int, str] | None
+    signature: Signature, run: Run, iou_type: IouType, annotations: Path, path: Path, groups: Mapping[int, str] | None
 ) -> list[Problem]:
     """The figures of one run and IoU type that are not the official ones."""
-    official = _official(signature, run, iou_type, annotations, groups).metrics
-    rows = list(compare(run.metrics[iou_type], official, TOLERANCE))
+    if signature.protocol == "lvis":
+        official = official_lvis(annotations, path, iou_type, signature.max_dets, groups)
+    else:
+        official = official_coco(annotations, path, iou_type, signature.max_dets)
+    rows = list(compare(run.metrics[iou_type], official.metrics, TOLERANCE))
+    ours = {f"AP of category {row.id}": row.metrics[iou_type]["AP"] for row in run.categories}
+    theirs = {f"AP of category {category}": ap for category, ap in official.categories.items()}
+    rows += compare(ours, theirs, TOLERANCE) if run.categories else ()
     tide = run.tide.get(iou_type)
     if tide is not None and tide.protocol == "tidecv":
         protocol: ProtocolName = "lvis" if signature.protocol == "lvis" else "coco"
-        rows += compare(_as_mapping(tide), official_tide(annotations, Path(run.source), iou_type, protocol), TOLERANCE)
+        rows += compare(_as_mapping(tide), official_tide(annotations, path, iou_type, protocol), TOLERANCE)
     return [Problem(f"{run.name}, {iou_type}, {row.name}", f"{row.official!r}", f"{row.ours!r}") for row in rows]
-
-
-def _official(
-    signature: Signature, run: Run, iou_type: IouType, annotations: Path, groups: Mapping[int, str] | None
-) -> OfficialFigures:
-    if signature.protocol == "lvis":
-        return official_lvis(annotations, Path(run.source), iou_type, signature.max_dets, groups)
-    return official_coco(annotations, Path(run.source), iou_type, signature.max_dets)
 
 
 def _as_mapping(tide: Tide) -> dict[str, float | Mapping[str, float | None] | None]:

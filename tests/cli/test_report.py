@@ -1,0 +1,191 @@
+"""`ltcal report`, as a user calls it, on the digit scenes of the examples."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from longtail_cli.cli import main
+from longtail_cli.report.markdown import to_markdown
+from longtail_cli.report.schema import from_json, to_json
+from longtail_cli.report.text import to_text
+from longtail_cli.workflow import report
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "digit_scenes"
+VAL, BEFORE = EXAMPLE / "val.json", EXAMPLE / "predictions.json"
+CAP = 20
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with `after.json`: the example's detections, those of class 17 (frequent) at half the score."""
+    monkeypatch.chdir(tmp_path)
+    entries = json.loads(BEFORE.read_bytes())
+    after = [{**entry, "score": entry["score"] / (1 + (entry["category_id"] == 17))} for entry in entries]
+    Path("after.json").write_text(json.dumps(after))
+    return tmp_path
+
+
+def ltcal(*arguments: object, annotations: Path = VAL) -> Result:
+    return CliRunner().invoke(main, ["report", "--annotations", str(annotations), *map(str, arguments)])
+
+
+def failing(*arguments: object, annotations: Path = VAL) -> str:
+    """What a refused call says; it exits with 2, prints no result and leaves no file."""
+    before = sorted(Path().rglob("*"))
+    result = ltcal(*arguments, annotations=annotations)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert sorted(Path().rglob("*")) == before
+    return result.stderr
+
+
+def test_tables_go_to_stdout_and_notes_to_stderr(folder: Path) -> None:
+    result = ltcal(BEFORE, "--max-dets", CAP)
+    assert result.exit_code == 0
+    assert result.stdout == to_text(report([BEFORE], VAL, max_dets=CAP))
+    assert result.stdout.startswith("LVIS protocol, at most 20 detections per image; 180 images, 10 categories; ltcal ")
+    assert result.stderr.startswith("predictions.json: 15202 detections; 17")
+    assert "images reach the cap of 20" in result.stderr
+
+
+def test_runs_stand_side_by_side_in_the_order_given(folder: Path) -> None:
+    boxes = ltcal(BEFORE, "after.json", "--max-dets", CAP).stdout.split("\n\n")[1].splitlines()
+    assert [line.split()[0] for line in boxes] == ["Boxes", "run", "----------------", "predictions.json",
+                                                   "after.json", "difference"]  # fmt: skip
+    columns = "run AP AP50 AP75 APs APm APl APr APc APf AR@20 ARs@20 ARm@20 ARl@20"
+    assert boxes[1].split() == columns.split()
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(folder: Path) -> None:
+    Path("iif").mkdir()
+    same = Path("iif", "predictions.json")
+    same.write_bytes(BEFORE.read_bytes())
+    result = ltcal(BEFORE, same, "--json", "-")
+    assert [run.name for run in from_json(result.stdout, "stdout").runs] == [str(BEFORE), str(same)]
+
+
+def test_names_of_runs(folder: Path) -> None:
+    result = ltcal(BEFORE, "after.json", "--name", "before", "--name", "after", "--json", "-")
+    assert [run.name for run in from_json(result.stdout, "stdout").runs] == ["before", "after"]
+    assert "--name" in failing(BEFORE, "after.json", "--name", "before")
+    assert "--name" in failing(BEFORE, "after.json", "--name", "one", "--name", "one")
+
+
+def test_files_hold_the_same_report(folder: Path) -> None:
+    result = ltcal(BEFORE, "after.json", "--json", "out.json", "--markdown", "out.md")
+    written = from_json(Path("out.json").read_text("utf-8"), "out.json")
+    assert result.exit_code == 0
+    assert written == report([BEFORE, Path("after.json")], VAL)
+    assert result.stdout == to_text(written)
+    assert Path("out.md").read_text("utf-8") == to_markdown(written)
+
+
+@pytest.mark.parametrize(("option", "renderer"), [("--json", to_json), ("--markdown", to_markdown)])
+def test_a_dash_puts_json_or_markdown_on_stdout_in_place_of_the_text(folder: Path, option, renderer) -> None:
+    assert ltcal(BEFORE, option, "-").stdout == renderer(report([BEFORE], VAL))
+    assert not Path("-").exists()
+
+
+def test_what_to_report_can_be_chosen(folder: Path) -> None:
+    plain = ltcal(BEFORE).stdout
+    assert "TIDE (aligned)" in plain
+    assert not any(part in plain for part in ("Fixed AP", "Pooled AP", "by category"))
+    full = ltcal(BEFORE, "--fixed-ap", "--pooled-ap", "--per-category", "--tide", "tidecv").stdout
+    assert all(part in full for part in ("Fixed AP", "Pooled AP", "AP by category", "TIDE (tidecv)", "rare categories"))
+    assert "TIDE" not in ltcal(BEFORE, "--tide", "off").stdout
+
+
+def test_an_iou_type_given_twice_is_reported_once(folder: Path) -> None:
+    assert ltcal(BEFORE, "--iou-type", "bbox", "--iou-type", "bbox").stdout == ltcal(BEFORE).stdout
+
+
+def test_groups_come_from_a_frequency_table_where_the_annotations_have_none(folder: Path) -> None:
+    truth = json.loads(VAL.read_bytes())
+    for category in truth["categories"]:
+        del category["frequency"]
+    Path("val.json").write_text(json.dumps(truth))
+    without = ltcal(BEFORE, annotations=Path("val.json"))
+    assert "pass --freq" in without.stderr
+    assert CliRunner().invoke(main, ["compute-freq", str(EXAMPLE / "train.json"), "-o", "freq.csv"]).exit_code == 0
+    table = ltcal(BEFORE, "--freq", "freq.csv", annotations=Path("val.json"))
+    assert table.stdout == ltcal(BEFORE).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["missing.json"], "missing.json"),
+        ([VAL], "val.json"),
+        (["after.json", "--json", "after.json"], "a place of its own"),
+        (["after.json", "--markdown", VAL], "a place of its own"),
+        (["after.json", "--json", "out", "--markdown", "./out"], "a place of its own"),
+        (["after.json", "--json", "-", "--markdown", "-"], "a place of its own"),
+        (["after.json", "--json", "no/such/folder/out.json"], "a place that can be written to"),
+        (["after.json", "--iou-type", "segm"], "segm"),
+        (["after.json", "--max-dets", "0"], "--max-dets"),
+        (["after.json", "--freq", "missing.csv"], "missing.csv"),
+        ([], "PREDICTIONS"),
+    ],
+)
+def test_what_cannot_be_is_refused(folder: Path, arguments: list[object], says: str) -> None:
+    kept = Path("after.json").read_bytes(), VAL.read_bytes()
+    assert says in failing(*arguments)
+    assert (Path("after.json").read_bytes(), VAL.read_bytes()) == kept
+
+
+def test_lvis_rules_need_lvis_annotations(folder: Path) -> None:
+    truth = json.loads(VAL.read_bytes())
+    for image in truth["images"]:
+        del image["neg_category_ids"], image["not_exhaustive_category_ids"]
+    Path("coco.json").write_text(json.dumps(truth))
+    assert "--protocol coco" in failing(BEFORE, "--protocol", "lvis", annotations=Path("coco.json"))
+    assert ltcal(BEFORE, annotations=Path("coco.json")).stdout.startswith("COCO protocol, at most 100")
+    assert ltcal(BEFORE, "--protocol", "coco").stdout.startswith("COCO protocol, at most 100")
+
+
+def test_nothing_heavy_is_loaded(folder: Path) -> None:
+    code = "import sys; from longtail_cli.cli import main; main(standalone_mode=False); print(*sys.modules)"
+    out = folder / "out.json"
+    call = [sys.executable, "-c", code, "report", str(BEFORE), "--annotations", str(VAL), "--json", str(out)]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert out.exists()
+    assert {"pandas", "torch", "matplotlib", "lvis", "tidecv"}.isdisjoint(done.stdout.splitlines()[-1].split())
+
+
+def test_verify_agrees_with_the_official_packages(folder: Path) -> None:
+    result = ltcal("after.json", "--max-dets", CAP, "--tide", "tidecv", "--verify")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[-1].startswith("verified: every figure equals")
+
+
+def test_a_figure_that_is_not_the_official_one_exits_with_1_after_all_outputs_are_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = report([BEFORE], VAL, protocol="coco", tide="off")
+    box = {**right.runs[0].metrics["bbox"], "AP75": 0.125}
+    wrong = dataclasses.replace(right, runs=(dataclasses.replace(right.runs[0], metrics={"bbox": box}),))
+    monkeypatch.setattr("longtail_cli.workflow.report", lambda *_, **__: wrong)
+    result = ltcal(BEFORE, "--verify", "--json", "out.json", "--markdown", "out.md")
+    assert result.exit_code == 1
+    assert "predictions.json, bbox, AP75: expected 0." in result.stderr
+    assert "found 0.125" in result.stderr
+    assert result.stdout == to_text(wrong)
+    assert Path("out.json").read_text("utf-8") == to_json(wrong)
+    assert Path("out.md").read_text("utf-8") == to_markdown(wrong)
+
+
+@pytest.mark.parametrize(("kind", "iou_type", "ap"), [("bbox", "bbox", 0.5045807), ("segm", "segm", 0.3195453)])
+def test_the_known_ap_of_real_coco_files(real_data: Path, kind: str, iou_type: str, ap: float) -> None:
+    predictions = real_data / f"instances_val2014_fake{kind}100_results.json"
+    truth = real_data / "instances_val2014_100.json"
+    result = ltcal(predictions, "--iou-type", iou_type, "--verify", "--json", "-", annotations=truth)
+    assert result.exit_code == 0
+    assert from_json(result.stdout, "stdout").runs[0].metrics[iou_type]["AP"] == pytest.approx(ap, abs=5e-8)
