@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, get_type_hints
+from typing import ClassVar, Protocol, get_type_hints
 
 import numpy as np
 
@@ -125,13 +125,13 @@ class Parameter:
     default: Value | None
 
 
+@dataclass(frozen=True, slots=True)
 class NamedMethod(ABC):
     """Base of the methods of the registry: reads the parameters off the fields, checks and prints them.
 
     A field is a parameter where its type is ``Annotated`` with a `Number` or a `Choice`.
     """
 
-    __slots__ = ()
     name: ClassVar[str]
     uses_counts: ClassVar[bool] = True
 
@@ -148,10 +148,9 @@ class NamedMethod(ABC):
     def parameters(cls) -> tuple[Parameter, ...]:
         """The parameters, in the order of the fields; a bare value in a spec is the first."""
         hints = get_type_hints(cls, include_extras=True)
-        fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(cls)  # type: ignore[arg-type]  # on subclasses
         return tuple(
             Parameter(field.name, kind, None if field.default is dataclasses.MISSING else field.default)
-            for field in fields
+            for field in dataclasses.fields(cls)
             for kind in getattr(hints[field.name], "__metadata__", ())
         )
 

@@ -6,12 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from longtail_cli.workflow.counting import compute_freq
     from longtail_cli.workflow.reporting import report
+    from longtail_cli.workflow.rescoring import rescore
     from longtail_cli.workflow.verifying import verify
 
-__all__ = ["report", "verify"]
+__all__ = ["compute_freq", "report", "rescore", "verify"]
 
-_HOME = {"report": "reporting", "verify": "verifying"}
+_HOME = {"compute_freq": "counting", "rescore": "rescoring", "report": "reporting", "verify": "verifying"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,72 @@
+"""`ltcal methods`, as a user calls it."""
+
+import json
+
+from click.testing import CliRunner
+
+from longtail_cli.adjust.registry import METHODS, parse_method
+from longtail_cli.cli import main
+
+
+def ltcal(*arguments: str) -> str:
+    result = CliRunner().invoke(main, ["methods", *arguments])
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    return result.stdout
+
+
+def test_a_method_is_listed_with_formula_parameters_and_source() -> None:
+    assert """
+logit-adjust
+  z'_c = z_c - tau ln p_c with p_c = n_c / Σ n; the background stays as it is.
+  tau=1.0         strength; 0 changes nothing (a number from 0 to 1e+06)
+  count=image     n_c counts images that hold the class, or its objects (one of image, instance)
+  zero_count=max  where n_c = 0: as the rarest class that occurs, as n = 1 in K + 1, or refused (one
+                  of max, smooth, error)
+  Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, section 4.1
+""" in ltcal()
+
+
+def test_all_methods_are_listed() -> None:
+    blocks = ltcal().rstrip("\n").split("\n\n")
+    assert [block.splitlines()[0] for block in blocks] == list(METHODS)
+
+
+def test_a_parameter_without_default_must_be_given() -> None:
+    assert "  t=  above 1 softens the scores, below 1 sharpens them (a number from 1e-06 to 1e+06; must" in ltcal()
+
+
+def test_json_lists_the_same() -> None:
+    listed = json.loads(ltcal("--json"))
+    assert [method["name"] for method in listed] == list(METHODS)
+    assert listed[3] == {
+        "name": "norcal",
+        "formula": METHODS["norcal"].formula(),
+        "source": METHODS["norcal"].source(),
+        "parameters": [
+            {
+                "name": "gamma",
+                "default": 0.6,
+                "range": "a number from 0 to 1e+06",
+                "meaning": "strength; 0 changes nothing",
+            },
+            {
+                "name": "count",
+                "default": "image",
+                "range": "one of image, instance",
+                "meaning": "n_c counts images that hold the class, or its objects",
+            },
+            {
+                "name": "zero_count",
+                "default": "max",
+                "range": "one of max, smooth, error",
+                "meaning": "where n_c = 0: as the rarest class that occurs, as n = 1 in K + 1, or refused",
+            },
+        ],
+    }
+
+
+def test_the_listed_defaults_make_a_spec() -> None:
+    for method in json.loads(ltcal("--json")):
+        given = ",".join(f"{p['name']}={1.0 if p['default'] is None else p['default']}" for p in method["parameters"])
+        assert parse_method(f"{method['name']}:{given}" if given else method["name"])

@@ -1,0 +1,246 @@
+"""`ltcal rescore`, as a user calls it."""
+
+import gzip
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from longtail_cli.cli import main
+
+# Image 1 holds three detections, image 7 one. Every entry has a field that only its model knows, or other order.
+PREDICTIONS = """[
+ {"image_id": 1, "category_id": 3, "bbox": [0, 0, 10.50, 10], "score": 0.8, "track": {"score": 0.1}},
+ {"score":0.5,"image_id":1,"category_id":4,"bbox":[1e0,2,3,4],"name":"caf\\u00e9 é"},
+ {"image_id": 7, "category_id": 3, "bbox": [0, 0, 1, 1], "score": 2.50e-1},
+ {"image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1], "score": 1}
+]
+"""
+FREQUENCIES = "category_id,name,image_count,instance_count\n3,rare,2,3\n4,often,8,20\n9,never,0,0\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("in.json").write_text(PREDICTIONS, encoding="utf-8")
+    Path("freq.csv").write_text(FREQUENCIES)
+    return tmp_path
+
+
+def ltcal(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["rescore", *arguments])
+
+
+def rescored(method: str, *arguments: str, source: str = "in.json", out: str = "out.json") -> str:
+    """What the command says on stderr where it does its work."""
+    result = ltcal(source, "--freq", "freq.csv", "--method", method, "-o", out, *arguments)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == ""
+    return result.stderr
+
+
+def refused(*arguments: str) -> str:
+    """What a refused call says; it exits with 2, prints no result and leaves every file as it was."""
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    result = ltcal(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+    return result.stderr
+
+
+def scores(path: str = "out.json") -> list[float]:
+    return [entry["score"] for entry in json.loads(Path(path).read_text(encoding="utf-8"))]
+
+
+def sigmoid(z: float) -> float:
+    return 1 / (1 + math.exp(-z))
+
+
+def test_scores_become_those_of_the_formula(folder: Path) -> None:
+    """IIF: 0.8 and 0.25 of the rare class are 4 and 1/3 as odds, raised to the power ln(10 / 2)."""
+    rescored("iif")
+    w = math.log(10 / 2)
+    assert scores() == pytest.approx([4**w / (1 + 4**w), 0.5, 3**-w / (1 + 3**-w), 1.0], rel=1e-14)
+
+
+def test_nothing_but_scores_changes(folder: Path) -> None:
+    rescored("logit-adjust")
+    expected = PREDICTIONS
+    for old, new in zip(('"score": 0.8', '"score":0.5', '"score": 2.50e-1'), scores(), strict=False):
+        expected = expected.replace(old, f"{old.split(':')[0]}:{' ' * old.count(': ')}{new!r}", 1)
+    assert Path("out.json").read_text(encoding="utf-8") == expected
+    assert scores()[:3] == pytest.approx([4 * 5 / (1 + 4 * 5), 1.25 / 2.25, 5 / 3 / (1 + 5 / 3)])  # odds / p
+
+
+def test_none_needs_no_frequencies_and_gives_the_file_back(folder: Path) -> None:
+    result = ltcal("in.json", "--method", "none", "-o", "out.json")
+    assert result.exit_code == 0
+    assert Path("out.json").read_text(encoding="utf-8") == PREDICTIONS
+
+
+def test_other_methods_without_counts_need_none_either(folder: Path) -> None:
+    assert ltcal("in.json", "--method", "temperature:2", "-o", "out.json").exit_code == 0
+    assert scores()[0] == pytest.approx(sigmoid(math.log(4) / 2))
+
+
+def test_methods_follow_one_another(folder: Path) -> None:
+    rescored("temperature:2+norcal:gamma=1")
+    assert scores()[0] == pytest.approx(sigmoid(math.log(4) / 2 - math.log(2)))
+
+
+def test_compressed_files_stay_compressed(folder: Path) -> None:
+    Path("in.json.gz").write_bytes(gzip.compress(PREDICTIONS.encode()))
+    rescored("none", source="in.json.gz", out="out.json.gz")
+    assert gzip.decompress(Path("out.json.gz").read_bytes()).decode() == PREDICTIONS
+
+
+def test_parquet_stays_parquet(folder: Path) -> None:
+    entries = pd.DataFrame(json.loads(PREDICTIONS))[["image_id", "category_id", "bbox", "score"]]
+    entries.to_parquet("in.parquet")
+    rescored("norcal", source="in.parquet", out="out.parquet")
+    rescored("norcal")
+    written = pd.read_parquet("out.parquet")
+    assert written["score"].tolist() == scores()
+    kept, given = (table.drop(columns="score") for table in (written, pd.read_parquet("in.parquet")))
+    pd.testing.assert_frame_equal(kept, given)
+
+
+def test_json_is_not_turned_into_parquet(folder: Path) -> None:
+    assert "write JSON to JSON" in refused("in.json", "--method", "none", "-o", "out.parquet")
+
+
+def test_an_empty_list_stays_empty(folder: Path) -> None:
+    Path("in.json").write_text("[]")
+    said = rescored("iif")
+    assert Path("out.json").read_text() == "[]"
+    assert "0 detections rescored with iif: out.json\n" in said
+    assert "0 of 0 images reach the cap of 300 detections per image, 0 exceed it." in said
+
+
+def test_classes_that_never_occur_are_named(folder: Path) -> None:
+    assert (
+        "1 of 3 classes never occur; taken as the rarest class that does, n = 2 (zero_count=max): 9 never\n"
+        in rescored("norcal")
+    )
+
+
+def test_their_policy_can_be_chosen(folder: Path) -> None:
+    assert "taken as seen once in one more" in rescored("norcal", "--zero-count", "smooth")
+    said = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "no.json", "--zero-count", "error")
+    assert "category_id 9: expected a count above 0, found 0" in said
+
+
+def test_the_spec_has_the_last_word_on_the_policy(folder: Path) -> None:
+    assert "(zero_count=max)" in rescored("iif:zero_count=max", "--zero-count", "smooth")
+
+
+def test_it_says_when_ap_cannot_move(folder: Path) -> None:
+    assert rescored("norcal").endswith(
+        "4 detections rescored with norcal:gamma=0.6: out.json\n"
+        "0 of 2 images reach the cap of 300 detections per image, 0 exceed it. The order within each category is kept, "
+        "so per-category AP (AP, APr, APc, APf) cannot move. Pooled AP, reliability and errors between classes can. "
+        "Full logits are where IIF works.\n"
+    )
+
+
+def test_and_it_does_not_move_by_a_bit(folder: Path) -> None:
+    """Raw IIF drives many scores of the example to 1, where they must not meet."""
+    example = Path(__file__).parents[2] / "examples" / "digit_scenes"
+    runner = CliRunner()
+    runner.invoke(main, ["compute-freq", str(example / "train.json"), "-o", "freq.csv"])
+    said = rescored("iif", source=str(example / "predictions.json"))
+    assert "cannot move" in said
+    files = [str(example / "predictions.json"), "out.json", "--annotations", str(example / "val.json")]
+    assert runner.invoke(main, ["report", *files, "--pooled-ap", "--json", "report.json"]).exit_code == 0
+    before, after = (run["metrics"]["bbox"] for run in json.loads(Path("report.json").read_text())["runs"])
+    assert before.pop("APpool") != after.pop("APpool")
+    assert before == after
+
+
+def test_an_image_at_the_cap_changes_nothing_yet(folder: Path) -> None:
+    said = rescored("norcal", "--max-dets", "3")
+    assert "1 of 2 images reach the cap of 3 detections per image, 0 exceed it." in said
+    assert "cannot move" in said
+
+
+def test_an_image_over_the_cap_lets_ap_move(folder: Path) -> None:
+    said = rescored("norcal", "--max-dets", "2")
+    assert "1 of 2 images reach the cap of 2 detections per image, 1 exceed it." in said
+    assert "can move only by which detections of those images survive the cap; under COCO's cap" in said
+
+
+def test_a_negative_weight_is_named_and_turns_the_order_over(folder: Path) -> None:
+    said = rescored("iif:relative")
+    assert "1 of 3 classes have a negative weight, which turns the order of their scores over: 4 often\n" in said
+    assert "The order within some categories changes, and with it AP." in said
+
+
+def test_logits_are_shifted_as_they_are(folder: Path) -> None:
+    entries = [{"image_id": 1, "category_id": 4, "bbox": [0, 0, 1, 1], "score": z} for z in (-3.5, 0.0, 12.25)]
+    Path("in.json").write_text(json.dumps(entries))
+    rescored("norcal:gamma=1", "--score-space", "logit")
+    assert scores() == pytest.approx([z - math.log(8) for z in (-3.5, 0.0, 12.25)])
+
+
+def test_scores_outside_0_to_1_are_refused_as_probabilities(folder: Path) -> None:
+    entries: list[dict[str, Any]] = [
+        {"image_id": image, "category_id": 3, "bbox": [0, 0, 1, 1], "score": 0.5 * image} for image in range(15)
+    ]
+    Path("in.json").write_text(json.dumps(entries))
+    said = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "out.json")
+    assert "in.json: 12 problems\n  entry 3 (image_id 3): expected a score in [0, 1], found 1.5\n" in said
+    assert "entry 12 (image_id 12)" in said
+    assert "... and 2 more\nTo mend it: if the scores are logits, say so with --score-space logit\n" in said
+
+
+def test_a_category_without_a_row_is_refused(folder: Path) -> None:
+    Path("freq.csv").write_text("category_id,image_count,instance_count\n3,2,3\n")
+    said = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "out.json")
+    assert "in.json: 2 problems" in said
+    assert "category_id 4 (first in entry 1): expected a row in the frequency table, found none" in said
+    assert "category_id 9 (first in entry 3)" in said
+
+
+@pytest.mark.parametrize(
+    ("spec", "hint"), [("ifi", "did you mean iif?"), ("norcal:gama=1", "did you mean gamma?"), ("norcal:-1", "from 0")]
+)
+def test_a_wrong_method_is_refused(folder: Path, spec: str, hint: str) -> None:
+    assert hint in refused("in.json", "--freq", "freq.csv", "--method", spec, "-o", "out.json")
+
+
+def test_a_method_with_counts_asks_for_frequencies(folder: Path) -> None:
+    said = refused("in.json", "--method", "iif", "-o", "out.json")
+    assert "--freq: frequency table: expected one, for the method iif, found none" in said
+
+
+def test_the_input_is_not_written_over(folder: Path) -> None:
+    assert "expected another file than the input" in refused("in.json", "--method", "none", "-o", "in.json")
+    os.link("in.json", "same.json")
+    assert "expected another file than the input" in refused("in.json", "--method", "none", "-o", "same.json")
+
+
+def test_nor_is_the_frequency_table(folder: Path) -> None:
+    said = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "freq.csv")
+    assert "expected another file than the frequency table" in said
+
+
+@pytest.mark.parametrize("content", ["", "{}", PREDICTIONS[:-3], '[{"image_id": 1}]', '[{"score": NaN}]'])
+def test_a_broken_file_is_refused(folder: Path, content: str) -> None:
+    Path("in.json").write_text(content)
+    assert refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "out.json").startswith("Error: in.json: ")
+
+
+def test_an_unwritable_output_is_refused(folder: Path) -> None:
+    said = refused("in.json", "--method", "none", "-o", "no/folder/out.json")
+    assert "expected a place that can be written to, found No such file or directory" in said
+
+
+@pytest.mark.parametrize("missing", [["in.json", "--method", "none"], ["in.json", "-o", "out.json"], []])
+def test_what_is_missing_is_asked_for(folder: Path, missing: list[str]) -> None:
+    assert "Missing" in refused(*missing)
