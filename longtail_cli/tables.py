@@ -210,5 +210,5 @@ class FrequencyTable(_Columns):
 
     @property
     def image_rate(self) -> Floats:
-        """float64 [C] in [0, 1]: `image_count` / `num_images`; zeros where there are no images."""
-        return self.image_count / max(self.num_images or 0, 1)
+        """float64 [C] in [0, 1]: `image_count` / `num_images`; NaN where the number of images is not known or 0."""
+        return self.image_count / (self.num_images or np.nan)

@@ -30,9 +30,7 @@ def ground_truth(
     bbox = np.array([box for _, _, box in objects], np.float64).reshape(-1, 4)
     federated = negative is not None or not_exhaustive is not None
     return GroundTruth(
-        categories=Categories(
-            np.arange(categories), tuple(f"class {c}" for c in range(categories)), None, None, None
-        ),
+        categories=Categories(np.arange(categories), tuple(f"class {c}" for c in range(categories)), None, None, None),
         image_id=np.arange(images),
         image_position=np.arange(images, dtype=np.int32),
         image_size=np.full((images, 2), 100, np.int32),

@@ -16,17 +16,15 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-class Boundaries(click.ParamType[tuple[int, int]]):
-    """``LOW,HIGH``."""
-
-    name = "low,high"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        try:
-            low, high = (int(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"expected two whole numbers such as 10,100, found {value!r}", param, ctx)
-        return low, high
+def _boundaries(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """``LOW,HIGH`` as two numbers."""
+    if value is None:
+        return None
+    try:
+        low, high = (int(part) for part in value.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"expected two whole numbers such as 10,100, found {value!r}") from error
+    return low, high
 
 
 @click.command("compute-freq")
@@ -34,7 +32,12 @@ class Boundaries(click.ParamType[tuple[int, int]]):
 @click.option("-o", "--output", type=FILE, help="File for the table: .csv, .json or .parquet.")
 @click.option("--from-categories", is_flag=True, help="Take the counts that LVIS files state for each category.")
 @click.option("--num-images", type=click.IntRange(min=1), metavar="N", help="Images that these counts are of.")
-@click.option("--groups", type=Boundaries(), help="Boundaries of the groups: 10,100, for class labels 20,100.")
+@click.option(
+    "--groups",
+    metavar="LOW,HIGH",
+    callback=_boundaries,
+    help="Boundaries of the groups: 10,100, for class labels 20,100.",
+)
 @click.option("--label-column", metavar="NAME", help="Column of a CSV source that holds the class index: label.")
 @click.option("--weights", is_flag=True, help="Add the IIF weights: columns iif_* by images, iof_* by objects.")
 @click.option(

@@ -20,14 +20,16 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         handle, name = tempfile.mkstemp(prefix=".ltcal-", suffix=path.name, dir=path.parent)
     except OSError as error:
-        problem = Problem("file", "a place that can be written to", error.strerror or str(error))
-        raise OutputError(str(path), [problem], "choose another folder, or mend its permissions") from error
+        raise _cannot_write(path, error) from error
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -36,6 +38,11 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 to `path`, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    problem = Problem("file", "a place that can be written to", error.strerror or str(error))
+    return OutputError(str(path), [problem], "choose another place, or mend its permissions")
 
 
 def _umask() -> int:

@@ -125,6 +125,7 @@ def saved(save: Callable[..., None], **arrays: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore:Reading .* required additional header parsing:UserWarning")  # NumPy's own notice
 @some
 @given(data=st.data())
 def test_label_arrays(tmp_path: Path, data: st.DataObject) -> None:

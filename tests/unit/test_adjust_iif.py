@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from frequency_tables import table
 
+from longtail_cli.adjust.counts import ZERO_COUNT_POLICIES, ZeroCountName
 from longtail_cli.adjust.iif import (
     VARIANTS,
     InverseImageFrequency,
@@ -67,9 +68,9 @@ def test_smooth_takes_a_class_that_never_occurs_as_seen_once_in_one_more() -> No
     assert of["gombit"] == pytest.approx(-np.log(-np.log(1 - 1 / 11)))
 
 
-@pytest.mark.parametrize("policy", ["max", "smooth", "error"])
-def test_the_smooth_variant_has_a_weight_of_its_own_there(policy: str) -> None:
-    weights = iif_weights(np.array([0, 10]), 10.0, "smooth", policy)  # type: ignore[arg-type]  # parametrized
+@pytest.mark.parametrize("policy", ZERO_COUNT_POLICIES)
+def test_the_smooth_variant_has_a_weight_of_its_own_there(policy: ZeroCountName) -> None:
+    weights = iif_weights(np.array([0, 10]), 10.0, "smooth", policy)
     assert weights.value == pytest.approx([np.log(11) + 1, 1.0])
     assert noted(weights) == {"never occur": [0]}
 

@@ -25,7 +25,7 @@ def dense(found, truth, iou_type="bbox"):
 
 
 def official(one, other, crowd):
-    """pycocotools' IoU with all pairs under the threshold set to 0."""
+    """The IoU of pycocotools with all pairs under the threshold set to 0."""
     iou = np.asarray(coco_mask.iou(one, other, crowd)).reshape(len(one), len(other))
     return np.where(iou >= MIN_IOU, iou, 0.0)
 

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from longtail_cli.errors import InputError
 from longtail_cli.files.masks import (
     decode_counts,
     mask_areas,
     mask_boxes,
-    masks_from_rles,
-    masks_from_segmentations,
+    read_segmentations,
 )
 from longtail_cli.tables import Masks
 
@@ -27,13 +25,15 @@ def raws(segmentations: list[Any]) -> list[msgspec.Raw]:
 
 def read(segmentations: list[Any], size: tuple[int, int] = SIZE) -> Masks:
     sizes = np.tile(np.array(size, np.int32), (len(segmentations), 1))
-    return masks_from_segmentations(raws(segmentations), sizes, "val.json", lambda row: f"annotations[{row}]")
+    masks, faults = read_segmentations(raws(segmentations), sizes, str)
+    assert faults == []
+    return masks
 
 
-def message_of(segmentation: Any, size: tuple[int, int] = SIZE) -> str:
-    with pytest.raises(InputError) as error:
-        read([segmentation], size)
-    return str(error.value)
+def problems_of(segmentations: list[Any], size: tuple[int, int] | None = SIZE) -> list[str]:
+    sizes = None if size is None else np.tile(np.array(size, np.int32), (len(segmentations), 1))
+    _, faults = read_segmentations(raws(segmentations), sizes, lambda row: f"annotations[{row}]")
+    return [str(problem) for fault in faults for problem in fault.problems]
 
 
 def bitmap(masks: Masks, row: int) -> np.ndarray:
@@ -136,14 +136,15 @@ def test_no_masks_at_all() -> None:
 def test_result_files_state_the_size_themselves() -> None:
     sizes = [(3, 4), (5, 2)]
     found = [rle(np.ones(size, np.uint8, order="F")) for size in sizes]
-    masks = masks_from_rles(raws(found), "results.json", str)
+    masks, faults = read_segmentations(raws(found), None, str)
+    assert faults == []
     assert masks.size.tolist() == [[3, 4], [5, 2]]
     assert mask_areas(masks).tolist() == [12, 10]
 
 
 def test_result_files_hold_no_polygons() -> None:
-    with pytest.raises(InputError, match=r"entry 0: expected polygons or run lengths, found \[\[1, 2"):
-        masks_from_rles(raws([[[1, 2, 3, 4, 5, 6]]]), "results.json", lambda row: f"entry {row}")
+    (problem,) = problems_of([[[1, 2, 3, 4, 5, 6]]], size=None)
+    assert problem.startswith("annotations[0]: expected run lengths, found [[1, 2, 3, 4, 5, 6]]")
 
 
 @pytest.mark.parametrize(
@@ -153,38 +154,38 @@ def test_result_files_hold_no_polygons() -> None:
         ([[]], "expected polygons of three or more points, x and y of each, found one of 0 numbers"),
         ([[1, 1, 9, 9]], "found one of 4 numbers"),  # pycocotools takes four numbers for a box
         ([[1, 1, 9, 9, 1, 9, 5]], "found one of 7 numbers"),  # pycocotools drops the last
-        ([1, 1, 9, 9, 1, 9], "expected polygons or run lengths, found [1, 1, 9, 9, 1, 9]"),
+        ([1, 1, 9, 9, 1, 9], "expected run lengths or polygons, found [1, 1, 9, 9, 1, 9]"),
         ([[1, 1, 9, 9, 1, 1e30]], "expected coordinates within 100000 pixels, found 1e+30"),
-        (None, "expected polygons or run lengths, found null"),
+        (None, "expected run lengths or polygons, found null"),
         ("polygon", 'found "polygon"'),
         ({"counts": "0"}, "Object missing required field `size`"),
         ({"size": [4, 4, 3], "counts": "0"}, "Expected `array` of length 2"),
         ({"size": [53, 37], "counts": "0"}, "the size of the image, [height, width] = [37, 53], found [53, 37]"),
         ({"size": SIZE, "counts": [5, -1]}, "Expected `int` >= 0"),
-        ({"size": SIZE, "counts": [5, 1]}, "compressed run lengths that add up to height times width"),
-        ({"size": SIZE, "counts": []}, "compressed run lengths that add up"),
-        ({"size": SIZE, "counts": ""}, "compressed run lengths that add up"),
-        ({"size": SIZE, "counts": "P"}, "compressed run lengths that add up"),  # a group that promises another
-        ({"size": SIZE, "counts": "é"}, "compressed run lengths that add up"),
-        ({"size": SIZE, "counts": "Y" + "P" * 40 + "0"}, "compressed run lengths that add up"),
-        ({"size": SIZE, "counts": "O1"}, "compressed run lengths that add up"),  # a first run of -1
+        ({"size": SIZE, "counts": [5, 1]}, "run lengths of pixels that add up to height times width"),
+        ({"size": SIZE, "counts": []}, "run lengths of pixels that add up"),
+        ({"size": SIZE, "counts": ""}, "run lengths of pixels that add up"),
+        ({"size": SIZE, "counts": "P"}, "run lengths of pixels that add up"),  # a group that promises another
+        ({"size": SIZE, "counts": "é"}, "run lengths of pixels that add up"),
+        ({"size": SIZE, "counts": "Y" + "P" * 40 + "0"}, "run lengths of pixels that add up"),
+        ({"size": SIZE, "counts": "O1"}, "run lengths of pixels that add up"),  # a first run of -1
     ],
 )
 def test_what_is_no_mask(segmentation: Any, said: str) -> None:
-    assert said in message_of(segmentation)
+    (problem,) = problems_of([segmentation])
+    assert said in problem
 
 
 def test_masks_beyond_32_bits() -> None:
     size = (2**16, 2**16)
-    assert "a mask of fewer than 2^32 pixels" in message_of({"size": size, "counts": "0"}, size)
+    (problem,) = problems_of([{"size": size, "counts": "0"}], size)
+    assert "expected a mask of fewer than 2^32 pixels" in problem
 
 
 def test_faults_name_their_rows() -> None:
-    with pytest.raises(InputError) as error:
-        read([polygons(0), [], {"size": SIZE, "counts": "0"}])
-    assert "2 problems" in str(error.value)
-    assert "annotations[1]: expected at least one polygon" in str(error.value)
-    assert "annotations[2]: expected compressed run lengths" in str(error.value)
+    first, second = problems_of([polygons(0), [], {"size": SIZE, "counts": "0"}])
+    assert first.startswith("annotations[1]: expected at least one polygon")
+    assert second.startswith("annotations[2]: expected run lengths of pixels")
 
 
 def test_strings_are_judged_one_by_one() -> None:

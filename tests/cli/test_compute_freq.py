@@ -1,0 +1,202 @@
+"""`ltcal compute-freq`, as a user calls it."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from longtail_cli.cli import main
+from longtail_cli.files.frequencies import read_frequencies
+
+FIVE_IMAGES = [{"id": image} for image in range(1, 6)]
+
+
+def dataset(**stated: tuple[int, int, int]) -> dict[str, Any]:
+    """Class 1 in 4 of 5 images with 6 objects, class 2 in one, class 9 in none; counts `stated` on the classes."""
+    where = [(1, 1), (1, 1), (1, 1), (2, 1), (3, 1), (4, 1), (4, 2)]
+    categories = [{"id": 9, "name": "never"}, {"id": 1, "name": "often, 🐟"}, {"id": 2, "name": "once"}]
+    for field, counts in stated.items():
+        for category, value in zip(categories, counts, strict=True):
+            category[field] = value
+    annotations = [{"id": n, "image_id": image, "category_id": c} for n, (image, c) in enumerate(where)]
+    return {"images": FIVE_IMAGES, "categories": categories, "annotations": annotations}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("train.json").write_text(json.dumps(dataset()))
+    Path("train.txt").write_text("".join(f"{n}.jpg {label}\n" for n, label in enumerate([0] * 25 + [2] * 3)))
+    return tmp_path
+
+
+def ltcal(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["compute-freq", *arguments])
+
+
+def failing(*arguments: str) -> str:
+    """What a refused call says; it exits with 2, prints no result and leaves no file."""
+    before = sorted(Path().iterdir())
+    result = ltcal(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert sorted(Path().iterdir()) == before
+    return result.stderr
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_table_goes_to_stdout_and_the_notes_to_stderr(folder: Path) -> None:
+    result = ltcal("train.json")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "category_id,name,image_count,instance_count,group,image_rate\n"
+        '1,"often, 🐟",4,6,r,0.8\n'
+        "2,once,1,1,r,0.2\n"
+        "9,never,0,0,r,0.0\n"
+    )
+    assert result.stderr == (
+        "3 classes, 7 objects in 5 images; classes by group: r 3, c 0, f 0\n1 of 3 classes never occur: 9 never\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["freq.csv", "freq.json", "freq.parquet"])
+def test_the_suffix_chooses_the_format(folder: Path, name: str) -> None:
+    result = ltcal("train.json", "-o", name)
+    assert (result.exit_code, result.stdout) == (0, "")
+    table = read_frequencies(folder / name)
+    assert table.name == ("often, 🐟", "once", "never")
+    assert table.image_count.tolist() == [4, 1, 0]
+    assert table.num_images == 5
+
+
+def test_class_labels_have_groups_of_their_own(folder: Path) -> None:
+    rows = rows_of(ltcal("train.txt").stdout)
+    assert [row["group"] for row in rows] == ["medium", "few", "few"]
+    assert [row["image_count"] for row in rows] == [row["instance_count"] for row in rows] == ["25", "0", "3"]
+    rows = rows_of(ltcal("train.txt", "--groups", "3,24").stdout)
+    assert [row["group"] for row in rows] == ["many", "few", "medium"]
+
+
+def test_a_column_of_a_csv_source(folder: Path) -> None:
+    (folder / "train.csv").write_text("path,target\na,1\nb,1\n")
+    assert "--label-column NAME" in failing("train.csv")
+    assert [row["image_count"] for row in rows_of(ltcal("train.csv", "--label-column", "target").stdout)] == ["0", "2"]
+
+
+def test_crowds_are_not_counted(folder: Path) -> None:
+    data = dataset()
+    data["annotations"][6]["iscrowd"] = 1
+    Path("crowd.json").write_text(json.dumps(data))
+    result = ltcal("crowd.json")
+    assert [row["image_count"] for row in rows_of(result.stdout)] == ["4", "0", "0"]
+    assert "not counted: 1 annotations marked iscrowd or ignore" in result.stderr
+
+
+def test_stated_counts_that_are_not_those_of_the_file(folder: Path) -> None:
+    Path("val.json").write_text(json.dumps(dataset(image_count=(8, 700, 90), instance_count=(9, 900, 95))))
+    counted = ltcal("val.json")
+    assert [row["image_count"] for row in rows_of(counted.stdout)] == ["4", "1", "0"]
+    assert (
+        "warning: the image_count or instance_count that the file states for 3 of 3 classes differs" in counted.stderr
+    )
+    taken = ltcal("val.json", "--from-categories")
+    assert [row["image_count"] for row in rows_of(taken.stdout)] == ["700", "90", "8"]
+    assert [row["group"] for row in rows_of(taken.stdout)] == ["f", "c", "r"]
+    assert [row["image_rate"] for row in rows_of(taken.stdout)] == ["", "", ""]
+    assert "state it with --num-images N" in taken.stderr
+    told = ltcal("val.json", "--from-categories", "--num-images", "1000")
+    assert [row["image_rate"] for row in rows_of(told.stdout)] == ["0.7", "0.09", "0.008"]
+
+
+def test_stated_counts_that_are_those_of_the_file(folder: Path) -> None:
+    Path("val.json").write_text(json.dumps(dataset(image_count=(0, 4, 1), instance_count=(0, 6, 1))))
+    counted, taken = ltcal("val.json"), ltcal("val.json", "--from-categories")
+    assert "warning" not in counted.stderr
+    assert taken.stdout == counted.stdout
+
+
+def test_letters_that_disagree_with_the_counts(folder: Path) -> None:
+    stated = dataset(image_count=(8, 700, 90), instance_count=(9, 900, 95), frequency=("r", "f", "r"))
+    Path("val.json").write_text(json.dumps(stated))
+    stderr = ltcal("val.json", "--from-categories").stderr
+    assert "the `frequency` that the file states for 1 of 3 classes differs from the groups here" in stderr
+    assert "2 once" in stderr
+
+
+def test_fourteen_weight_columns(folder: Path) -> None:
+    rows = rows_of(ltcal("train.json", "--weights").stdout)
+    variants = ["raw", "smooth", "relative", "base2", "base10", "normit", "gombit"]
+    assert list(rows[0])[6:] == [f"{kind}_{variant}" for kind in ("iif", "iof") for variant in variants]
+    assert float(rows[0]["iif_raw"]) == pytest.approx(np.log(5 / 4), abs=1e-15)
+    assert float(rows[0]["iof_raw"]) == pytest.approx(np.log(7 / 6), abs=1e-15)
+    assert rows[2]["iif_raw"] == rows[1]["iif_raw"]  # the class that never occurs has the largest weight
+
+
+def test_weights_by_the_number_of_images(folder: Path) -> None:
+    rows = rows_of(ltcal("train.txt", "--weights", "--normalizer", "images").stdout)
+    assert float(rows[0]["iif_base2"]) == pytest.approx(np.log2(28 / 25), abs=1e-15)
+
+
+def test_classes_that_never_occur_can_be_refused(folder: Path) -> None:
+    assert "a count above 0" in failing("train.json", "--weights", "--zero-count", "error", "-o", "freq.csv")
+
+
+def test_the_tail_ratio_is_a_result(folder: Path) -> None:
+    beside = ltcal("train.json", "-o", "freq.csv", "--tail-ratio", "0.5")
+    assert beside.stdout == "TR(0.5) = 0.200000\n"
+    below = ltcal("train.json", "--tail-ratio", "0.5")
+    assert len(rows_of(below.stdout)) == 3
+    assert below.stderr.endswith("TR(0.5) = 0.200000\n")
+
+
+def test_the_drawing(folder: Path) -> None:
+    for name, magic in (("freq.png", b"\x89PNG"), ("freq.pdf", b"%PDF")):
+        assert ltcal("train.json", "-o", "freq.csv", "--plot", name).exit_code == 0
+        assert Path(name).read_bytes().startswith(magic)
+    assert "iif_raw" not in Path("freq.csv").read_text()  # drawn, not asked for in the table
+
+
+def test_gzip(folder: Path) -> None:
+    import gzip
+
+    Path("train.json.gz").write_bytes(gzip.compress(Path("train.json").read_bytes()))
+    assert ltcal("train.json.gz").stdout == ltcal("train.json").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.json"], "No such file"),
+        (["train.parquet"], "a name that ends in .json, .txt, .csv, .npy, .npz"),
+        (["train.json", "-o", "freq.xlsx"], "one that ends in .csv, .json, .parquet, found freq.xlsx"),
+        (["train.json", "--plot", "freq.svg"], "one that ends in .png or .pdf, found freq.svg"),
+        (["train.json", "-o", "missing/freq.csv"], "a place that can be written to"),
+        (["train.json", "--groups", "10"], "expected two whole numbers such as 10,100"),
+        (["train.json", "--groups", "100,10"], "two whole numbers, 0 < low < high, found 100,10"),
+        (["train.json", "--from-categories"], "no `image_count`"),
+        (["train.json", "--label-column", "x"], "--label-column: source: expected a CSV file with labels"),
+        (["train.txt", "--from-categories"], "--from-categories: source: expected an LVIS annotation file"),
+        (["train.json", "--num-images", "5"], "--num-images: source: expected --from-categories"),
+    ],
+)
+def test_what_is_refused(folder: Path, arguments: list[str], said: str) -> None:
+    assert said in failing(*arguments)
+
+
+def test_no_drawing_without_its_table(folder: Path) -> None:
+    failing("train.json", "-o", "missing/freq.csv", "--plot", "freq.png")
+    failing("train.json", "-o", "freq.csv", "--plot", "missing/freq.png")
+
+
+def test_a_drawing_without_matplotlib(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    said = failing("train.json", "-o", "freq.csv", "--plot", "freq.png")
+    assert "pip install 'ltcal[plots]'" in said
