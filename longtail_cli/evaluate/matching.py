@@ -63,8 +63,7 @@ def match(
         outside(area[selection.row]) | not_exhaustive[selection.row, None],
         np.minimum(IOU_THRESHOLDS, 1 - 1e-10),
     )  # fmt: skip
-    num_objects = np.zeros((num_categories, counts.shape[1]), np.int64)
-    np.add.at(num_objects, objects.category, counts)
+    num_objects = np.column_stack([np.bincount(objects.category[of], minlength=num_categories) for of in counts.T])
     return Matches(selection, true_positive, ignored, taken, num_objects, counts[:, 0].copy())
 
 

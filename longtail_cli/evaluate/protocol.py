@@ -19,6 +19,9 @@ AREA_NAMES = ("all", "s", "m", "l")
 AREA_RANGES: Floats = np.array([[0.0, 1e10], [0.0, 32.0**2], [32.0**2, 96.0**2], [96.0**2, 1e10]])
 """Pixels, both ends included: an object of exactly 32 x 32 counts as small and as medium."""
 
+GROUPS = ("r", "c", "f")
+"""Rare, common and frequent categories."""
+
 DEFAULT_MAX_DETS: dict[ProtocolName, int] = {"lvis": 300, "coco": 100}
 JUDGED = np.uint8(1)
 NOT_EXHAUSTIVE = np.uint8(2)

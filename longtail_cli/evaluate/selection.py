@@ -22,11 +22,14 @@ class Selection:
     start: int64 [C + 1]; category c owns ``row[start[c]:start[c + 1]]``.
     rank: int64 [M], how many detections of the same image and category stand before, from 0; None under LVIS, whose
         cap knows no categories.
+    best_first: int64 [M], indices into `row` by score descending over all categories, then image id, then file
+        position.
     """
 
     row: Longs
     start: Longs
     rank: Longs | None
+    best_first: Longs
 
 
 def select(
@@ -42,11 +45,10 @@ def select(
     """
     if protocol.federated:
         keep = best_per_image(detections, protocol.max_dets) & (area > 0) & _judged(detections, judged)
-        return _selection(detections, _in_order(detections, np.flatnonzero(keep)), num_categories, None)
-    row = _in_order(detections, np.arange(len(detections)))
-    rank = _rank_in_image(detections, row)
-    kept = rank < protocol.max_dets
-    return _selection(detections, row[kept], num_categories, rank[kept])
+        return _selection(detections, np.flatnonzero(keep), num_categories, ranked=False)
+    everything = np.arange(len(detections))
+    rank = _rank_in_image(detections, everything)
+    return _selection(detections, everything[rank < protocol.max_dets], num_categories, ranked=True)
 
 
 def select_fixed(
@@ -61,7 +63,7 @@ def select_fixed(
     keep[order[_position_in_run(detections.category[order]) < FIXED_AP_PER_CATEGORY]] = True
     if judged is not None:
         keep &= (area > 0) & _judged(detections, judged)
-    return _selection(detections, _in_order(detections, np.flatnonzero(keep)), num_categories, None)
+    return _selection(detections, np.flatnonzero(keep), num_categories, ranked=False)
 
 
 def best_per_image(detections: Detections, max_dets: int) -> Bools:
@@ -88,9 +90,15 @@ def _judged(detections: Detections, judged: npt.NDArray[np.uint8] | None) -> Boo
     return np.asarray(judged[detections.image, detections.category] & JUDGED, bool)
 
 
-def _in_order(detections: Detections, row: Longs) -> Longs:
-    """Rows sorted by category, then score descending, then image, then row."""
-    return row[np.lexsort((detections.image[row], -detections.score[row], sort_key(detections.category[row])))]
+def _selection(detections: Detections, row: Longs, num_categories: int, *, ranked: bool) -> Selection:
+    """Order the kept rows, given in file order."""
+    best = row[np.lexsort((detections.image[row], -detections.score[row]))]
+    by_category = np.argsort(sort_key(detections.category[best]), kind="stable")
+    row = best[by_category]
+    best_first = np.empty(len(row), np.int64)
+    best_first[by_category] = np.arange(len(row))
+    start = np.searchsorted(detections.category[row], np.arange(num_categories + 1)).astype(np.int64)
+    return Selection(row, start, _rank_in_image(detections, row) if ranked else None, best_first)
 
 
 def sort_key(category: Ints) -> npt.NDArray[np.integer]:
@@ -99,18 +107,13 @@ def sort_key(category: Ints) -> npt.NDArray[np.integer]:
 
 
 def _rank_in_image(detections: Detections, row: Longs) -> Longs:
-    """How many detections of the same image and category stand before each of the ordered rows: int64 [M]."""
-    together = np.lexsort((detections.image[row], detections.category[row]))
-    image, category = detections.image[row[together]], detections.category[row[together]]
-    pair = category.astype(np.int64) * (int(image.max(initial=0)) + 1) + image
+    """How many detections of the same image and category score better than each row, ties to the earlier: int64 [M]."""
+    image, category = detections.image[row], detections.category[row]
+    together = np.lexsort((row, -detections.score[row], image, category))
+    pair = category[together].astype(np.int64) * (int(image.max(initial=0)) + 1) + image[together]
     rank = np.empty(len(row), np.int64)
     rank[together] = _position_in_run(pair)
     return rank
-
-
-def _selection(detections: Detections, row: Longs, num_categories: int, rank: Longs | None) -> Selection:
-    start = np.searchsorted(detections.category[row], np.arange(num_categories + 1))
-    return Selection(row.astype(np.int64), start.astype(np.int64), rank)
 
 
 def _position_in_run(value: npt.NDArray[np.integer]) -> Longs:

@@ -8,11 +8,10 @@ import numpy as np
 
 from longtail_cli.evaluate.average_precision import Curves, mean, recall_at
 from longtail_cli.evaluate.matching import Matches
-from longtail_cli.evaluate.protocol import AREA_NAMES, Protocol
+from longtail_cli.evaluate.protocol import AREA_NAMES, GROUPS, Protocol
 from longtail_cli.tables import Bools, Floats
 
 SIZES = ("s", "m", "l")
-GROUPS = ("r", "c", "f")
 AP50, AP75 = 0, 5  # rows of IOU_THRESHOLDS
 
 

@@ -84,18 +84,9 @@ def aligned(
     used[matches.taken[matches.taken != UNMATCHED]] = True
     category, score = detections.category[row], detections.score[row]
     errors = assign(row, category, score, shown & ~hit, overlaps, objects.category, matches.counts, used)
-    order = _best_first(detections, row)
+    order = matches.selection.best_first
     points = Points(category, hit, shown, errors, order, order, objects.category, matches.num_objects[:, 0].copy())
     return break_down(points, ALIGNED, groups)
-
-
-def _best_first(detections: Detections, row: Longs) -> Longs:
-    """The order of the selected rows by score descending, then image, then file position: int64 [M]."""
-    position = np.zeros(len(detections), np.int64)
-    position[row] = np.arange(1, len(row) + 1)
-    in_file = position[position > 0] - 1
-    image, score = detections.image[row[in_file]], detections.score[row[in_file]]
-    return np.asarray(in_file[np.lexsort((image, -score))])
 
 
 def break_down(points: Points, rules: Rules, groups: Mapping[str, Bools]) -> tuple[Breakdown, dict[str, Breakdown]]:

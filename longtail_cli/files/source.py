@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mmap
+import os
 import shutil
 import tempfile
 import zlib
@@ -65,6 +66,11 @@ def digest(path: Path) -> str:
     """SHA-256 of the bytes of `path` as they lie on disk, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def printable(name: str) -> str:
+    """A file name as text that can be written anywhere; bytes that are no UTF-8 become replacement characters."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _empty(path: Path) -> InputError:
