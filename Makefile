@@ -12,8 +12,9 @@ demo: $(VENV)/.installed
 	@mkdir -p $(BUILD)
 	$(BIN)/ltcal compute-freq $(DEMO)/train.json -o $(BUILD)/freq.csv
 	$(BIN)/ltcal rescore $(DEMO)/predictions.json --freq $(BUILD)/freq.csv --method iif --max-dets 20 -o $(BUILD)/iif.json
-	$(BIN)/ltcal report $(DEMO)/predictions.json $(BUILD)/iif.json --name before --name iif \
-		--annotations $(DEMO)/val.json --max-dets 20 --fixed-ap --pooled-ap
+	$(BIN)/ltcal rescore $(DEMO)/predictions.json --freq $(BUILD)/freq.csv --method norcal --max-dets 20 -o $(BUILD)/norcal.json
+	$(BIN)/ltcal report $(DEMO)/predictions.json $(BUILD)/iif.json $(BUILD)/norcal.json \
+		--name before --name iif --name norcal --annotations $(DEMO)/val.json --max-dets 20 --pooled-ap
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest

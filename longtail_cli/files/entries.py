@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from longtail_cli.files.entry_kernels import CLOSED, NEXT, REFUSED, START, scan
-from longtail_cli.files.json_kernels import Bytes, skip
+from longtail_cli.files.json_kernels import OPEN_OBJECT, Bytes, skip
 from longtail_cli.files.result_problems import entry_problems
 from longtail_cli.tables import Floats, Longs
 
@@ -38,7 +38,7 @@ class Block:
     content: uint8 [B], the text of the entries and what surrounds them; all contents joined are the file.
     image_id, category_id: int64 [N].
     score: float64 [N].
-    bbox: float64 [N, 4], xywh, NaN where an entry has none; meaningless where boxes were not asked for.
+    bbox: float64 [N, 4], xywh; x is NaN where an entry has none or boxes were not asked for.
     score_span, mask_span: int64 [N, 2], where the values of `score` and `segmentation` begin and end in `content`; an
         entry without `segmentation` has an empty span.
     """
@@ -109,13 +109,16 @@ class _Window:
         return Broken(self.start + stop, number, after, content)
 
 
-def read_entries(file: Readable, *, boxes: bool, block_bytes: int = BLOCK_BYTES) -> Iterator[Block | Refused | Broken]:
+def read_entries(
+    file: Readable, *, boxes: bool, state: int = START, block_bytes: int = BLOCK_BYTES
+) -> Iterator[Block | Refused | Broken]:
     """The entries of a JSON file in order; `Broken` comes last.
 
-    boxes: whether `bbox` is looked at. block_bytes: how much is read at a time, more where an entry needs it.
+    boxes: whether `bbox` is looked at. state: what stands before the file; `NEXT` where it goes on after an entry.
+    block_bytes: how much is read at a time, more where an entry needs it.
     """
     window = _Window(file, block_bytes)
-    begin, state, entries = 0, START, 0
+    begin, entries = 0, 0
     while True:
         places, numbers = window.places, window.numbers
         why, state, done, stop, rows = scan(window.data, window.end, begin, state, boxes, places, numbers)
@@ -131,7 +134,7 @@ def read_entries(file: Readable, *, boxes: bool, block_bytes: int = BLOCK_BYTES)
             entries += rows
         if why == REFUSED:
             after = skip(window.data, stop, False)
-            if 0 <= after < window.end:
+            if after >= 0 and (after < window.end or window.data[stop] == OPEN_OBJECT):
                 yield Refused(entries, window.data[stop:after].tobytes())
                 begin, state, entries = after, NEXT, entries + 1
                 continue

@@ -15,6 +15,7 @@ from longtail_cli.files.json_kernels import (
     OPEN_OBJECT,
     Bytes,
     blank,
+    inlined,
     integer,
     kernel,
     key,
@@ -46,7 +47,7 @@ def scan(
     places: int64 [R, 7], is filled with image_id, category_id, where the values of score and segmentation begin and end
         (0 where an entry has no segmentation), and where an entry begins that holds a number left to Python (else -1).
         R is at least the number of entries that the text can hold.
-    numbers: float64 [R, 5], is filled with the score and the box (NaN where an entry has none).
+    numbers: float64 [R, 5], is filled with the score and the box (x is NaN where an entry has none).
     Returns why it stopped, what was read last and where that ends, where it stopped, and how many rows it filled.
     """
     rows = 0
@@ -69,7 +70,7 @@ def scan(
             rows += 1
 
 
-@kernel
+@inlined
 def _entry(data: Bytes, i: int, row: int, boxes: bool, places: Longs, numbers: Floats) -> int:
     """One entry into its row."""
     if data[i] != OPEN_OBJECT:
@@ -111,7 +112,7 @@ def _entry(data: Bytes, i: int, row: int, boxes: bool, places: Longs, numbers: F
     return i + 1 if data[i] == CLOSE_OBJECT and seen & _REQUIRED == _REQUIRED else ~i
 
 
-@kernel
+@inlined
 def _box(data: Bytes, i: int) -> tuple[int, float, float, float, float]:
     """A list of four numbers, the last two not negative."""
     x = y = width = height = 0.0

@@ -45,6 +45,12 @@ def kernel(function: _Function) -> _Function:
     return compiled
 
 
+def inlined(function: _Function) -> _Function:
+    """Make a function a part of its callers when they are compiled; for those that one or two kernels call."""
+    compiled: _Function = njit(**_OPTIONS, inline="always")(function)
+    return compiled
+
+
 def rows_of(*words: str) -> Bytes:
     """uint8 [words, longest + 1]: one word a row, followed by NULs."""
     width = max(map(len, words)) + 1
@@ -88,7 +94,7 @@ def key(data: Bytes, i: int) -> int:
     return blank(data, i + 1) if data[i] == COLON else ~i
 
 
-@kernel
+@inlined
 def name_of(data: Bytes, i: int, names: Bytes) -> int:
     r"""Which row of `names` the key at `i` spells, letters perhaps like ``\u0073``; the number of rows if none."""
     for name in range(len(names)):
@@ -121,7 +127,7 @@ def integer(data: Bytes, i: int) -> tuple[int, np.int64, bool]:
     return i, -value if negative else value, settled
 
 
-@kernel
+@inlined
 def real(data: Bytes, i: int) -> tuple[int, float]:
     """A number: its end, and the float64 nearest to it, or NaN where that is left to Python."""
     i, negative, digits, exponent, cut = _decimal(data, i)

@@ -66,6 +66,14 @@ class ResultColumns:
         if "masks" in self.fields:
             self._add_masks(block, np.flatnonzero(self.has_mask[rows]))
 
+    def extend(self, other: ResultColumns) -> None:
+        """Append the entries of `other`, which has no faults."""
+        rows = slice(self.rows, self.rows + other.rows)
+        self.rows = rows.stop
+        for name in ("image_id", "category_id", "score", "has_mask", *(("bbox",) if "bbox" in self.fields else ())):
+            getattr(self, name)[rows] = getattr(other, name)[: other.rows]
+        self.masks += other.masks
+
     def refuse(self, entry: Refused) -> None:
         """Note what is wrong with an entry; its row means nothing."""
         for found in entry_problems(entry.number, entry.content, boxes="bbox" in self.fields) or _unknown(entry):

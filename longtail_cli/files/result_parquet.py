@@ -90,7 +90,7 @@ def _readable(path: Path) -> Iterator[None]:
     """Raise InputError where the block meets something in `path` that is no Parquet."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         problem = Problem("content", "a whole Parquet file", str(error).splitlines()[0])
         raise InputError(str(path), [problem], "write or copy the file again") from error
 

@@ -14,6 +14,7 @@ from longtail_cli.files.entries import Block, Refused, read_entries
 from longtail_cli.files.faults import Fault, fault, raise_faults
 from longtail_cli.files.masks import mask_areas, mask_boxes
 from longtail_cli.files.result_columns import ResultColumns
+from longtail_cli.files.result_parts import gather_in_parts
 from longtail_cli.files.source import check_readable, plain_file
 from longtail_cli.tables import Detections, Floats, GroundTruth, Ints, Longs, Results
 
@@ -69,6 +70,9 @@ def read_results(path: Path, *, fields: frozenset[str], advance: Callable[[int],
 
 
 def _gather(plain: Path, source: str, fields: frozenset[str], advance: Callable[[int], None] | None) -> ResultColumns:
+    columns = gather_in_parts(plain, source, fields, advance)
+    if columns is not None:
+        return columns
     columns = ResultColumns(source, plain.stat().st_size, fields)
     with plain.open("rb", buffering=0) as file:
         for part in read_entries(file, boxes="bbox" in fields):

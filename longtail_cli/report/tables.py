@@ -51,7 +51,7 @@ def percent(figure: Figure) -> str:
 
 def delta(figure: Figure, base: Figure) -> str:
     """A difference in percent points with its sign, ``-`` where either is undefined."""
-    return UNDEFINED if figure is None or base is None else f"{100 * (figure - base):+.2f}"
+    return UNDEFINED if figure is None or base is None else f"{100 * (figure - base):+z.2f}"
 
 
 def _flat(metrics: Mapping[str, Figure | Mapping[str, Figure]]) -> dict[str, Figure]:

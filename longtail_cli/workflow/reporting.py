@@ -47,22 +47,23 @@ def report(
     """
     for path in (*predictions, annotations):
         check_readable(path)
+    run_names = _names(predictions, names)
     say("reading")
     with ThreadPoolExecutor(3) as pool:
         sha256 = [pool.submit(digest, path) for path in (annotations, *predictions)]
-        from longtail_cli.workflow.runs import Wanted, evaluate_in_turn, load_kernels, prepare, read_in_turn, types_held
+        from longtail_cli.workflow import runs as evaluating  # imports numba, which takes its time
 
-        types = tuple(dict.fromkeys(map(_iou_type, iou_types))) or types_held(predictions[0])
-        results = read_in_turn(predictions, types, pool)
+        types = tuple(dict.fromkeys(map(_iou_type, iou_types))) or evaluating.types_held(predictions[0])
+        results = evaluating.read_in_turn(predictions, types, pool)
         truth_read = pool.submit(read_annotations, annotations, masks="segm" in types)
-        wanted = Wanted(fixed_ap=fixed_ap, pooled_ap=pooled_ap, per_category=per_category, tide=tide)
-        load_kernels(wanted)
+        wanted = evaluating.Wanted(fixed_ap=fixed_ap, pooled_ap=pooled_ap, per_category=per_category, tide=tide)
+        evaluating.load_kernels(wanted)
         truth = truth_read.result()
         rules = _protocol(protocol, truth, max_dets)
         groups, notes = _groups(truth, None if frequencies is None else read_frequencies(frequencies))
-        bench = [prepare(truth, rules, iou_type, groups, wanted) for iou_type in types]
+        bench = [evaluating.Evaluation.prepare(truth, rules, iou_type, groups, wanted) for iou_type in types]
         digests = [future.result() for future in sha256]
-        runs = evaluate_in_turn(bench, results, predictions, _names(predictions, names), digests[1:], say)
+        runs = evaluating.in_turn(bench, results, predictions, run_names, digests[1:], say)
     signature = Signature(
         version=__version__,
         protocol=rules.name,

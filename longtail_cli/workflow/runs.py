@@ -1,6 +1,6 @@
 """Result files evaluated one after another, as the runs of a report.
 
-Importing this module imports numba, which takes as long as hashing a file of 100 MB; `reporting` does both at once.
+Importing this module imports numba; `reporting` hashes the files meanwhile.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ from longtail_cli.files.source import printable
 from longtail_cli.report.model import CategoryRow, Gains, Run, Tide
 from longtail_cli.tables import Detections, Masks, Results
 
-__all__ = ["Wanted", "evaluate_in_turn", "load_kernels", "prepare", "read_in_turn", "types_held"]
+__all__ = ["Evaluation", "Wanted", "in_turn", "load_kernels", "read_in_turn", "types_held"]
 
 IOU_FIELDS: dict[IouType, str] = {"bbox": "bbox", "segm": "masks"}
 """The field of a result file that each IoU type is measured on."""
-
-prepare = Evaluation.prepare
 
 
 def types_held(path: Path) -> tuple[IouType, ...]:
@@ -41,7 +39,7 @@ def read_in_turn(predictions: Sequence[Path], types: Iterable[IouType], pool: Th
     fields = frozenset(IOU_FIELDS[iou_type] for iou_type in types)
     first = pool.submit(read_results, predictions[0], fields=fields)
 
-    def in_turn() -> Iterator[Results]:
+    def one_by_one() -> Iterator[Results]:
         ahead = first
         for path in predictions[1:]:
             results = ahead.result()
@@ -49,10 +47,10 @@ def read_in_turn(predictions: Sequence[Path], types: Iterable[IouType], pool: Th
             yield results
         yield ahead.result()
 
-    return in_turn()
+    return one_by_one()
 
 
-def evaluate_in_turn(
+def in_turn(
     bench: Sequence[Evaluation],
     results: Iterable[Results],
     predictions: Sequence[Path],
