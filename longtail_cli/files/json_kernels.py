@@ -19,7 +19,6 @@ from numba import njit
 from longtail_cli.tables import Floats
 
 Bytes = npt.NDArray[np.uint8]
-Words = npt.NDArray[np.uint64]
 
 MAX_DEPTH = 64
 """How many levels of lists and objects a value may have."""
@@ -32,8 +31,7 @@ _LOWER = 32  # the bit that makes a letter lower case
 
 _0, _1, _2, _10, _32, _53, _63, _64 = (np.uint64(value) for value in (0, 1, 2, 10, 32, 53, 63, 64))
 _19_DIGITS, _LOW_WORD, _INT64_MAX = (np.uint64(value) for value in (10**18, 2**32 - 1, 2**63 - 1))
-_MAX_EXPONENT = 1 << 20  # far beyond any float64
-_LOWEST, _POWERS = -64, 128  # powers of ten from 1e-64 to 1e63; more is left to Python
+_LOWEST, _POWERS, _MAX_EXPONENT = -64, 128, 1 << 20  # powers of ten from 1e-64 to 1e63; more is left to Python
 
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}  # the types of numba leave out `_nrt`
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -57,7 +55,7 @@ def rows_of(*words: str) -> Bytes:
     return np.array([list(word.encode().ljust(width, b"\0")) for word in words], np.uint8)
 
 
-def _powers_of_ten() -> tuple[Words, Floats]:
+def _powers_of_ten() -> tuple[npt.NDArray[np.uint64], Floats]:
     """10^e = (power + rest) * scale / 2^64: the leading 64 bits of each power, 0 <= rest < 1, and the scale."""
     power, scale = [], []
     for exponent in range(_LOWEST, _LOWEST + _POWERS):

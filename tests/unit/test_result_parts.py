@@ -55,8 +55,14 @@ def test_parts_join_to_the_whole(tmp_path, monkeypatch):
 
 
 awkward = st.sampled_from(
-    [{}, {"note": "}, {"}, {"note": '"}, {"image_id": 1'}, {"parts": [{"a": 1}, {"b": {}}, {"c": [{}, {}]}]}, {"{}": "\\"}]
-)  # fmt: skip
+    [
+        {},
+        {"note": "}, {"},
+        {"note": '"}, {"image_id": 1'},
+        {"parts": [{"a": 1}, {"b": {}}, {"c": [{}, {}]}]},
+        {"{}": "\\"},
+    ]
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
