@@ -15,7 +15,7 @@ from longtail_cli.tables import Categories, FrequencyTable, Occurrences
 
 ids = st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=6, unique=True)
 rates = st.floats(0, 1)
-with_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+with_files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite
@@ -78,7 +78,6 @@ def compress(runs: list[int]) -> bytes:
     return bytes(characters)
 
 
-@settings(deadline=None)  # the first call loads the kernel
 @given(st.lists(st.lists(st.integers(0, 2**20), min_size=1, max_size=12), max_size=5))
 def test_compressed_counts_round_trip(masks: list[list[int]]) -> None:
     strings = [compress(runs) for runs in masks]

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from builders import detections, ground_truth
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from longtail_cli.evaluate.evaluation import Evaluation, Wanted
@@ -36,7 +36,6 @@ def same(one, other):
         assert other[name] == (value if value is None else pytest.approx(value, abs=1e-12)), name
 
 
-@settings(deadline=None)
 @given(objects, found, pairs, pairs, st.permutations(range(CATEGORIES)))
 def test_renaming_categories_changes_no_figure(known, seen, negative, partial, new):
     one = evaluated(truth_of(known, negative, partial), detections(seen))
@@ -52,7 +51,6 @@ def test_renaming_categories_changes_no_figure(known, seen, negative, partial, n
         same(one.per_category[c], other.per_category[new[c]])
 
 
-@settings(deadline=None)
 @given(objects, found, pairs, pairs, st.lists(st.floats(0.1, 5), min_size=CATEGORIES, max_size=CATEGORIES))
 def test_below_the_cap_only_the_order_within_a_category_matters(known, seen, negative, partial, power):
     """So a class-wise monotone correction of a result file cannot move per-category AP."""
@@ -65,7 +63,6 @@ def test_below_the_cap_only_the_order_within_a_category_matters(known, seen, neg
     assert before.per_category == after.per_category
 
 
-@settings(deadline=None)
 @given(objects, found, pairs, pairs)
 def test_what_an_image_does_not_judge_changes_nothing(known, seen, negative, partial):
     truth = truth_of(known, negative, partial)
@@ -74,14 +71,12 @@ def test_what_an_image_does_not_judge_changes_nothing(known, seen, negative, par
     assert evaluated(truth, detections(seen)) == evaluated(truth, detections(kept))
 
 
-@settings(deadline=None)
 @given(objects, found, pairs, pairs, st.sampled_from(["lvis", "coco"]), st.integers(1, 4))
 def test_aligned_tide_starts_from_the_ap50_of_the_report(known, seen, negative, partial, protocol, cap):
     result = evaluated(truth_of(known, negative, partial), detections(seen), protocol, cap)
     assert result.tide.ap50 == result.headline["AP50"]
 
 
-@settings(deadline=None)
 @given(objects, found, pairs, pairs)
 def test_figures_are_fractions_and_inputs_stay_as_they_are(known, seen, negative, partial):
     truth, table = truth_of(known, negative, partial), detections(seen)
@@ -95,7 +90,6 @@ def test_figures_are_fractions_and_inputs_stay_as_they_are(known, seen, negative
     assert all(np.array_equal(a, b) for a, b in zip(kept, now, strict=True))
 
 
-@settings(deadline=None)
 @given(objects, found)
 def test_a_perfect_detector_has_ap_one(known, seen):
     truth = ground_truth(known, images=IMAGES, categories=CATEGORIES)

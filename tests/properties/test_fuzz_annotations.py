@@ -61,7 +61,7 @@ def read_with_masks(path: Path) -> object:
     return read_annotations(path, masks=True)
 
 
-many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 some = settings(many, max_examples=150)
 
 

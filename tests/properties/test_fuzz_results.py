@@ -36,7 +36,7 @@ changes = st.lists(
     st.tuples(st.floats(0, 1), st.integers(0, 3), st.one_of(st.sampled_from(TOKENS), st.binary(max_size=3))),
     max_size=3,
 )
-many = settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def mutated(content: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from longtail_cli.files.entries import Block, Broken, Refused, read_entries
@@ -60,7 +60,6 @@ def test_the_places_of_scores_and_masks_are_those_of_the_entry_itself() -> None:
     assert [json.loads(mask)["score"] if mask else None for mask in block["masks"]] == [None, None, 7]
 
 
-@settings(deadline=None)
 @given(st.integers(1, len(FILE) + 10))
 def test_how_much_is_read_at_a_time_makes_no_difference(block_bytes: int) -> None:
     assert joined(FILE, block_bytes) == joined(FILE, 1 << 20)
@@ -152,7 +151,6 @@ def test_a_list_that_is_broken_is_read_up_to_there(
     assert block_bytes == 7 or last.after == after
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(FILE.rstrip()) - 1))
 def test_a_list_that_is_cut_off_is_never_taken_for_whole(length: int) -> None:
     last = parts(FILE[:length])[-1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from builders import detections, ground_truth, masks_of, official_rle
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
@@ -61,7 +61,6 @@ boxes = st.lists(st.tuples(*[st.floats(0, 40, width=32)] * 4).map(list), min_siz
 
 
 @given(boxes, boxes, st.lists(st.booleans(), min_size=8, max_size=8))
-@settings(deadline=None)
 def test_boxes_equal_pycocotools_bit_for_bit(one, other, crowd):
     crowd = crowd[: len(other)]
     truth = ground_truth([(0, 0, box) for box in other], crowd=crowd)
@@ -71,7 +70,6 @@ def test_boxes_equal_pycocotools_bit_for_bit(one, other, crowd):
 
 
 @given(st.integers(0, 10**6), st.integers(1, 6), st.integers(1, 6))
-@settings(deadline=None)
 def test_masks_equal_pycocotools_bit_for_bit(seed, number, objects):
     rng = np.random.default_rng(seed)
     pictures = [rng.random((7, 9)) < rng.random() for _ in range(number + objects)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from longtail_cli.files.json_kernels import MAX_DEPTH, integer, name_of, real, rows_of, skip
@@ -47,7 +47,6 @@ def midpoint(value: float) -> str:
     return f"{digits}e-{power}"
 
 
-@settings(deadline=None)
 @given(decimals)
 @example("0.1")
 @example("9007199254740993")  # 2^53 + 1, halfway between two floats
@@ -61,7 +60,6 @@ def test_a_number_is_the_nearest_float_or_left_to_python(text: str) -> None:
     assert math.isnan(value) or bits(value) == bits(float(text))
 
 
-@settings(deadline=None)
 @given(st.floats(1e-40, 1e40), st.sampled_from([-1, 0, 1]))
 def test_numbers_at_the_edge_between_two_floats(value: float, step: int) -> None:
     digits, power = midpoint(value).split("e")
@@ -81,7 +79,6 @@ def test_seventeen_digits_as_files_have_them_are_nearly_all_read_here() -> None:
     assert (read[~left] == numbers[~left]).all()
 
 
-@settings(deadline=None)
 @given(st.integers(-(2**66), 2**66))
 def test_integers_within_int64_are_exact(number: int) -> None:
     end, value, settled = integer(data_of(str(number)), 0)
@@ -90,7 +87,6 @@ def test_integers_within_int64_are_exact(number: int) -> None:
     assert not settled or value == number
 
 
-@settings(deadline=None)
 @given(st.integers(-(2**54), 2**54), st.sampled_from([".0", ".00", ".0e0"]))
 def test_whole_floats_are_integers_as_far_as_floats_are_exact(number: int, spelling: str) -> None:
     text = f"{number}{spelling}"
@@ -104,14 +100,12 @@ def test_other_numbers_are_left_to_python_as_ids(text: str) -> None:
     assert not integer(data_of(text), 0)[2]
 
 
-@settings(deadline=None)
 @given(values)
 def test_any_value_is_skipped_whole(value: object) -> None:
     for text in (json.dumps(value), json.dumps(value, indent=1, ensure_ascii=False)):
         assert skip(data_of(text.encode(errors="surrogatepass")), 0, False) == len(text.encode(errors="surrogatepass"))
 
 
-@settings(deadline=None)
 @given(values, st.data())
 def test_a_value_that_is_cut_off_ends_at_the_cut(value: object, data: st.DataObject) -> None:
     whole = json.dumps([value]).encode()

@@ -21,7 +21,7 @@ TEXT = """ [ {"image_id" : 1, "category_id": 2.0, "bbox":[1e0, 2.50, 3, 4], "sco
 OLD = [0.5, 0.5, 1.0]
 
 any_scores = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=3)
-in_one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
