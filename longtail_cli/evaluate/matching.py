@@ -6,13 +6,14 @@ score gives the same matches in the order that the precision-recall curve needs.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from longtail_cli.evaluate.geometry import Overlaps
+from longtail_cli.evaluate.geometry import THREADS, Overlaps
 from longtail_cli.evaluate.protocol import IOU_THRESHOLDS, Objects, outside
 from longtail_cli.evaluate.selection import Selection
 from longtail_cli.tables import Bools, Floats, Ints, Longs
@@ -57,30 +58,40 @@ def match(
     """
     ignore = (objects.ignore[:, None] | outside(objects.area)) & ~objects.excluded[:, None]
     counts = ~ignore & ~objects.excluded[:, None]
-    true_positive, ignored, taken = _match(
-        selection.row, selection.start, overlaps.start, overlaps.object, overlaps.iou,
-        objects.category, objects.excluded, objects.crowd, ignore,
-        outside(area[selection.row]) | not_exhaustive[selection.row, None],
-        np.minimum(IOU_THRESHOLDS, 1 - 1e-10),
-    )  # fmt: skip
+    number = len(selection.row)
+    true_positive, ignored = np.zeros((2, number, counts.shape[1]), np.uint16)
+    taken = np.full(number, UNMATCHED, np.int32)
+    used = np.zeros(ignore.shape, np.uint16)
+    ignore_unmatched = outside(area[selection.row]) | not_exhaustive[selection.row, None]
+    cuts = np.searchsorted(selection.start, np.linspace(0, number, THREADS + 1)).tolist()
+
+    def match_categories(first: int, last: int) -> None:  # no two categories share an object
+        _match(
+            first, last, selection.row, selection.start, overlaps.start, overlaps.object, overlaps.iou,
+            objects.category, objects.excluded, objects.crowd, ignore, ignore_unmatched,
+            np.minimum(IOU_THRESHOLDS, 1 - 1e-10), used, true_positive, ignored, taken,
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(match_categories, [0, *cuts[1:-1]], [*cuts[1:-1], num_categories]))
     num_objects = np.column_stack([np.bincount(objects.category[of], minlength=num_categories) for of in counts.T])
     return Matches(selection, true_positive, ignored, taken, num_objects, counts[:, 0].copy())
 
 
 @numba.njit(cache=True, nogil=True)
 def _match(
-    row: Longs, start: Longs, pair_start: Longs, pair_object: Ints, pair_iou: Floats,
+    first: int, last: int, row: Longs, start: Longs, pair_start: Longs, pair_object: Ints, pair_iou: Floats,
     category: Ints, excluded: Bools, crowd: Bools, ignore: Bools, ignore_unmatched: Bools, thresholds: Floats,
-) -> tuple[Bits, Bits, Ints]:  # fmt: skip
-    """All thresholds at once: going down the IoUs, an object is taken at the thresholds that are still open."""
+    used: Bits, true_positive: Bits, ignored: Bits, taken: Ints,
+) -> None:  # fmt: skip
+    """Match the categories from `first` up to `last` and fill in the last four arguments.
+
+    All thresholds at once: going down the IoUs, an object is taken at the thresholds that are still open.
+    """
     num_areas = ignore.shape[1]
     every = np.uint16((1 << len(thresholds)) - 1)
-    true_positive = np.zeros((len(row), num_areas), np.uint16)
-    ignored = np.zeros((len(row), num_areas), np.uint16)
-    taken = np.full(len(row), UNMATCHED, np.int32)
-    used = np.zeros(ignore.shape, np.uint16)
     candidates = np.empty(len(category), np.int64)
-    for c in range(len(start) - 1):
+    for c in range(first, last):
         for m in range(start[c], start[c + 1]):
             number = 0
             for pair in range(pair_start[row[m]], pair_start[row[m] + 1]):
@@ -108,7 +119,6 @@ def _match(
                             taken[m] = g
                 if ignore_unmatched[m, a]:
                     ignored[m, a] |= open_at
-    return true_positive, ignored, taken
 
 
 @numba.njit(cache=True, nogil=True)

@@ -7,12 +7,13 @@ out, so that its AP50 is the report's; a negative gain is shown. The other mode,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from longtail_cli.evaluate.average_precision import EPSILON, single_curve
-from longtail_cli.evaluate.geometry import Overlaps
+from longtail_cli.evaluate.geometry import THREADS, Overlaps
 from longtail_cli.evaluate.matching import UNMATCHED, Matches
 from longtail_cli.evaluate.protocol import RECALL_THRESHOLDS, Objects
 from longtail_cli.evaluate.selection import sort_key
@@ -91,60 +92,83 @@ def aligned(
 
 def break_down(points: Points, rules: Rules, groups: Mapping[str, Bools]) -> tuple[Breakdown, dict[str, Breakdown]]:
     """Mend each kind of error alone and take the difference of the mean AP, overall and in each group."""
-    base, main, special = _base(points, rules), _main(points, rules), _special(points, rules)
+    main, special = _main(points), _special(points)
+    with ThreadPoolExecutor(THREADS) as pool:
+        cases = [_unmended(points), *main.values(), *special.values()]
+        before, *after = pool.map(lambda case: _ap(case, rules), cases)
+    by_name = dict(zip([*main, *special], after, strict=True))
 
     def breakdown(member: Bools) -> Breakdown:
-        before = _mean(base, member)
-        gains = {name: _gain(before, _mean(after, member)) for name, after in main.items()}
-        if rules.clamp:
-            gains = {name: None if gain is None else max(gain, 0.0) for name, gain in gains.items()}
-        return Breakdown(before, gains, {name: _gain(before, _mean(after, member)) for name, after in special.items()})
+        base = _mean(before, member)
+        gain = {name: _gain(base, _mean(ap, member)) for name, ap in by_name.items()}
+        return Breakdown(
+            base, {name: _shown(gain[name], rules) for name in main}, {name: gain[name] for name in special}
+        )
 
     return breakdown(np.ones(len(points.num_objects), bool)), {name: breakdown(of) for name, of in groups.items()}
 
 
-def _base(points: Points, rules: Rules) -> Floats:
-    return _ap(points, rules, points.before, points.shown, points.category, points.hit, points.num_objects)
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What the curves are drawn from, some error mended or none; columns as in `Points`.
+
+    order: int64 [M]. keep: bool [M], on the curve.
+    """
+
+    order: Longs
+    keep: Bools
+    category: Ints
+    hit: Bools
+    num_objects: Longs
 
 
-def _main(points: Points, rules: Rules) -> dict[str, Floats]:
-    """AP per category after mending each of the six main errors: name -> float64 [C]."""
-    errors, after = points.errors, {}
+def _unmended(points: Points) -> _Case:
+    return _Case(points.before, points.shown, points.category, points.hit, points.num_objects)
+
+
+def _main(points: Points) -> dict[str, _Case]:
+    """Each of the six main errors mended."""
+    errors, cases = points.errors, {}
     for name, kind in MAIN_ERRORS.items():
-        mended = (errors.kind == kind) & (errors.mends != NO_OBJECT)
-        keep = (points.shown & (errors.kind != kind)) | mended
-        category = points.category.copy()
-        category[mended] = points.object_category[errors.mends[mended]]
-        after[name] = _ap(points, rules, points.after, keep, category, points.hit | mended, points.num_objects)
+        of_kind = errors.kind == kind
+        mended = np.flatnonzero(of_kind & (errors.mends != NO_OBJECT))
+        keep, hit, category = points.shown & ~of_kind, points.hit, points.category
+        if len(mended):
+            keep[mended] = True
+            hit, category = hit.copy(), category.copy()
+            hit[mended], category[mended] = True, points.object_category[errors.mends[mended]]
+        cases[name] = _Case(points.after, keep, category, hit, points.num_objects)
     missed = np.bincount(points.object_category[errors.missed], minlength=len(points.num_objects))
     left = points.num_objects - missed
-    after["Miss"] = _ap(points, rules, points.after, points.shown, points.category, points.hit, left)
-    return after
+    cases["Miss"] = _Case(points.after, points.shown, points.category, points.hit, left)
+    return cases
 
 
-def _special(points: Points, rules: Rules) -> dict[str, Floats]:
-    """AP per category without any false positive, and with only the objects that were found."""
+def _special(points: Points) -> dict[str, _Case]:
+    """No false positive before a hit; and only the objects that were found."""
     found = np.bincount(points.category[points.hit], minlength=len(points.num_objects))
-    last = np.argsort(~points.hit[points.after], kind="stable")
-    hits_first = points.after[last]
+    hits_first = points.after[np.argsort(~points.hit[points.after], kind="stable")]
     return {
-        "FalsePos": _ap(points, rules, hits_first, points.shown, points.category, points.hit, points.num_objects),
-        "FalseNeg": _ap(points, rules, points.after, points.shown, points.category, points.hit, found),
+        "FalsePos": _Case(hits_first, points.shown, points.category, points.hit, points.num_objects),
+        "FalseNeg": _Case(points.after, points.shown, points.category, points.hit, found),
     }
 
 
-def _ap(
-    points: Points, rules: Rules, order: Longs, keep: Bools, category: Ints, hit: Bools, num_objects: Longs
-) -> Floats:
+def _ap(case: _Case, rules: Rules) -> Floats:
     """AP of each category over the kept detections: float64 [C], NaN where the category is left out."""
-    row = order[keep[order]]
-    row = row[np.argsort(sort_key(category[row]), kind="stable")]
-    start = np.searchsorted(category[row], np.arange(len(num_objects) + 1))
-    ap = single_curve(start, hit[row], num_objects, rules.recalls, rules.epsilon)
-    defined = num_objects > 0
+    row = case.order[case.keep[case.order]]
+    category = case.category[row]
+    by_category = np.argsort(sort_key(category), kind="stable")
+    start = np.searchsorted(category[by_category], np.arange(len(case.num_objects) + 1))
+    ap = single_curve(start, case.hit[row[by_category]], case.num_objects, rules.recalls, rules.epsilon)
+    defined = case.num_objects > 0
     if rules.empty_counts:
         defined = defined | (np.diff(start) > 0)
     return np.where(defined, ap, np.nan)
+
+
+def _shown(gain: float | None, rules: Rules) -> float | None:
+    return max(gain, 0.0) if gain is not None and rules.clamp else gain
 
 
 def _mean(ap: Floats, member: Bools) -> float | None:

@@ -137,8 +137,9 @@ def _pairs(images: Sequence[ImageEntry], order: Longs, category_id: Longs, field
 
     index_of_row = np.empty(len(order), np.int32)
     index_of_row[order] = np.arange(len(order), dtype=np.int32)
-    pairs = np.column_stack([index_of_row[row_of_pair], category])
-    return np.unique(pairs, axis=0), faults_at(unknown, describe, _FIX_UNKNOWN)
+    pairs = np.unique(index_of_row[row_of_pair].astype(np.int64) * len(category_id) + category)
+    distinct = np.column_stack(np.divmod(pairs, len(category_id))).astype(np.int32)
+    return distinct, faults_at(unknown, describe, _FIX_UNKNOWN)
 
 
 def _look_up(known: Longs, wanted: Longs) -> tuple[Ints, Bools]:
