@@ -88,8 +88,9 @@ class _Window:
         """Room for `size` bytes and the entries in them; pages that are never written take no memory."""
         rows = size // SHORTEST_ENTRY + 1
         self.data: Bytes = np.empty(size + 1, np.uint8)
-        self.places: Longs = np.empty((rows, 7), np.int64)
-        self.numbers: Floats = np.empty((rows, 5))
+        self.places: Longs = np.empty((7, rows), np.int64)
+        self.score: Floats = np.empty(rows)
+        self.bbox: Floats = np.empty((rows, 4))
 
     def move(self, done: int) -> bool:
         """Let go of ``data[:done]`` and read on; False where the file has no more."""
@@ -120,15 +121,15 @@ def read_entries(
     window = _Window(file, block_bytes)
     begin, entries = 0, 0
     while True:
-        places, numbers = window.places, window.numbers
-        why, state, done, stop, rows = scan(window.data, window.end, begin, state, boxes, places, numbers)
+        data, places, score, bbox = window.data, window.places, window.score, window.bbox
+        why, state, done, stop, rows = scan(data, window.end, begin, state, boxes, places, score, bbox)
         if done > begin:
-            garbled = _not_utf8(window.data[begin:done])
+            garbled = _not_utf8(data[begin:done])
             if garbled is not None:
                 yield window.broken(begin + garbled, entries, state)
                 return
-            unfit = _settle(window.data, places[:rows], numbers, boxes)
-            yield _block(entries, window.data, begin, done, places[:rows], numbers[:rows])
+            unfit = _settle(data, places[:, :rows], score, bbox, boxes)
+            yield _block(entries, data, begin, done, places[:, :rows], score[:rows], bbox[:rows])
             for row, content in unfit:
                 yield Refused(entries + row, content)
             entries += rows
@@ -149,26 +150,25 @@ def read_entries(
         begin = 0
 
 
-def _block(first: int, data: Bytes, begin: int, end: int, places: Longs, numbers: Floats) -> Block:
-    spans = np.maximum(places[:, 2:6] - begin, 0)
-    ids, score, bbox = places[:, :2], numbers[:, 0], numbers[:, 1:]
-    return Block(first, data[begin:end], ids[:, 0], ids[:, 1], score, bbox, spans[:, :2], spans[:, 2:])
+def _block(first: int, data: Bytes, begin: int, end: int, places: Longs, score: Floats, bbox: Floats) -> Block:
+    spans = np.maximum(places[2:6] - begin, 0)
+    return Block(first, data[begin:end], places[0], places[1], score, bbox, spans[:2].T, spans[2:].T)
 
 
-def _settle(data: Bytes, places: Longs, numbers: Floats, boxes: bool) -> list[tuple[int, bytes]]:
+def _settle(data: Bytes, places: Longs, score: Floats, bbox: Floats, boxes: bool) -> list[tuple[int, bytes]]:
     """Let Python read the entries with a number that was left to it; the row and text of those that do not fit."""
     unfit = []
-    for row in np.flatnonzero(places[:, 6] >= 0).tolist():
-        begin = places[row, 6]
+    for row in np.flatnonzero(places[6] >= 0).tolist():
+        begin = places[6, row]
         content = data[begin : skip(data, begin, True)].tobytes()
         if entry_problems(row, content, boxes=boxes):
             unfit.append((row, content))
             continue
         entry = json.loads(content)
-        places[row, :2] = int(entry["image_id"]), int(entry["category_id"])
-        numbers[row, 0] = float(entry["score"])
+        places[:2, row] = int(entry["image_id"]), int(entry["category_id"])
+        score[row] = float(entry["score"])
         if boxes and "bbox" in entry:
-            numbers[row, 1:] = [float(value) for value in entry["bbox"]]
+            bbox[row] = [float(value) for value in entry["bbox"]]
     return unfit
 
 

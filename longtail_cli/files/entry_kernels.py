@@ -39,15 +39,15 @@ _REQUIRED = 0b111  # image_id, category_id, score
 
 @kernel
 def scan(
-    data: Bytes, end: int, begin: int, state: int, boxes: bool, places: Longs, numbers: Floats
+    data: Bytes, end: int, begin: int, state: int, boxes: bool, places: Longs, scores: Floats, bboxes: Floats
 ) -> tuple[int, int, int, int, int]:
     """Read as many entries as ``data[begin:end]`` holds.
 
     state: what was read before `begin`. boxes: whether `bbox` is looked at.
-    places: int64 [R, 7], is filled with image_id, category_id, where the values of score and segmentation begin and end
+    places: int64 [7, R], is filled with image_id, category_id, where the values of score and segmentation begin and end
         (0 where an entry has no segmentation), and where an entry begins that holds a number left to Python (else -1).
         R is at least the number of entries that the text can hold.
-    numbers: float64 [R, 5], is filled with the score and the box (x is NaN where an entry has none).
+    scores: float64 [R], is filled. bboxes: float64 [R, 4], is filled where `boxes` (x is NaN where an entry has none).
     Returns why it stopped, what was read last and where that ends, where it stopped, and how many rows it filled.
     """
     rows = 0
@@ -63,7 +63,7 @@ def scan(
             return BROKEN, state, begin, i, rows
         else:
             i = blank(data, i + 1) if state == NEXT else i
-            after = _entry(data, i, rows, boxes, places, numbers)
+            after = _entry(data, i, rows, boxes, places, scores, bboxes)
             if after < 0:
                 return (REFUSED, state, begin, i, rows) if ~after < end else (MORE, state, begin, end, rows)
             state, begin = NEXT, after
@@ -71,12 +71,12 @@ def scan(
 
 
 @inlined
-def _entry(data: Bytes, i: int, row: int, boxes: bool, places: Longs, numbers: Floats) -> int:
+def _entry(data: Bytes, i: int, row: int, boxes: bool, places: Longs, scores: Floats, bboxes: Floats) -> int:
     """One entry into its row."""
     if data[i] != OPEN_OBJECT:
         return ~i
-    numbers[row, 1] = np.nan
-    places[row, 4] = places[row, 5] = 0
+    bboxes[row, 0] = np.nan
+    places[4, row] = places[5, row] = 0
     start, seen, settled = i, 0, True
     i = blank(data, i + 1)
     while True:
@@ -88,27 +88,27 @@ def _entry(data: Bytes, i: int, row: int, boxes: bool, places: Longs, numbers: F
             return ~i
         seen |= 1 << name
         if name <= _CATEGORY_ID:
-            i, places[row, name], known = integer(data, value)
+            i, places[name, row], known = integer(data, value)
             settled &= known
         elif name == _SCORE:
-            i, numbers[row, 0] = real(data, value)
-            places[row, 2], places[row, 3] = value, i
-            settled &= not np.isnan(numbers[row, 0])
+            i, scores[row] = real(data, value)
+            places[2, row], places[3, row] = value, i
+            settled &= not np.isnan(scores[row])
         elif name == _BBOX and boxes:
             i, x, y, width, height = _box(data, value)
-            numbers[row, 1], numbers[row, 2], numbers[row, 3], numbers[row, 4] = x, y, width, height
+            bboxes[row, 0], bboxes[row, 1], bboxes[row, 2], bboxes[row, 3] = x, y, width, height
             settled &= not np.isnan(x + y + width + height)
         else:
             i = skip(data, value, True)
             if name == _SEGMENTATION:
-                places[row, 4], places[row, 5] = value, i
+                places[4, row], places[5, row] = value, i
         if i < 0:
             return i
         i = blank(data, i)
         if data[i] != COMMA:
             break
         i = blank(data, i + 1)
-    places[row, 6] = -1 if settled else start
+    places[6, row] = -1 if settled else start
     return i + 1 if data[i] == CLOSE_OBJECT and seen & _REQUIRED == _REQUIRED else ~i
 
 

@@ -49,23 +49,22 @@ def read_parquet(path: Path, fields: frozenset[str]) -> Results:
 
 
 def write_parquet(source: Path, scores: Floats, out: Path, advance: Callable[[int], None] | None) -> None:
-    """`source` with other scores, row group by row group; all other columns and the schema stay.
+    """`source` with other scores, row group by row group; all other columns and the rest of the schema stay.
 
-    Scores are rounded to the type of the column; integers make room for float64. Raises as `write_rescored` does.
+    Scores are written as float64, whatever they were: rounded to less, two of a category could become equal, and AP
+    would change. Raises as `write_rescored` does.
     """
     with closing(_opened(source)) as file, replacing(out) as temporary:
         raise_faults(str(source), _schema_faults(file.schema_arrow, frozenset()))
         check_count(source, file.metadata.num_rows, len(scores))
         place = file.schema_arrow.get_field_index("score")
-        field = file.schema_arrow.field(place)
-        if not pa.types.is_floating(field.type):
-            field = field.with_type(pa.float64())
+        field = file.schema_arrow.field(place).with_type(pa.float64())
         done = 0
         with pq.ParquetWriter(temporary, file.schema_arrow.set(place, field), compression=_codec(file)) as writer:
             for group in range(file.num_row_groups):
                 with _readable(source):
                     table = file.read_row_group(group)
-                column = pa.array(scores[done : done + len(table)]).cast(field.type, safe=False)
+                column = pa.array(scores[done : done + len(table)], pa.float64())
                 writer.write_table(table.set_column(place, field, column), row_group_size=max(len(table), 1))
                 done += len(table)
                 if advance is not None:
