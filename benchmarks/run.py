@@ -3,8 +3,8 @@
     python benchmarks/run.py                        # everything but the slowest peers
     python benchmarks/run.py report --images 4000   # one benchmark
 
-Every row is the median of `--runs` runs after one that is not counted (of one run for slow peers); ratios are ours over theirs. The cases come
-from `generate.py` and are kept in `--cases` between runs.
+Every row is the median of `--runs` runs after one that is not counted (of one run for slow peers); ratios are ours over
+theirs. The cases come from `generate.py` and are kept in `--cases` between runs.
 """
 
 from __future__ import annotations
