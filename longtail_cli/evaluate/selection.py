@@ -92,13 +92,27 @@ def _judged(detections: Detections, judged: npt.NDArray[np.uint8] | None) -> Boo
 
 def _selection(detections: Detections, row: Longs, num_categories: int, *, ranked: bool) -> Selection:
     """Order the kept rows, given in file order."""
-    best = row[np.lexsort((detections.image[row], -detections.score[row]))]
+    in_images = row[np.argsort(detections.image[row], kind="stable")]
+    best = in_images[descending(detections.score[in_images])]
     by_category = np.argsort(sort_key(detections.category[best]), kind="stable")
     row = best[by_category]
     best_first = np.empty(len(row), np.int64)
     best_first[by_category] = np.arange(len(row))
     start = np.searchsorted(detections.category[row], np.arange(num_categories + 1)).astype(np.int64)
     return Selection(row, start, _rank_in_image(detections, row) if ranked else None, best_first)
+
+
+def descending(score: Floats) -> Longs:
+    """The order of the scores from high to low, equal ones as they stand: int64 [N].
+
+    A radix sort of the bits, 16 at a time, which takes a third to half of the time of numpy's stable sort.
+    """
+    bits = (0.0 - score).view(np.uint64)  # not -score: 0.0 and -0.0 are equal and have to have the same bits
+    key = bits ^ np.where(bits >> np.uint64(63), ~np.uint64(0), np.uint64(1 << 63))
+    order = np.argsort(key.astype(np.uint16), kind="stable")
+    for shift in (16, 32, 48):
+        order = order[np.argsort((key[order] >> np.uint64(shift)).astype(np.uint16), kind="stable")]
+    return order
 
 
 def sort_key(category: Ints) -> npt.NDArray[np.integer]:

@@ -2,9 +2,12 @@
 
 import numpy as np
 from builders import detections, ground_truth
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from longtail_cli.evaluate.protocol import Protocol, judgements, objects_of
-from longtail_cli.evaluate.selection import best_per_image, images_over, select, select_fixed
+from longtail_cli.evaluate.selection import best_per_image, descending, images_over, select, select_fixed
 
 BOX = [0.0, 0.0, 10.0, 10.0]
 LVIS, COCO = Protocol("lvis", 2), Protocol("coco", 2)
@@ -73,3 +76,13 @@ def test_nothing_found():
     assert (selection.row.tolist(), selection.start.tolist()) == ([], [0, 0])
     assert images_over(detections([]), 300) == (0, 0)
     assert best_per_image(detections([]), 300).dtype == np.bool_
+
+
+@given(arrays(np.float64, st.integers(0, 50), elements=st.sampled_from([0.0, -0.0, 0.5, 1.0, -3.0, 5e-324, 1e300])))
+def test_the_radix_sort_is_numpys_stable_sort_on_few_values(score):
+    assert descending(score).tolist() == np.argsort(-score, kind="stable").tolist()
+
+
+@given(arrays(np.float64, st.integers(0, 50), elements=st.floats(allow_nan=False)))
+def test_the_radix_sort_is_numpys_stable_sort(score):
+    assert descending(score).tolist() == np.argsort(-score, kind="stable").tolist()
