@@ -1,9 +1,8 @@
-"""What is being done, on stderr, for work that takes over a second; nothing where stderr is no terminal."""
+"""A progress bar on stderr for work that takes over a second; nothing where stderr is no terminal."""
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -13,29 +12,39 @@ PATIENCE = 1.0
 
 
 @contextmanager
-def working(task: str) -> Iterator[Callable[[str], None]]:
-    """Show a spinner with the time passed while the block runs; yields a function that renames what is shown."""
+def working(task: str) -> Iterator[Callable[[str, float | None], None]]:
+    """Show what is being done while the block runs.
+
+    Yields a function to be told what that is and which share of it is done, in [0, 1], or None.
+    """
+    current: tuple[str, float | None] = (task, None)
+
+    def say(text: str, share: float | None) -> None:
+        nonlocal current
+        current = (text, share)
+
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield say
         return
-    current = [task]
     done = Event()
-    spinner = Thread(target=_spin, args=(current, done), daemon=True)
-    spinner.start()
+    shown = Thread(target=_show, args=(lambda: current, done), daemon=True)
+    shown.start()
     try:
-        yield lambda text: current.__setitem__(0, text)
+        yield say
     finally:
         done.set()
-        spinner.join()
+        shown.join()
 
 
-def _spin(current: list[str], done: Event) -> None:
+def _show(current: Callable[[], tuple[str, float | None]], done: Event) -> None:
     if done.wait(PATIENCE):
         return
     from rich.console import Console  # imported by those who wait
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    begin = time.monotonic() - PATIENCE
-    console = Console(stderr=True)
-    with console.status(current[0]) as status:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("", total=None)
         while not done.wait(0.1):
-            status.update(f"{current[0]}, {time.monotonic() - begin:.0f} s")
+            task, share = current()
+            progress.update(bar, description=task, total=None if share is None else 1.0, completed=share or 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from longtail_cli.files.frequencies import read_frequencies
 from longtail_cli.files.source import check_readable, digest, printable
 from longtail_cli.report.model import Report, Signature
 from longtail_cli.tables import Bools, FrequencyTable, GroundTruth
+from longtail_cli.workflow.telling import Say, nobody
 
 
 def report(
@@ -31,7 +32,7 @@ def report(
     tide: str = "aligned",
     per_category: bool = False,
     names: Sequence[str] = (),
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = nobody,
 ) -> Report:
     """Evaluate result files side by side.
 
@@ -48,13 +49,13 @@ def report(
     for path in (*predictions, annotations):
         check_readable(path)
     run_names = _names(predictions, names)
-    say("reading")
+    say("reading", None)
     with ThreadPoolExecutor(3) as pool:
         sha256 = [pool.submit(digest, path) for path in (annotations, *predictions)]
         from longtail_cli.workflow import runs as evaluating  # imports numba, which takes its time
 
         types = tuple(dict.fromkeys(map(_iou_type, iou_types))) or evaluating.types_held(predictions[0])
-        results = evaluating.read_in_turn(predictions, types, pool)
+        results = evaluating.read_in_turn(predictions, types, pool, say)
         truth_read = pool.submit(read_annotations, annotations, masks="segm" in types)
         wanted = evaluating.Wanted(fixed_ap=fixed_ap, pooled_ap=pooled_ap, per_category=per_category, tide=tide)
         evaluating.load_kernels(wanted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from longtail_cli.files.result_problems import entry_place
 from longtail_cli.files.results import read_results
 from longtail_cli.frequency import named
 from longtail_cli.tables import FrequencyTable, Longs, Results
+from longtail_cli.workflow.telling import Say, bytes_done, nobody
 
 DEFAULT_CAP = 300
 """Detections per image, over all categories, that LVIS evaluates."""
@@ -74,27 +74,28 @@ def rescore(
     *,
     score_space: ScoreSpace = "prob",
     max_dets: int = DEFAULT_CAP,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = nobody,
 ) -> RescoreSummary:
     """Write the result file `path` to `out` with corrected scores; all else in it stays as it is.
 
     table: how often the classes occur in training; may be None for a method that uses no counts.
     score_space: ``prob`` where scores are probabilities, z = ln(s / (1 - s)), or ``logit`` where they are z itself.
-    max_dets: the cap per image that the summary is about; it cuts nothing off. say: told what is being done.
+    max_dets: the cap per image that the summary is about; it cuts nothing off.
+    say: told what is being done, for a progress display.
     Raises InputError where the file is broken, a score is no probability, or a category is not in the table;
     UsageError where the method needs a table and there is none, or `out` is `path`; OutputError where `out` cannot be
     written to. Nothing is written then.
     """
     refuse_overwriting(out, path, "input")
-    results = read_results(path, fields=frozenset(), advance=_told(say, "reading"))
+    results = read_results(path, fields=frozenset(), advance=bytes_done(say, "reading", [path]))
     if score_space == "prob":
         _check_probabilities(results)
     frequencies = _frequencies(table, method, results)
     category = _rows(results, frequencies)
     affine = method.coefficients(frequencies)
-    say("correcting")
+    say("correcting", None)
     scores = corrected_scores(results.score, category, affine, score_space)
-    write_rescored(path, scores, out, advance=_told(say, "writing"))
+    write_rescored(path, scores, out, advance=bytes_done(say, "writing", [path]))
     return _summary(results, category, frequencies, method, affine, max_dets)
 
 
@@ -124,18 +125,6 @@ def _run_lengths(ascending: Longs) -> Longs:
 def note_lines(notes: tuple[Note, ...], table: FrequencyTable) -> tuple[str, ...]:
     """The notes as sentences that name the classes."""
     return tuple(f"{note.rows.sum()} of {len(table)} classes {note.text}: {named(table, note.rows)}" for note in notes)
-
-
-def _told(say: Callable[[str], None], task: str) -> Callable[[int], None]:
-    """A function that is given bytes as they are done and tells how many there were."""
-    total = 0
-
-    def advance(done: int) -> None:
-        nonlocal total
-        total += done
-        say(f"{task}, {total / 1e6:.0f} MB")
-
-    return advance
 
 
 def refuse_overwriting(out: Path, path: Path, content: str) -> None:

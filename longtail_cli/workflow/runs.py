@@ -5,7 +5,7 @@ Importing this module imports numba; `reporting` hashes the files meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from longtail_cli.files.results import held_fields, locate, read_results
 from longtail_cli.files.source import printable
 from longtail_cli.report.model import CategoryRow, Gains, Run, Tide
 from longtail_cli.tables import Detections, Masks, Results
+from longtail_cli.workflow.telling import Say, bytes_done
 
 __all__ = ["Evaluation", "Wanted", "in_turn", "load_kernels", "read_in_turn", "types_held"]
 
@@ -34,10 +35,14 @@ def types_held(path: Path) -> tuple[IouType, ...]:
     return tuple(iou_type for iou_type, field in IOU_FIELDS.items() if field in held) or ("bbox",)
 
 
-def read_in_turn(predictions: Sequence[Path], types: Iterable[IouType], pool: ThreadPoolExecutor) -> Iterator[Results]:
+def read_in_turn(
+    predictions: Sequence[Path], types: Iterable[IouType], pool: ThreadPoolExecutor, say: Say
+) -> Iterator[Results]:
     """The result files one after another; the first is begun at once, each other one while its forerunner is in use."""
     fields = frozenset(IOU_FIELDS[iou_type] for iou_type in types)
-    first = pool.submit(read_results, predictions[0], fields=fields)
+    first = pool.submit(
+        read_results, predictions[0], fields=fields, advance=bytes_done(say, "reading", predictions[:1])
+    )
 
     def one_by_one() -> Iterator[Results]:
         ahead = first
@@ -56,7 +61,7 @@ def in_turn(
     predictions: Sequence[Path],
     names: Sequence[str],
     digests: Sequence[str],
-    say: Callable[[str], None],
+    say: Say,
 ) -> tuple[Run, ...]:
     """A run for each result file; geometry is computed again only where the boxes or masks differ."""
     runs: list[Run] = []
@@ -64,7 +69,7 @@ def in_turn(
     geometry: list[Overlaps] = []
     for found, path, name, sha256 in zip(results, predictions, names, digests, strict=True):
         detections = locate(found, bench[0].ground_truth)
-        say(f"evaluating {name}")
+        say(f"evaluating {name}", None)
         if before is None or not _same_places(before, detections):
             geometry = [one.geometry(detections) for one in bench]
         figures = [one.figures(detections, pairs) for one, pairs in zip(bench, geometry, strict=True)]

@@ -1,0 +1,29 @@
+"""How far the work is, told to whoever shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+Say = Callable[[str, float | None], None]
+"""Is told what is being done, and which share of it is done, in [0, 1], or None where that is not known."""
+
+
+def nobody(task: str, share: float | None) -> None:
+    """Who listens where nobody does."""
+
+
+def bytes_done(say: Say, task: str, files: Iterable[Path]) -> Callable[[int], None]:
+    """A function that is given numbers of bytes as they are done, and tells which share of the files that makes.
+
+    Of compressed files more bytes are done than they have; the share stays at 1 then.
+    """
+    total = max(sum(path.stat().st_size for path in files), 1)
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        say(task, min(done / total, 1.0))
+
+    return advance
