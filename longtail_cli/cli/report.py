@@ -62,7 +62,7 @@ def report(
     markdown_file: Path | None,
     verify: bool,
 ) -> None:
-    r"""Evaluate result files against annotations, side by side; differences are to the first file.
+    """Evaluate result files against annotations, side by side; differences are to the first file.
 
     \b
     ltcal report predictions.json --annotations lvis_v1_val.json

@@ -43,7 +43,7 @@ def rescore(
     max_dets: int,
     zero_count: str | None,
 ) -> None:
-    r"""Correct the scores of INPUT, a COCO or LVIS result file (.json, .json.gz, .parquet).
+    """Correct the scores of INPUT, a COCO or LVIS result file (.json, .json.gz, .parquet).
 
     Only scores change; every other field and the order of the entries stay. `ltcal methods` lists what SPEC can be.
 
