@@ -47,4 +47,5 @@ def _show(current: Callable[[], tuple[str, float | None]], done: Event) -> None:
         bar = progress.add_task("", total=None)
         while not done.wait(0.1):
             task, share = current()
-            progress.update(bar, description=task, total=None if share is None else 1.0, completed=share or 0.0)
+            known = share is not None and share < 1  # a bar that is full would stop its clock, and more may follow
+            progress.update(bar, description=task, total=1.0 if known else None, completed=share or 0.0)
