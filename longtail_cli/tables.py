@@ -9,15 +9,23 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
 Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.uint32]
+Singles = npt.NDArray[np.float32]
+
+HeadName = Literal["softmax", "sigmoid", "bags"]
+BackgroundName = Literal["none", "first", "last"]
 
 
 @dataclass(frozen=True)
@@ -196,6 +204,7 @@ class FrequencyTable(_Columns):
     instance_count: int64 [C], objects of the class, >= 0; equal to `image_count` for classification.
     group: C labels, ``r``/``c``/``f`` (detection) or ``few``/``medium``/``many`` (classification).
     num_images: images in the source, or None where a table on file does not tell (all its counts are 0).
+    fractal_dimension: float64 [C] in [1, 2], how the boxes of the class spread over the image; None where not computed.
     """
 
     category_id: Longs
@@ -204,6 +213,7 @@ class FrequencyTable(_Columns):
     instance_count: Longs
     group: tuple[str, ...]
     num_images: int | None
+    fractal_dimension: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.category_id)
@@ -212,3 +222,65 @@ class FrequencyTable(_Columns):
     def image_rate(self) -> Floats:
         """float64 [C] in [0, 1]: `image_count` / `num_images`; NaN where the number of images is not known or 0."""
         return self.image_count / (self.num_images or np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class LogitColumns(_Columns):
+    """What the K columns of logits stand for.
+
+    head: ``softmax`` (over all K columns), ``sigmoid`` (each column by itself) or ``bags`` (a softmax in each slice).
+    background: where the background column stands, if there is one; ``none`` for ``bags``, whose slice 0 has it.
+    category_id: int64 [C], unique, in column order; for ``bags`` in ascending order.
+    bags: for a ``bags`` head the category ids of each slice after the first, in column order, every class in one
+        slice; None for other heads, and where a file does not tell.
+        Slice 0 is [background, foreground], every other [others, its classes] (Li et al., "Overcoming Classifier
+        Imbalance for Long-tail Object Detection with Balanced Group Softmax", CVPR 2020, section 3.2).
+    """
+
+    head: HeadName
+    background: BackgroundName
+    category_id: Longs
+    bags: tuple[tuple[int, ...], ...] | None = None
+
+    def __len__(self) -> int:
+        """C, the number of classes."""
+        return len(self.category_id)
+
+    @property
+    def width(self) -> int | None:
+        """K, the number of columns; None for a ``bags`` head without slices."""
+        if self.head == "bags":
+            return None if self.bags is None else len(self) + 2 + len(self.bags)
+        return len(self) + (self.background != "none")
+
+    @property
+    def classes(self) -> slice:
+        """Which columns are the C classes, for ``softmax`` and ``sigmoid``."""
+        first = int(self.background == "first")
+        return slice(first, first + len(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Logits(_Columns):
+    """Consecutive rows of a logits file; for detection, all rows of each image it touches.
+
+    logits: torch tensor [N, K], float16, bfloat16 or float32, on the CPU.
+    first: the number of the first row in the file, for messages.
+    labels: int64 [N], the true class of each row as an index into `LogitColumns.category_id`; or None.
+    image_id: int64 [N], rows of one image together; None for classification.
+    boxes: float32 [N, 4], or [N, C, 4] with a box for each class in column order, xyxy in pixels; None for
+        classification.
+    objectness: float32 [N] in [0, 1], or None.
+    features: torch tensor [N, D], the input of the last layer, or None.
+    """
+
+    logits: torch.Tensor
+    first: int
+    labels: Longs | None = None
+    image_id: Longs | None = None
+    boxes: Singles | None = None
+    objectness: Singles | None = None
+    features: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.logits)

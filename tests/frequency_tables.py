@@ -1,12 +1,15 @@
-"""A frequency table from a few plain counts."""
+"""A frequency table from a few plain counts, and what a method makes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from longtail_cli.tables import FrequencyTable
+from longtail_cli.adjust.base import ClassAffine, Method
+from longtail_cli.adjust.registry import two_way
+from longtail_cli.adjust.steps import Step
+from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Singles
 
 
 def table(
@@ -27,3 +30,25 @@ def table(
         group=("f",) * classes,
         num_images=num_images,
     )
+
+
+def coefficients(method: Method, frequencies: FrequencyTable) -> ClassAffine:
+    """The map of each class where one score a detection is all there is."""
+    affine, notes = two_way(method, frequencies, NoEvidence())
+    return ClassAffine(affine.scale, affine.shift, notes)
+
+
+class NoEvidence:
+    """Nothing to look at beside the counts."""
+
+    def learned(self, path: str, columns: LogitColumns) -> Mapping[str, Floats]:
+        raise FileNotFoundError(path)
+
+    def prior(self, path: str) -> FrequencyTable:
+        raise FileNotFoundError(path)
+
+    def predictions(self, steps: tuple[Step, ...]) -> Iterator[Singles]:
+        return iter(())
+
+    def labelled(self, path: str, steps: tuple[Step, ...]) -> Iterator[tuple[Singles, Longs]]:
+        return iter(())

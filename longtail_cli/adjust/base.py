@@ -1,7 +1,8 @@
 """What a method is: a frozen dataclass whose fields are its parameters and whose docstring is its formula and source.
 
-A method of this protocol is an affine map of each class's logit, z'_c = a_c z_c + b_c, that follows from how often the
-classes occur. The logit of a background column, where there is one, stays as it is.
+Most methods are an affine map of each class's logit, z'_c = a_c z_c + b_c, that follows from how often the classes
+occur. These work on full logits and on the one score that a result file has left of each detection. The others need
+the full logits. The logit of a background column stays as it is unless a method says otherwise.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, get_type_hints
 
 import numpy as np
 
+from longtail_cli.adjust.steps import ColumnAffine, Step
 from longtail_cli.errors import Problem, UsageError
-from longtail_cli.tables import Bools, Floats, FrequencyTable
+from longtail_cli.tables import Bools, Floats, FrequencyTable, LogitColumns, Longs, Singles
 
 Value = float | str
 
@@ -44,22 +47,92 @@ class ClassAffine:
     shift: Floats
     notes: tuple[Note, ...] = ()
 
-    def then(self, after: ClassAffine) -> ClassAffine:
-        """The map that applies `after` to the outcome of this one."""
-        return ClassAffine(
-            scale=after.scale * self.scale,
-            shift=after.scale * self.shift + after.shift,
-            notes=self.notes + after.notes,
-        )
+
+class Evidence(Protocol):
+    """What a method may look at beside the counts; `longtail_cli.workflow` reads it from files."""
+
+    def learned(self, path: str, columns: LogitColumns) -> Mapping[str, Floats]:
+        """Saved parameters by name, ``alpha`` and perhaps ``beta``: float64 [C], or [K] with the background's."""
+        ...
+
+    def prior(self, path: str) -> FrequencyTable:
+        """The counts of the target distribution."""
+        ...
+
+    def predictions(self, steps: tuple[Step, ...]) -> Iterator[Singles]:
+        """The scores float32 [n, C] of the predictions in hand after `steps`, block by block."""
+        ...
+
+    def labelled(self, path: str, steps: tuple[Step, ...]) -> Iterator[tuple[Singles, Longs]]:
+        """Scores after `steps` and true classes (column indices, int64 [n]) of another logits file."""
+        ...
 
 
-def identity(classes: int) -> ClassAffine:
-    """z'_c = z_c."""
-    return ClassAffine(np.ones(classes), np.zeros(classes))
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a correction goes by. A result file counts as a sigmoid head with a column for each row of the table.
+
+    columns: what the columns are, after `steps`.
+    table: how often the classes of `columns` occur, in order of id; None where there is none.
+    classifier: float32 [K, D], the weights of the last layer, where the file holds them and features; else None.
+    evidence: what else can be looked at. steps: what was done to the logits before this method.
+    """
+
+    columns: LogitColumns
+    table: FrequencyTable | None
+    classifier: Singles | None
+    evidence: Evidence
+    steps: tuple[Step, ...] = ()
+
+    def counts(self, spec: str) -> FrequencyTable:
+        """The table, for the method `spec`. Raises UsageError where there is none."""
+        if self.table is None:
+            problem = Problem("frequency table", f"one, for the method {spec}", "none")
+            raise UsageError("--freq", [problem], "pass one that `ltcal compute-freq` made, with --freq FILE")
+        return self.table
+
+    def width(self) -> int:
+        """K. Raises UsageError for a ``bags`` head whose slices are not known."""
+        if self.columns.width is None:
+            problem = Problem("head", "the slices of the bags head", "none in the metadata")
+            raise UsageError("--method", [problem], "state them in the metadata, or begin with bags and pass --freq")
+        return self.columns.width
+
+    def on_columns(self, affine: ClassAffine) -> ColumnAffine:
+        """The map of the classes, in order of id, put on the columns; the background's logit stays.
+
+        Raises UsageError for a ``bags`` head.
+        """
+        if self.columns.head == "bags":
+            problem = Problem("head", "softmax or sigmoid", "bags, whose slices know no common scale")
+            raise UsageError("--method", [problem], "decode the slices first: bags+METHOD")
+        scale, shift = np.ones(self.width()), np.zeros(self.width())
+        row = rank(self.columns.category_id)
+        scale[self.columns.classes], shift[self.columns.classes] = affine.scale[row], affine.shift[row]
+        return ColumnAffine(scale, shift)
+
+
+def rank(ids: Longs) -> Longs:
+    """The place of each id in ascending order, int64 [C]: where its class stands in a `FrequencyTable`."""
+    return np.argsort(np.argsort(ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a method does to full logits. steps: in order; none where nothing changes. columns: what they are after."""
+
+    steps: tuple[Step, ...]
+    columns: LogitColumns
+    notes: tuple[Note, ...] = ()
+
+
+def two_way_columns(columns: LogitColumns) -> LogitColumns:
+    """The columns after a step that leaves two-way logits."""
+    return LogitColumns("sigmoid", "none", columns.category_id)
 
 
 class Method(Protocol):
-    """A correction of logits, class by class."""
+    """A correction of logits."""
 
     @property
     def spec(self) -> str:
@@ -68,12 +141,17 @@ class Method(Protocol):
 
     @property
     def uses_counts(self) -> bool:
-        """Whether the coefficients depend on the counts of the table, or on its number of classes alone."""
+        """Whether the method needs a frequency table."""
         ...
 
-    def coefficients(self, table: FrequencyTable) -> ClassAffine:
-        """The map for the classes of `table`. Raises InputError where the counts do not allow one."""
+    def correction(self, setting: Setting) -> Correction:
+        """What the method does in `setting`. Raises InputError and UsageError where it cannot do anything."""
         ...
+
+
+def needs_logits(spec: str) -> UsageError:
+    problem = Problem("input", f"full logits, for the method {spec}", "one score a detection")
+    return UsageError("--method", [problem], "save the logits (docs/logits.md), or choose another method")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +195,28 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class FileName:
+    """A parameter that is the name of a file, without comma or plus sign; empty for none. meaning: one line."""
+
+    meaning: str
+
+    @property
+    def range(self) -> str:
+        return "the name of a file"
+
+    def accepts(self, value: Value) -> bool:
+        return isinstance(value, str)
+
+    def parse(self, text: str) -> Value:
+        return text
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """One field of a method: its name, what it takes, and its default, or None where it must be given."""
 
     name: str
-    kind: Number | Choice
+    kind: Number | Choice | FileName
     default: Value | None
 
 
@@ -129,7 +224,7 @@ class Parameter:
 class NamedMethod(ABC):
     """Base of the methods of the registry: reads the parameters off the fields, checks and prints them.
 
-    A field is a parameter where its type is ``Annotated`` with a `Number` or a `Choice`.
+    A field is a parameter where its type is ``Annotated`` with a `Number`, a `Choice` or a `FileName`.
     """
 
     name: ClassVar[str]
@@ -142,7 +237,7 @@ class NamedMethod(ABC):
             raise UsageError(f"method {self.name}", problems, "`ltcal methods` lists the parameters and their ranges")
 
     @abstractmethod
-    def coefficients(self, table: FrequencyTable) -> ClassAffine: ...
+    def correction(self, setting: Setting) -> Correction: ...
 
     @classmethod
     def parameters(cls) -> tuple[Parameter, ...]:
@@ -173,6 +268,20 @@ class NamedMethod(ABC):
             elif value != p.default:
                 shown.append(f"{p.name}={value}")
         return ":".join([self.name, ",".join(shown)] if shown else [self.name])
+
+
+@dataclass(frozen=True, slots=True)
+class CountMethod(NamedMethod):
+    """Base of the methods whose map of each class's logit follows from the counts."""
+
+    @abstractmethod
+    def coefficients(self, table: FrequencyTable) -> ClassAffine:
+        """The map for the classes of `table`. Raises InputError where the counts do not allow one."""
+        ...
+
+    def correction(self, setting: Setting) -> Correction:
+        affine = self.coefficients(setting.counts(self.spec))
+        return Correction((setting.on_columns(affine),), setting.columns, affine.notes)
 
 
 def _documentation(method: type[NamedMethod]) -> tuple[str, str]:

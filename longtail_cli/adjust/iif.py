@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from longtail_cli.adjust.base import Choice, ClassAffine, NamedMethod, Note
+from longtail_cli.adjust.base import Choice, ClassAffine, CountMethod, Note
 from longtail_cli.adjust.counts import Count, CountName, Shares, ZeroCount, ZeroCountName, counts_of, shares
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.tables import Floats, FrequencyTable, Longs
@@ -34,7 +34,7 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class InverseImageFrequency(NamedMethod):
+class InverseImageFrequency(CountMethod):
     """z'_c = w_c z_c with p = n_c / K and w_c = ln(1/p) (raw), ln((K+1)/(n_c+1)) + 1 (smooth), ln((1-p)/p) (relative),
     log2(1/p) (base2), log10(1/p) (base10), -Φ⁻¹(p) (normit), -ln(-ln(1-p)) (gombit).
 

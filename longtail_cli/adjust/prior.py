@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from longtail_cli.adjust.base import ClassAffine, NamedMethod, Number
+from longtail_cli.adjust.base import Choice, ClassAffine, Correction, CountMethod, Number, Setting, two_way_columns
 from longtail_cli.adjust.counts import Count, Shares, ZeroCount, counts_of, shares
+from longtail_cli.adjust.steps import ScoreFactor
 from longtail_cli.tables import FrequencyTable
 
 
 @dataclass(frozen=True, slots=True)
-class LogitAdjustment(NamedMethod):
+class LogitAdjustment(CountMethod):
     """z'_c = z_c - tau ln p_c with p_c = n_c / Σ n; the background stays as it is.
 
     Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, section 4.1
@@ -30,24 +31,52 @@ class LogitAdjustment(NamedMethod):
 
 
 @dataclass(frozen=True, slots=True)
-class NorCal(NamedMethod):
-    """z'_c = z_c - gamma ln n_c, that is exp(z_c) / n_c^gamma; the background stays as it is.
+class BalancedSoftmax(CountMethod):
+    """z'_c = z_c - ln n_c: what a model trained without balanced softmax is owed by it; the background stays as it is.
 
-    Source: Pan et al., "On Model Calibration for Long-Tailed Object Detection and Instance Segmentation", NeurIPS 2021
+    Source: Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual Recognition", NeurIPS 2020, section 3.1
+    """
+
+    name: ClassVar[str] = "balanced-softmax"
+    count: Count = "image"
+    zero_count: ZeroCount = "max"
+
+    def coefficients(self, table: FrequencyTable) -> ClassAffine:
+        given = _shares(table, self)
+        return ClassAffine(np.ones(len(table)), -np.log(given.count), given.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class NorCal(CountMethod):
+    """s'_c = (e^z_c / n_c^gamma) / (e^z_bg + Σ_j e^z_j / n_j^gamma), that is z'_c = z_c - gamma ln n_c with the
+    background as it is; for a sigmoid head the background's share is 1 - s_c. With renormalize=no
+    s'_c = s_c / n_c^gamma.
+
+    Source: Pan et al., "On Model Calibration for Long-Tailed Object Detection and Instance Segmentation", NeurIPS 2021,
+    sections 3.2 and 3.3
     """
 
     name: ClassVar[str] = "norcal"
     gamma: Annotated[float, Number("strength; 0 changes nothing", low=0.0)] = 0.6
     count: Count = "image"
     zero_count: ZeroCount = "max"
+    renormalize: Annotated[Literal["yes", "no"], Choice("whether scores are normalised again", ("yes", "no"))] = "yes"
 
     def coefficients(self, table: FrequencyTable) -> ClassAffine:
         given = _shares(table, self)
         return ClassAffine(np.ones(len(table)), -self.gamma * np.log(given.count), given.notes)
 
+    def correction(self, setting: Setting) -> Correction:
+        affine = self.coefficients(setting.counts(self.spec))
+        columns = setting.columns
+        on_columns = setting.on_columns(affine)
+        if self.renormalize == "yes":
+            return Correction((on_columns,), columns, affine.notes)
+        return Correction((ScoreFactor(on_columns.shift[columns.classes]),), two_way_columns(columns), affine.notes)
+
 
 @dataclass(frozen=True, slots=True)
-class LabelDistributionAwareMargin(NamedMethod):
+class LabelDistributionAwareMargin(CountMethod):
     """z'_c = z_c - c n_c^(-1/4): the margin that LDAM takes off the true class's logit in training, taken off here from
     every class's; with c > 0 it lowers rare classes most, with c < 0 it raises them.
 
@@ -64,6 +93,8 @@ class LabelDistributionAwareMargin(NamedMethod):
         return ClassAffine(np.ones(len(table)), -self.c * given.count**-0.25, given.notes)
 
 
-def _shares(table: FrequencyTable, method: LogitAdjustment | NorCal | LabelDistributionAwareMargin) -> Shares:
+def _shares(
+    table: FrequencyTable, method: LogitAdjustment | BalancedSoftmax | NorCal | LabelDistributionAwareMargin
+) -> Shares:
     counts = counts_of(table, method.count)
     return shares(counts, float(counts.sum()), method.zero_count, table.category_id)

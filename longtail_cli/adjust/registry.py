@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from longtail_cli.adjust.base import ClassAffine, Method, NamedMethod, Value, identity
+import numpy as np
+
+from longtail_cli.adjust.base import Correction, Evidence, Method, NamedMethod, Note, Setting, Value, needs_logits
+from longtail_cli.adjust.classifier import TauNormalized
+from longtail_cli.adjust.fractal import FractalCalibration
+from longtail_cli.adjust.groups import BalancedGroupSoftmax
 from longtail_cli.adjust.iif import InverseImageFrequency
-from longtail_cli.adjust.prior import LabelDistributionAwareMargin, LogitAdjustment, NorCal
+from longtail_cli.adjust.learned import DisAlign, LearnableWeightScaling, VectorScaling
+from longtail_cli.adjust.prior import BalancedSoftmax, LabelDistributionAwareMargin, LogitAdjustment, NorCal
+from longtail_cli.adjust.steps import ColumnAffine, Step
+from longtail_cli.adjust.target import TargetPrior
 from longtail_cli.adjust.uniform import Temperature, Unchanged
 from longtail_cli.errors import Problem, UsageError
-from longtail_cli.tables import FrequencyTable
+from longtail_cli.tables import FrequencyTable, LogitColumns
 
 METHODS: Mapping[str, type[NamedMethod]] = MappingProxyType(
     {
@@ -23,8 +31,16 @@ METHODS: Mapping[str, type[NamedMethod]] = MappingProxyType(
             InverseImageFrequency,
             LogitAdjustment,
             NorCal,
+            BalancedSoftmax,
+            FractalCalibration,
+            TargetPrior,
             Temperature,
+            LearnableWeightScaling,
+            DisAlign,
+            VectorScaling,
             LabelDistributionAwareMargin,
+            TauNormalized,
+            BalancedGroupSoftmax,
         )
     }
 )
@@ -35,23 +51,50 @@ NO_DEFAULTS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Methods one after another, the first first. steps: at least two."""
+    """Methods one after another, the first first. parts: at least two."""
 
-    steps: tuple[Method, ...]
+    parts: tuple[Method, ...]
 
     @property
     def spec(self) -> str:
-        return "+".join(step.spec for step in self.steps)
+        return "+".join(part.spec for part in self.parts)
 
     @property
     def uses_counts(self) -> bool:
-        return any(step.uses_counts for step in self.steps)
+        return any(part.uses_counts for part in self.parts)
 
-    def coefficients(self, table: FrequencyTable) -> ClassAffine:
-        affine = identity(len(table))
-        for step in self.steps:
-            affine = affine.then(step.coefficients(table))
-        return affine
+    def correction(self, setting: Setting) -> Correction:
+        done = Correction((), setting.columns)
+        for part in self.parts:
+            found = part.correction(replace(setting, columns=done.columns, steps=setting.steps + done.steps))
+            done = Correction(done.steps + found.steps, found.columns, done.notes + found.notes)
+        return replace(done, steps=merged(done.steps))
+
+
+def merged(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The same steps with neighbouring affine maps made one."""
+    kept: list[Step] = []
+    for step in steps:
+        last = kept[-1] if kept else None
+        if isinstance(step, ColumnAffine) and isinstance(last, ColumnAffine):
+            kept[-1] = last.then(step)
+        else:
+            kept.append(step)
+    return tuple(kept)
+
+
+def two_way(method: Method, table: FrequencyTable, evidence: Evidence) -> tuple[ColumnAffine, tuple[Note, ...]]:
+    """The map of the classes of `table` where one score a detection is all there is.
+
+    Raises UsageError for a method that needs the full logits.
+    """
+    columns = LogitColumns("sigmoid", "none", table.category_id)
+    found = method.correction(Setting(columns, table, None, evidence))
+    if not found.steps:
+        return ColumnAffine(np.ones(len(table)), np.zeros(len(table))), found.notes
+    if len(found.steps) == 1 and isinstance(found.steps[0], ColumnAffine):
+        return found.steps[0], found.notes
+    raise needs_logits(method.spec)
 
 
 def parse_method(spec: str, defaults: Mapping[str, str] = NO_DEFAULTS) -> Method:

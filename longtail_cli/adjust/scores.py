@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from longtail_cli.adjust.base import ClassAffine
+from longtail_cli.adjust.steps import ColumnAffine
 from longtail_cli.tables import Floats, Ints, Longs
 
 ScoreSpace = Literal["prob", "logit"]
@@ -33,7 +33,7 @@ def sigmoid(z: Floats) -> Floats:
     return np.where(z < 0, small, 1.0) / (1.0 + small)
 
 
-def corrected_scores(score: Floats, category: Longs | Ints, affine: ClassAffine, space: ScoreSpace) -> Floats:
+def corrected_scores(score: Floats, category: Longs | Ints, affine: ColumnAffine, space: ScoreSpace) -> Floats:
     """The score of each detection after the map, float64 [N].
 
     In ``prob`` sigmoid(a_c logit(s) + b_c), in ``logit`` a_c s + b_c, with a_c, b_c the scale and shift of its class.

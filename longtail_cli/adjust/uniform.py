@@ -1,4 +1,4 @@
-"""Methods that treat all classes alike and need no counts."""
+"""Methods that treat all columns alike and need no counts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from longtail_cli.adjust.base import ClassAffine, NamedMethod, Number, identity
-from longtail_cli.tables import FrequencyTable
+from longtail_cli.adjust.base import Correction, NamedMethod, Number, Setting
+from longtail_cli.adjust.steps import ColumnAffine
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class Unchanged(NamedMethod):
     name: ClassVar[str] = "none"
     uses_counts: ClassVar[bool] = False
 
-    def coefficients(self, table: FrequencyTable) -> ClassAffine:
-        return identity(len(table))
+    def correction(self, setting: Setting) -> Correction:
+        return Correction((), setting.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class Temperature(NamedMethod):
-    """z'_c = z_c / t.
+    """z' = z / t for every column, the background's too.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2
     """
@@ -36,5 +36,6 @@ class Temperature(NamedMethod):
     uses_counts: ClassVar[bool] = False
     t: Annotated[float, Number("above 1 softens the scores, below 1 sharpens them", low=1e-6)]
 
-    def coefficients(self, table: FrequencyTable) -> ClassAffine:
-        return ClassAffine(np.full(len(table), 1.0 / self.t), np.zeros(len(table)))
+    def correction(self, setting: Setting) -> Correction:
+        width = setting.width()
+        return Correction((ColumnAffine(np.full(width, 1.0 / self.t), np.zeros(width)),), setting.columns)

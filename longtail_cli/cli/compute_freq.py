@@ -39,6 +39,7 @@ def _boundaries(ctx: click.Context, param: click.Parameter, value: str | None) -
     help="Boundaries of the groups: 10,100, for class labels 20,100.",
 )
 @click.option("--label-column", metavar="NAME", help="Column of a CSV source that holds the class index: label.")
+@click.option("--fractal-dimension", is_flag=True, help="Add how evenly the boxes of each class spread, for fracal.")
 @click.option("--weights", is_flag=True, help="Add the IIF weights: columns iif_* by images, iof_* by objects.")
 @click.option(
     "--normalizer",
@@ -63,6 +64,7 @@ def compute_freq(
     num_images: int | None,
     groups: tuple[int, int] | None,
     label_column: str | None,
+    fractal_dimension: bool,
     weights: bool,
     normalizer: NormalizerName,
     zero_count: ZeroCountName,
@@ -86,7 +88,12 @@ def compute_freq(
     drawn = None if plot is None else plot_format(plot)
     with working(f"counting {source.name}"):
         table, notes = counting.compute_freq(
-            source, take_embedded=from_categories, num_images=num_images, groups=groups, label_column=label_column
+            source,
+            take_embedded=from_categories,
+            num_images=num_images,
+            groups=groups,
+            label_column=label_column,
+            fractal_dimension=fractal_dimension,
         )
     columns: dict[str, Floats] = {}
     if weights or drawn:

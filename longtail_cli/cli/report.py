@@ -1,24 +1,36 @@
-"""`ltcal report`: AP by frequency group, Fixed and pooled AP, and TIDE of result files, side by side."""
+"""`ltcal report`: AP by frequency group, Fixed and pooled AP, and TIDE; or accuracy and calibration of classifiers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
+from longtail_cli.cli.logit_options import logit_options
+
 if TYPE_CHECKING:
     from longtail_cli.report.model import Report
+    from longtail_cli.workflow.inputs import LogitOptions
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 STDOUT = Path("-")
 
 
 @click.command()
-@click.argument("predictions", nargs=-1, required=True, type=FILE)
-@click.option("--annotations", required=True, type=FILE, help="COCO or LVIS annotations the predictions were made for.")
-@click.option("--freq", "frequencies", type=FILE, help="Frequency table; gives the groups r, c, f.")
+@click.argument("predictions", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--annotations", type=FILE, help="Detections: COCO or LVIS annotations they were made for.")
+@click.option("--labels", type=FILE, help="Classification: the true classes, where the file does not hold them.")
+@click.option("--freq", "frequencies", type=FILE, help="Frequency table; for the methods, and for the groups.")
+@click.option("--method", "specs", multiple=True, metavar="SPEC", help="Correct with it first; repeatable, a run each.")
+@click.option(
+    "--score-space",
+    type=click.Choice(["prob", "logit"]),
+    default="prob",
+    show_default=True,
+    help="What the scores of result files are, for --method.",
+)
 @click.option("--protocol", type=click.Choice(["auto", "lvis", "coco"]), default="auto", show_default=True)
 @click.option(
     "--iou-type",
@@ -46,10 +58,14 @@ STDOUT = Path("-")
 @click.option("--json", "json_file", type=FILE, help="Write the report as JSON (ltcal-report/1); - for stdout.")
 @click.option("--markdown", "markdown_file", type=FILE, help="Write the tables as Markdown; - for stdout.")
 @click.option("--verify", is_flag=True, help="Recompute with the official packages; exit 1 unless equal to 1e-9.")
+@logit_options
 def report(
     predictions: tuple[Path, ...],
-    annotations: Path,
+    annotations: Path | None,
+    labels: Path | None,
     frequencies: Path | None,
+    specs: tuple[str, ...],
+    score_space: Literal["prob", "logit"],
     protocol: str,
     iou_types: tuple[str, ...],
     max_dets: int | None,
@@ -61,40 +77,79 @@ def report(
     json_file: Path | None,
     markdown_file: Path | None,
     verify: bool,
+    options: LogitOptions,
 ) -> None:
-    """Evaluate result files against annotations, side by side; differences are to the first file.
+    """Evaluate PREDICTIONS side by side; differences are to the first run.
+
+    PREDICTIONS are result files (.json, .json.gz, .parquet) or logits (.safetensors, .npz, .pt, or a folder of such
+    shards) of a detector, with --annotations; or logits or scores of a classifier, without.
 
     \b
     ltcal report predictions.json --annotations lvis_v1_val.json
     ltcal report before.json after.json --annotations val.json --json report.json
+    ltcal report logits/ --annotations val.json --freq freq.csv --method none --method iif
+    ltcal report logits.npz --labels labels.npy --freq freq.csv --method none --method logit-adjust
     """
     from longtail_cli import workflow
+    from longtail_cli.adjust.registry import parse_method
     from longtail_cli.cli.progress import working
 
-    inputs = [*predictions, annotations, *([frequencies] if frequencies else [])]
+    inputs = [*predictions, *(path for path in (annotations, labels, frequencies) if path)]
     _check_places(inputs, [place for place in (json_file, markdown_file) if place])
+    methods = [parse_method(spec) for spec in specs]
+    _check_options(predictions, annotations, labels, specs, verify)
     with working("report") as say:
-        result = workflow.report(
-            predictions,
-            annotations,
-            frequencies=frequencies,
-            protocol=protocol,
-            iou_types=tuple(dict.fromkeys(iou_types)),
-            max_dets=max_dets,
-            fixed_ap=fixed_ap,
-            pooled_ap=pooled_ap,
-            tide=tide,
-            per_category=per_category,
-            names=names,
-            say=say,
-        )
+        if annotations is None:
+            result = workflow.report_classification(
+                predictions,
+                labels=labels,
+                frequencies=frequencies,
+                methods=methods,
+                options=options,
+                per_category=per_category,
+                names=names,
+                say=say,
+            )
+        else:
+            result = workflow.report(
+                predictions,
+                annotations,
+                frequencies=frequencies,
+                methods=methods,
+                options=options,
+                score_space=score_space,
+                protocol=protocol,
+                iou_types=tuple(dict.fromkeys(iou_types)),
+                max_dets=max_dets,
+                fixed_ap=fixed_ap,
+                pooled_ap=pooled_ap,
+                tide=tide,
+                per_category=per_category,
+                names=names,
+                say=say,
+            )
     _write(result, json_file, markdown_file)
     for note in (*result.notes, *(f"{run.name}: {note}" for run in result.runs for note in run.notes)):
         click.echo(note, err=True)
-    if verify:
+    if verify and annotations is not None:
         with working("verifying with the official packages"):
             workflow.verify(result, predictions, annotations, frequencies)
         click.echo("verified: every figure equals that of the official packages to 1e-9", err=True)
+
+
+def _check_options(
+    predictions: Sequence[Path], annotations: Path | None, labels: Path | None, specs: Sequence[str], verify: bool
+) -> None:
+    """Refuse options that leave open what is to be evaluated. Raises click's UsageError."""
+    from longtail_cli.workflow.inputs import kind_of
+
+    kinds = {kind_of(path) for path in predictions}
+    if annotations is not None and labels is not None:
+        raise click.UsageError("--annotations are for detections and --labels for classification: give one of them")
+    if annotations is None and "results" in kinds:
+        raise click.UsageError("Missing option '--annotations', which result files are evaluated against")
+    if verify and (annotations is None or specs or "logits" in kinds):
+        raise click.UsageError("--verify is for result files as they are: write one with rescore, and verify that")
 
 
 def _check_places(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:

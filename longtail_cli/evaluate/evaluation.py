@@ -81,6 +81,10 @@ class Evaluation:
             needed = (self._judgement(detections) & JUDGED) != 0
         return overlaps(detections, self.ground_truth, self.objects, self.iou_type, needed)
 
+    def geometry_of_boxes(self, boxes: Detections) -> Overlaps:
+        """The overlaps of boxes that detections of any category share; `geometry.rows_of` deals them out."""
+        return overlaps(boxes, self.ground_truth, self.objects, self.iou_type, np.ones(len(boxes), bool))
+
     def figures(self, detections: Detections, pairs: Overlaps) -> Figures:
         """Match and reduce. pairs: `geometry` of the same boxes or masks."""
         area = self._area(detections)

@@ -69,6 +69,14 @@ def overlaps(
     return _in_parallel(masks_of, len(detections))
 
 
+def rows_of(pairs: Overlaps, row: Longs) -> Overlaps:
+    """The overlaps of the detections `row` (int64 [M]), in this order; a detection may stand there several times."""
+    count = (pairs.start[1:] - pairs.start[:-1])[row]
+    start = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+    pair = np.repeat(pairs.start[row] - start[:-1], count) + np.arange(start[-1])
+    return Overlaps(start, pairs.object[pair], pairs.iou[pair])
+
+
 def mask_areas(masks: Masks) -> Floats:
     """Pixels of each mask: float64 [N]."""
     return _run_ends(masks.counts, masks.start)[2].astype(np.float64)

@@ -1,6 +1,7 @@
 """Frequency tables on file: CSV, JSON and Parquet, one row a class, in order of category id.
 
-Columns: `category_id, name, image_count, instance_count, group, image_rate`, and any number of others, such as weights.
+Columns: `category_id, name, image_count, instance_count, group, image_rate`, `fractal_dimension`
+where it was computed, and any number of others, such as weights.
 JSON and Parquet state the number of images; CSV has it in `image_rate` = `image_count` / images, written in full.
 """
 
@@ -31,9 +32,11 @@ def read_frequencies(path: Path) -> FrequencyTable:
     """A frequency table, written by `write_frequencies` or by hand; rows in any order.
 
     Needed are `category_id`, `image_count` and `instance_count`. Without `name` the names are empty, without `group`
-    they are LVIS's by image count (10, 100), without `image_rate` in a CSV the number of images is None.
+    they are LVIS's by image count (10, 100), without `image_rate` in a CSV the number of images is None, without
+    `fractal_dimension` there is none.
     Raises InputError where the file is not of its suffix, a column is missing, ids stand twice, counts are no whole
-    numbers >= 0, an object count is below its image count, or the image rates do not belong to one number of images.
+    numbers >= 0, an object count is below its image count, the image rates do not belong to one number of images, or
+    fractal dimensions are no finite numbers >= 1.
     """
     check_readable(path)
     readers = {".csv": _read_csv, ".json": _read_json, ".parquet": _read_parquet}
@@ -96,6 +99,7 @@ def _write_parquet(table: FrequencyTable, path: Path, columns: Mapping[str, Floa
 
 def _cells(table: FrequencyTable, columns: Mapping[str, Floats]) -> dict[str, list[Cell]]:
     rate: list[Cell] = [None] * len(table) if table.num_images is None else table.image_rate.tolist()
+    dimension = table.fractal_dimension
     return {
         "category_id": table.category_id.tolist(),
         "name": list(table.name),
@@ -103,6 +107,7 @@ def _cells(table: FrequencyTable, columns: Mapping[str, Floats]) -> dict[str, li
         "instance_count": table.instance_count.tolist(),
         "group": list(table.group),
         "image_rate": rate,
+        **({} if dimension is None else {"fractal_dimension": dimension.tolist()}),
         **{name: column.tolist() for name, column in columns.items()},
     }
 

@@ -23,6 +23,7 @@ _AGREEMENT = 1e-6
 _FIX_COLUMNS = "make the table with `ltcal compute-freq`, or add the columns"
 _FIX_CELLS = "correct these rows"
 _FIX_RATES = "make the table again with `ltcal compute-freq`, or remove the column `image_rate`"
+_FIX_DIMENSIONS = "count again with `ltcal compute-freq --fractal-dimension`, or remove the column `fractal_dimension`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ def table_of(raw: RawTable, source: str) -> FrequencyTable:
     raise_faults(source, [*id_faults, *image_faults, *instance_faults])
     num_images, rate_faults = _num_images(raw, images)
     group, group_faults = _groups(raw, images)
-    raise_faults(source, [*_conflicts(ids, images, instances, num_images), *rate_faults, *group_faults])
+    dimension, dimension_faults = _dimensions(raw)
+    conflicts = _conflicts(ids, images, instances, num_images)
+    raise_faults(source, [*conflicts, *rate_faults, *group_faults, *dimension_faults])
     order = np.argsort(ids, kind="stable")
     names = raw.columns.get("name", ("",) * len(ids))
     return FrequencyTable(
@@ -58,6 +61,7 @@ def table_of(raw: RawTable, source: str) -> FrequencyTable:
         instance_count=instances[order],
         group=tuple(group[row] for row in order.tolist()),
         num_images=num_images,
+        fractal_dimension=None if dimension is None else dimension[order],
     )
 
 
@@ -156,6 +160,19 @@ def _rate_faults(raw: RawTable, rate: Floats, expected: Floats) -> list[Fault]:
         return Problem(f"{_row(row, raw.columns)}, `image_rate`", wanted, _shown(raw.columns["image_rate"][row]))
 
     return faults_at(disagree, describe, _FIX_RATES)
+
+
+def _dimensions(raw: RawTable) -> tuple[Floats | None, list[Fault]]:
+    """The column `fractal_dimension`, float64 [C]; None without it."""
+    if "fractal_dimension" not in raw.columns:
+        return None, []
+    cells = raw.columns["fractal_dimension"]
+    dimension = np.array([_number(cell) for cell in cells])
+
+    def describe(row: int) -> Problem:
+        return Problem(f"{_row(row, raw.columns)}, `fractal_dimension`", "a number of 1 or more", _shown(cells[row]))
+
+    return dimension, faults_at(~(np.isfinite(dimension) & (dimension >= 1)), describe, _FIX_DIMENSIONS)
 
 
 def _number(cell: object) -> float:

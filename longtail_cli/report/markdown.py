@@ -11,7 +11,7 @@ from longtail_cli.report.tables import Table, headline, tables_of
 
 
 def to_markdown(report: Report) -> str:
-    """The tables of the report as Markdown, figures in percent points, with one trailing newline."""
+    """The tables of the report as Markdown, shares in percent points, with one trailing newline."""
     notes = [f"- {_escaped(note)}" for note in _notes(report)]
     parts = [headline(report), *map(_table, tables_of(report)), "\n".join(notes)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -26,7 +26,7 @@ def _table(table: Table) -> str:
     rows = [[_escaped(cell) for cell in row] for row in table.rows]
     header = [_escaped(cell) for cell in table.header]
     text = tabulate(rows, header, tablefmt="pipe", colalign=align, disable_numparse=True)
-    return f"**{table.title}**\n\n{text}"
+    return f"**{_escaped(table.title)}**\n\n{text}"
 
 
 def _escaped(cell: str) -> str:

@@ -1,10 +1,12 @@
 """The one result model: what an evaluation found, and by which rules, so that two reports can be compared or refused.
 
-All figures are fractions in [0, 1] at full precision (gains of TIDE in [-1, 1]); None stands for undefined.
+All figures are fractions in [0, 1] at full precision unless stated (gains of TIDE in [-1, 1]); None stands for
+undefined.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,14 +22,15 @@ IOU_TYPES = ("bbox", "segm")
 class Signature:
     """By which rules, on which data. Two figures compare where their signatures agree.
 
-    version: of the tool. protocol: ``lvis`` or ``coco``. max_dets: the cap. iou_types: ``bbox``, ``segm``.
-    tide: ``aligned``, ``tidecv`` or ``off``. images, categories: how many the annotations hold.
-    annotations_sha256, frequencies_sha256: hex digests of the files; None where no frequency table was given.
+    version: of the tool. protocol: ``lvis``, ``coco`` or ``classification``, without cap, IoU types and TIDE.
+    max_dets: the cap, or None. iou_types: ``bbox``, ``segm``. tide: ``aligned``, ``tidecv`` or ``off``.
+    images, categories: how many the annotations hold. annotations_sha256: hex digest of their file, for classification
+    of the labels. frequencies_sha256: the same of the frequency table; None where none was given.
     """
 
     version: str
     protocol: str
-    max_dets: int
+    max_dets: int | None
     iou_types: tuple[str, ...]
     tide: str
     images: int
@@ -60,8 +63,44 @@ class Tide:
 
 
 @dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The rows whose greatest score lies in a bin: how many, the mean of it, and the share predicted rightly."""
+
+    count: int
+    confidence: Figure
+    accuracy: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The figures of a classifier, defined in `longtail_cli.evaluate.classification`.
+
+    top1, top5: accuracies. balanced, many, medium, few: mean recall over all classes and those of each group.
+    ece, classwise_ece: calibration errors over 15 bins. nll: in nats, >= 0. brier: in [0, 2] where scores sum to 1.
+    confusion: by true group, the mean sum of the scores that goes to each group; empty without groups.
+    reliability: the 15 bins of the greatest score, from 0 to 1.
+    """
+
+    top1: Figure
+    top5: Figure
+    balanced: Figure
+    many: Figure
+    medium: Figure
+    few: Figure
+    ece: Figure
+    classwise_ece: Figure
+    nll: Figure
+    brier: Figure
+    confusion: Mapping[str, Figures]
+    reliability: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CategoryRow:
-    """One category. images, instances: in the evaluated annotations. metrics: AP, AP50, ... by IoU type."""
+    """One category. images, instances: in the evaluated annotations; for classification both are the labelled rows.
+
+    metrics: by IoU type AP, AP50, ...; for classification under ``classification`` the recall.
+    """
 
     id: int
     name: str
@@ -73,13 +112,13 @@ class CategoryRow:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One result file.
+    """One result file, or one correction of it.
 
     name: for tables, different for each run. source: the path as given. sha256: hex digest of the file.
     method: spec string of the correction that was applied here, or None where the file was evaluated as it is.
     metrics: by IoU type; AP, AP50, ..., and where asked for ``APfixed`` and ``APpool``, each AP, APr, APc, APf.
     tide: by IoU type, empty where it was off. categories: empty where they were not asked for.
-    notes: what a reader should know of this run.
+    notes: what a reader should know of this run. classification: None but for that protocol, which has nothing else.
     """
 
     name: str
@@ -90,6 +129,7 @@ class Run:
     tide: Mapping[str, Tide]
     categories: tuple[CategoryRow, ...]
     notes: tuple[str, ...]
+    classification: Classification | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +154,8 @@ class Report:
         for name, run, shape in zip(names, self.runs, shapes, strict=True):
             if set(run.metrics) != set(iou_types):
                 raise ValueError(f"run {name!r}: expected figures of {list(iou_types)}, found {list(run.metrics)}")
+            if (run.classification is None) == (self.signature.protocol == "classification"):
+                raise ValueError(f"run {name!r}: expected figures of classification under that protocol, and no other")
             if shape != shapes[0]:
                 raise ValueError(f"runs {names[0]!r} and {name!r} do not hold the same figures and categories")
 
@@ -124,7 +166,8 @@ def _shape(run: Run) -> tuple[object, ...]:
         iou_type: [one.protocol, *((key, _names(part)) for key, part in _parts(one).items())]
         for iou_type, one in run.tide.items()
     }
-    return _names(run.metrics), tide, [(row.id, _names(row.metrics)) for row in run.categories]
+    categories = [(row.id, _names(row.metrics)) for row in run.categories]
+    return _names(run.metrics), tide, categories, _names(run.classification)
 
 
 def _parts(tide: Tide) -> dict[str, dict[str, object]]:
@@ -134,9 +177,13 @@ def _parts(tide: Tide) -> dict[str, dict[str, object]]:
 
 
 def _names(figures: object) -> object:
-    """The keys of nested mappings, all the way down. Raises ValueError where a figure is not finite."""
+    """The keys of nested figures, all the way down. Raises ValueError where a figure is not finite."""
     if isinstance(figures, Mapping):
         return {name: _names(value) for name, value in figures.items()}
+    if isinstance(figures, tuple):
+        return [_names(value) for value in figures]
+    if isinstance(figures, Classification | ReliabilityBin):
+        return {field.name: _names(getattr(figures, field.name)) for field in dataclasses.fields(figures)}
     if isinstance(figures, float) and not math.isfinite(figures):
         raise ValueError(f"expected figures that are finite, or None where undefined, found {figures}")
     return None

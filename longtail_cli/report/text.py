@@ -9,7 +9,7 @@ from longtail_cli.report.tables import Table, headline, tables_of
 
 
 def to_text(report: Report) -> str:
-    """The tables of the report in plain text, figures in percent points, with one trailing newline."""
+    """The tables of the report in plain text, shares in percent points, with one trailing newline."""
     return "\n\n".join([headline(report), *map(_table, tables_of(report))]) + "\n"
 
 
@@ -18,7 +18,7 @@ def _table(table: Table) -> str:
     rows = [[_one_line(cell) for cell in row] for row in table.rows]
     header = [_one_line(cell) for cell in table.header]
     text = tabulate(rows, header, tablefmt="simple", colalign=align, disable_numparse=True, preserve_whitespace=True)
-    return f"{table.title}\n{text}"
+    return f"{_one_line(table.title)}\n{text}"
 
 
 def _one_line(cell: str) -> str:

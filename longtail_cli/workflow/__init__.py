@@ -5,18 +5,34 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from longtail_cli.workflow.inputs import require_torch
+
 if TYPE_CHECKING:
+    from longtail_cli.workflow.classifying import report_classification
     from longtail_cli.workflow.counting import compute_freq
     from longtail_cli.workflow.reporting import report
     from longtail_cli.workflow.rescoring import rescore
+    from longtail_cli.workflow.rescoring_logits import rescore_logits
     from longtail_cli.workflow.verifying import verify
 
-__all__ = ["compute_freq", "report", "rescore", "verify"]
+__all__ = ["compute_freq", "report", "report_classification", "rescore", "rescore_logits", "verify"]
 
-_HOME = {"compute_freq": "counting", "rescore": "rescoring", "report": "reporting", "verify": "verifying"}
+_HOME = {
+    "compute_freq": "counting",
+    "rescore": "rescoring",
+    "rescore_logits": "rescoring_logits",
+    "report": "reporting",
+    "report_classification": "classifying",
+    "verify": "verifying",
+}
+
+
+_NEEDS_TORCH = ("rescore_logits", "report_classification")
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _NEEDS_TORCH:
+        require_torch()
     return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import numpy as np
 from longtail_cli.adjust.counts import CountName, ZeroCountName, counts_of
 from longtail_cli.adjust.iif import VARIANTS, NormalizerName, iif_weights, normalizing_total
 from longtail_cli.errors import Problem, UsageError
-from longtail_cli.files.annotations import read_occurrences
+from longtail_cli.files.annotations import read_annotations, read_occurrences
 from longtail_cli.files.labels import read_labels
+from longtail_cli.fractal import MIN_BOXES
+from longtail_cli.fractal import fractal_dimension as dimension_of_boxes
 from longtail_cli.frequency import (
     Grouping,
     classification_groups,
@@ -21,7 +24,7 @@ from longtail_cli.frequency import (
     from_categories,
     named,
 )
-from longtail_cli.tables import Bools, Categories, Floats, FrequencyTable
+from longtail_cli.tables import Bools, Categories, Floats, FrequencyTable, GroundTruth, Occurrences
 
 LABEL_SUFFIXES = (".txt", ".csv", ".npy", ".npz")
 
@@ -38,6 +41,7 @@ def compute_freq(
     num_images: int | None = None,
     groups: tuple[int, int] | None = None,
     label_column: str | None = None,
+    fractal_dimension: bool = False,
 ) -> tuple[FrequencyTable, tuple[str, ...]]:
     """The frequency table of a data set, and what the user should know about it.
 
@@ -46,17 +50,23 @@ def compute_freq(
     take_embedded: take the counts that LVIS files state for each category in place of counting. They are of
     `num_images` images; where that is None, of those of the file if it holds just what they state, else it stays open.
     groups: the two boundaries; None means 10,100 for annotations and 20,100 for labels.
+    fractal_dimension: compute it for each class from the boxes; every image that has some needs its height and width.
     Raises InputError where `source` cannot be read, UsageError where options do not fit it.
     """
     suffix = Path(source.stem).suffix if source.suffix == ".gz" else source.suffix
     if suffix == ".json":
         _refuse("--label-column", label_column is not None, "a CSV file with labels", source)
         _refuse("--num-images", num_images is not None and not take_embedded, "--from-categories", source)
-        return _of_annotations(source, detection_groups(*groups or ()), num_images, take_embedded=take_embedded)
+        grouping = detection_groups(*groups or ())
+        if not take_embedded:
+            return _of_annotations(source, grouping, fractal_dimension=fractal_dimension)
+        _refuse_stated_counts(fractal_dimension)
+        return _of_categories(source, grouping, num_images)
     if suffix in LABEL_SUFFIXES:
         _refuse("--label-column", label_column is not None and suffix != ".csv", "a CSV file with labels", source)
         _refuse("--from-categories", take_embedded, "an LVIS annotation file", source)
         _refuse("--num-images", num_images is not None, "--from-categories", source)
+        _refuse("--fractal-dimension", fractal_dimension, "an annotation file (.json), which has boxes", source)
         grouping = classification_groups(*groups or ())
         table = count(read_labels(source, label_column), grouping)
         return table, _notes(table, grouping)
@@ -94,17 +104,39 @@ def _refuse(option: str, given: bool, wanted: str, source: Path) -> None:
         raise UsageError(option, [Problem("source", wanted, source.name)], "leave the option out")
 
 
+def _refuse_stated_counts(fractal_dimension: bool) -> None:
+    if fractal_dimension:
+        problem = Problem("counts", "those of the boxes in the file", "those that its categories state")
+        fix = "leave out one of the two; the fractal dimension needs the boxes of the training file"
+        raise UsageError("--fractal-dimension with --from-categories", [problem], fix)
+
+
 def _of_annotations(
-    source: Path, grouping: Grouping, num_images: int | None, *, take_embedded: bool
+    source: Path, grouping: Grouping, *, fractal_dimension: bool
 ) -> tuple[FrequencyTable, tuple[str, ...]]:
-    occurrences, left_out = read_occurrences(source)
+    truth = read_annotations(source) if fractal_dimension else None
+    occurrences, left_out = read_occurrences(source) if truth is None else _occurrences_of(truth)
     counted = count(occurrences, grouping)
+    skipped = [f"not counted: {left_out} annotations marked iscrowd or ignore"] if left_out else []
+    differing = _differing(counted, embedded_counts_differ(occurrences.categories, counted))
+    notes = (*_notes(counted, grouping), *skipped, *differing)
+    if truth is None:
+        return counted, notes
+    table = dataclasses.replace(counted, fractal_dimension=dimension_of_boxes(truth))
+    return table, (*notes, *_few_boxes(table))
+
+
+def _occurrences_of(truth: GroundTruth) -> tuple[Occurrences, int]:
+    """What `read_occurrences` gives, of a file that was read with its boxes."""
+    left_out = truth.crowd | truth.ignore
+    image, category = truth.image[~left_out], truth.category[~left_out]
+    return Occurrences(truth.categories, len(truth.image_id), image, category, truth.source), int(left_out.sum())
+
+
+def _of_categories(source: Path, grouping: Grouping, num_images: int | None) -> tuple[FrequencyTable, tuple[str, ...]]:
+    occurrences, _ = read_occurrences(source)
     categories = occurrences.categories
-    differ = embedded_counts_differ(categories, counted)
-    if not take_embedded:
-        skipped = [f"not counted: {left_out} annotations marked iscrowd or ignore"] if left_out else []
-        return counted, (*_notes(counted, grouping), *skipped, *_differing(counted, differ))
-    if num_images is None and not differ.any():
+    if num_images is None and not embedded_counts_differ(categories, count(occurrences, grouping)).any():
         num_images = occurrences.num_images
     table = from_categories(categories, grouping, num_images=num_images, source=str(source))
     unknown = [] if num_images is not None else [_UNKNOWN_IMAGES]
@@ -121,6 +153,14 @@ def _notes(table: FrequencyTable, grouping: Grouping) -> tuple[str, ...]:
     absent = table.image_count == 0
     never = [f"{absent.sum()} of {len(table)} classes never occur: {named(table, absent)}"] if absent.any() else []
     return summary, *never
+
+
+def _few_boxes(table: FrequencyTable) -> list[str]:
+    """A note on the classes that have too few boxes for a fractal dimension."""
+    few = table.instance_count < MIN_BOXES
+    if not few.any():
+        return []
+    return [f"fractal_dimension is 1 for {few.sum()} of {len(table)} classes, which have fewer than {MIN_BOXES} boxes"]
 
 
 def _differing(counted: FrequencyTable, differ: Bools) -> list[str]:

@@ -1,4 +1,4 @@
-"""`ltcal report`: one or several result files against one annotation file."""
+"""`ltcal report`: result files and detection logits against one annotation file."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from longtail_cli import __version__
+from longtail_cli.adjust.base import Method
+from longtail_cli.adjust.scores import ScoreSpace
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.evaluate.protocol import DEFAULT_MAX_DETS, GROUPS, IouType, Protocol, ProtocolName
 from longtail_cli.files.annotations import read_annotations
 from longtail_cli.files.frequencies import read_frequencies
-from longtail_cli.files.source import check_readable, digest, printable
+from longtail_cli.files.source import check_readable, digest
 from longtail_cli.report.model import Report, Signature
 from longtail_cli.tables import Bools, FrequencyTable, GroundTruth
+from longtail_cli.workflow.inputs import LogitOptions, kind_of
+from longtail_cli.workflow.naming import names_of_runs
 from longtail_cli.workflow.telling import Say, nobody
+
+DEFAULT_OPTIONS = LogitOptions()
 
 
 def report(
@@ -24,6 +30,9 @@ def report(
     annotations: Path,
     *,
     frequencies: Path | None = None,
+    methods: Sequence[Method] = (),
+    options: LogitOptions = DEFAULT_OPTIONS,
+    score_space: ScoreSpace = "prob",
     protocol: str = "auto",
     iou_types: Sequence[str] = (),
     max_dets: int | None = None,
@@ -34,37 +43,44 @@ def report(
     names: Sequence[str] = (),
     say: Say = nobody,
 ) -> Report:
-    """Evaluate result files side by side.
+    """Evaluate result files and logits side by side.
 
-    predictions: COCO/LVIS result lists, at least one. annotations: the COCO or LVIS file they were made for.
-    frequencies: a table for the groups r/c/f where the annotations carry no ``frequency``, or in place of it.
+    predictions: COCO/LVIS result lists or detection logits, at least one. annotations: the COCO or LVIS file they were
+    made for. frequencies: a table for the methods, and for the groups r/c/f where the annotations carry no
+    ``frequency``, or in place of it.
+    methods: each file is corrected by each of them, a run each; without any, result files are taken as they are and
+    logits decoded as they are. options: how logits are read and decoded. score_space: what the scores of result files
+    are, for the methods.
     protocol: ``auto`` takes LVIS where every image says which categories it judges, else COCO.
     iou_types: ``bbox`` and ``segm``; empty means what the first file holds. max_dets: None means 300 for LVIS, 100 for
-    COCO. tide: ``aligned``, ``tidecv`` or ``off``. names: of the runs, by default the file names.
+    COCO. tide: ``aligned``, ``tidecv`` or ``off``. names: of the runs, by default the file names or methods.
     say: told what is being done, for a progress display.
 
     Figures are fractions, None where undefined. Raises InputError for broken files and UsageError for options that
     do not fit them.
     """
     for path in (*predictions, annotations):
-        check_readable(path)
-    run_names = _names(predictions, names)
+        if kind_of(path) == "results":
+            check_readable(path)
+    run_names = names_of_runs(predictions, methods, names)
+    table = None if frequencies is None else read_frequencies(frequencies)
     say("reading", None)
     with ThreadPoolExecutor(3) as pool:
         sha256 = [pool.submit(digest, path) for path in (annotations, *predictions)]
         from longtail_cli.workflow import runs as evaluating  # imports numba, which takes its time
+        from longtail_cli.workflow.sources import sources_of
 
         types = tuple(dict.fromkeys(map(_iou_type, iou_types))) or evaluating.types_held(predictions[0])
-        results = evaluating.read_in_turn(predictions, types, pool, say)
+        sources = sources_of(predictions, methods, table, types, options, score_space, run_names, sha256[1:], pool, say)
         truth_read = pool.submit(read_annotations, annotations, masks="segm" in types)
         wanted = evaluating.Wanted(fixed_ap=fixed_ap, pooled_ap=pooled_ap, per_category=per_category, tide=tide)
         evaluating.load_kernels(wanted)
         truth = truth_read.result()
         rules = _protocol(protocol, truth, max_dets)
-        groups, notes = _groups(truth, None if frequencies is None else read_frequencies(frequencies))
+        groups, notes = _groups(truth, table)
         bench = [evaluating.Evaluation.prepare(truth, rules, iou_type, groups, wanted) for iou_type in types]
-        digests = [future.result() for future in sha256]
-        runs = evaluating.in_turn(bench, results, predictions, run_names, digests[1:], say)
+        runs = evaluating.in_turn(bench, sources, say)
+        annotations_sha256 = sha256[0].result()
     signature = Signature(
         version=__version__,
         protocol=rules.name,
@@ -73,7 +89,7 @@ def report(
         tide=tide,
         images=len(truth.image_id),
         categories=len(truth.categories),
-        annotations_sha256=digests[0],
+        annotations_sha256=annotations_sha256,
         frequencies_sha256=None if frequencies is None else digest(frequencies),
     )
     return Report(signature=signature, runs=runs, notes=notes)
@@ -122,17 +138,3 @@ def _labels(truth: GroundTruth, table: FrequencyTable) -> tuple[str, ...]:
         problem = Problem("group", "r, c or f", ", ".join(strange))
         raise InputError("--freq", [problem], "make the table from detection annotations with `ltcal compute-freq`")
     return labels
-
-
-def _names(predictions: Sequence[Path], names: Sequence[str]) -> tuple[str, ...]:
-    """A name for each run: as given, else the file name, with its folder where file names repeat."""
-    if names:
-        if len(names) != len(predictions) or len(set(names)) != len(names):
-            problem = Problem("names", f"{len(predictions)} different ones", ", ".join(names))
-            raise UsageError("--name", [problem], "give one name for each prediction file, or none")
-        return tuple(map(printable, names))
-    short = [printable(path.name) for path in predictions]
-    if len(set(short)) == len(short):
-        return tuple(short)
-    long = [printable(str(path)) for path in predictions]
-    return tuple(f"{name} ({number})" if long.count(name) > 1 else name for number, name in enumerate(long, 1))

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from longtail_cli.adjust.base import ClassAffine, Method, Note
-from longtail_cli.adjust.scores import ScoreSpace, corrected_scores
-from longtail_cli.errors import MAX_PROBLEMS, InputError, Problem, UsageError
+from longtail_cli.adjust.base import Method
+from longtail_cli.adjust.scores import ScoreSpace
+from longtail_cli.errors import Problem, UsageError
 from longtail_cli.files.rescored import write_rescored
-from longtail_cli.files.result_problems import entry_place
 from longtail_cli.files.results import read_results
-from longtail_cli.frequency import named
-from longtail_cli.tables import FrequencyTable, Longs, Results
+from longtail_cli.tables import FrequencyTable, Longs
 from longtail_cli.workflow.telling import Say, bytes_done, nobody
+from longtail_cli.workflow.two_way import Corrected, corrected
 
 DEFAULT_CAP = 300
 """Detections per image, over all categories, that LVIS evaluates."""
@@ -88,31 +87,24 @@ def rescore(
     """
     refuse_overwriting(out, path, "input")
     results = read_results(path, fields=frozenset(), advance=bytes_done(say, "reading", [path]))
-    if score_space == "prob":
-        _check_probabilities(results)
-    frequencies = _frequencies(table, method, results)
-    category = _rows(results, frequencies)
-    affine = method.coefficients(frequencies)
     say("correcting", None)
-    scores = corrected_scores(results.score, category, affine, score_space)
-    write_rescored(path, scores, out, advance=bytes_done(say, "writing", [path]))
-    return _summary(results, category, frequencies, method, affine, max_dets)
+    found = corrected(results, table, method, score_space)
+    write_rescored(path, found.results.score, out, advance=bytes_done(say, "writing", [path]))
+    return _summary(found, method, max_dets)
 
 
-def _summary(
-    results: Results, category: Longs, table: FrequencyTable, method: Method, affine: ClassAffine, max_dets: int
-) -> RescoreSummary:
-    per_image = _run_lengths(np.sort(results.image_id, kind="stable"))  # fast where entries of an image are together
-    met = np.bincount(category, minlength=len(table)) > 0
+def _summary(found: Corrected, method: Method, max_dets: int) -> RescoreSummary:
+    per_image = _run_lengths(np.sort(found.results.image_id, kind="stable"))  # fast where images lie together
+    met = np.bincount(found.category, minlength=len(found.affine.scale)) > 0
     return RescoreSummary(
         method=method.spec,
-        entries=len(results),
+        entries=len(found.results),
         images=len(per_image),
         max_dets=max_dets,
         images_at_cap=int((per_image >= max_dets).sum()),
         images_over_cap=int((per_image > max_dets).sum()),
-        order_kept=bool((affine.scale[met] > 0).all()),
-        notes=note_lines(affine.notes, table),
+        order_kept=bool((found.affine.scale[met] > 0).all()),
+        notes=found.notes,
     )
 
 
@@ -122,53 +114,8 @@ def _run_lengths(ascending: Longs) -> Longs:
     return np.diff(edges, prepend=0, append=len(ascending)) if len(ascending) else np.zeros(0, np.int64)
 
 
-def note_lines(notes: tuple[Note, ...], table: FrequencyTable) -> tuple[str, ...]:
-    """The notes as sentences that name the classes."""
-    return tuple(f"{note.rows.sum()} of {len(table)} classes {note.text}: {named(table, note.rows)}" for note in notes)
-
-
 def refuse_overwriting(out: Path, path: Path, content: str) -> None:
     """Raise UsageError where `out` is the file `path`, which holds `content` that is still needed."""
     if out.exists() and path.exists() and out.samefile(path):
         problem = Problem("output", f"another file than the {content}", f"the {content} itself")
         raise UsageError(str(out), [problem], "choose another name for the output")
-
-
-def _check_probabilities(results: Results) -> None:
-    outside = np.flatnonzero((results.score < 0) | (results.score > 1))
-    if len(outside):
-        problems = [
-            Problem(entry_place(entry, int(results.image_id[entry])), "a score in [0, 1]", f"{results.score[entry]:g}")
-            for entry in outside[:MAX_PROBLEMS].tolist()
-        ]
-        fix = "if the scores are logits, say so with --score-space logit"
-        raise InputError(results.source, problems, fix, total=len(outside))
-
-
-def _frequencies(table: FrequencyTable | None, method: Method, results: Results) -> FrequencyTable:
-    """The table, or for a method that uses no counts one of the categories that the file holds."""
-    if table is not None and method.uses_counts:
-        return table
-    if method.uses_counts:
-        problem = Problem("frequency table", f"one, for the method {method.spec}", "none")
-        raise UsageError("--freq", [problem], "pass one that `ltcal compute-freq` made, with --freq FILE")
-    ids = np.unique(results.category_id)
-    zeros = np.zeros(len(ids), np.int64)
-    return FrequencyTable(ids, ("",) * len(ids), zeros, zeros, ("",) * len(ids), None)
-
-
-def _rows(results: Results, table: FrequencyTable) -> Longs:
-    """The row of the table for each detection, int64 [N]."""
-    row = np.searchsorted(table.category_id, results.category_id)
-    known = row < len(table)
-    known[known] = table.category_id[row[known]] == results.category_id[known]
-    if known.all():
-        return row
-    ids, first = np.unique(results.category_id[~known], return_index=True)
-    entries = np.flatnonzero(~known)[first]
-    problems = [
-        Problem(f"category_id {id_} (first in entry {entry})", "a row in the frequency table", "none")
-        for id_, entry in zip(ids[:MAX_PROBLEMS].tolist(), entries.tolist(), strict=False)
-    ]
-    fix = "count the training set that the model's categories belong to, with `ltcal compute-freq`"
-    raise InputError(results.source, problems, fix, total=len(ids))

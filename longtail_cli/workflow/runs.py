@@ -1,4 +1,4 @@
-"""Result files evaluated one after another, as the runs of a report.
+"""Detections evaluated one set after another, as the runs of a report.
 
 Importing this module imports numba; `reporting` hashes the files meanwhile.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from longtail_cli.evaluate.evaluation import Evaluation, Figures, Wanted
-from longtail_cli.evaluate.geometry import Overlaps
+from longtail_cli.evaluate.geometry import Overlaps, rows_of
 from longtail_cli.evaluate.kernels import load_kernels
 from longtail_cli.evaluate.protocol import IouType, Protocol
 from longtail_cli.evaluate.selection import images_over
@@ -20,17 +21,20 @@ from longtail_cli.evaluate.tide import Breakdown
 from longtail_cli.files.results import held_fields, locate, read_results
 from longtail_cli.files.source import printable
 from longtail_cli.report.model import CategoryRow, Gains, Run, Tide
-from longtail_cli.tables import Detections, Masks, Results
+from longtail_cli.tables import Detections, Longs, Masks, Results
+from longtail_cli.workflow.inputs import kind_of
 from longtail_cli.workflow.telling import Say, bytes_done
 
-__all__ = ["Evaluation", "Wanted", "in_turn", "load_kernels", "read_in_turn", "types_held"]
+__all__ = ["Candidate", "Evaluation", "Source", "Wanted", "in_turn", "load_kernels", "read_in_turn", "types_held"]
 
 IOU_FIELDS: dict[IouType, str] = {"bbox": "bbox", "segm": "masks"}
 """The field of a result file that each IoU type is measured on."""
 
 
 def types_held(path: Path) -> tuple[IouType, ...]:
-    """What a result file can be evaluated on; boxes where it is empty."""
+    """What a file can be evaluated on; boxes where it is empty, and for logits."""
+    if kind_of(path) == "logits":
+        return ("bbox",)
     held = held_fields(path)
     return tuple(iou_type for iou_type, field in IOU_FIELDS.items() if field in held) or ("bbox",)
 
@@ -40,42 +44,81 @@ def read_in_turn(
 ) -> Iterator[Results]:
     """The result files one after another; the first is begun at once, each other one while its forerunner is in use."""
     fields = frozenset(IOU_FIELDS[iou_type] for iou_type in types)
-    first = pool.submit(
-        read_results, predictions[0], fields=fields, advance=bytes_done(say, "reading", predictions[:1])
-    )
+    ahead = [
+        pool.submit(read_results, path, fields=fields, advance=bytes_done(say, "reading", [path]))
+        for path in predictions[:1]
+    ]
 
     def one_by_one() -> Iterator[Results]:
-        ahead = first
-        for path in predictions[1:]:
-            results = ahead.result()
-            ahead = pool.submit(read_results, path, fields=fields)
+        for path in (*predictions[1:], None):
+            results = ahead.pop().result()
+            if path is not None:
+                ahead.append(pool.submit(read_results, path, fields=fields))
             yield results
-        yield ahead.result()
 
-    return one_by_one()
+    return one_by_one() if predictions else iter(())
 
 
-def in_turn(
-    bench: Sequence[Evaluation],
-    results: Iterable[Results],
-    predictions: Sequence[Path],
-    names: Sequence[str],
-    digests: Sequence[str],
-    say: Say,
-) -> tuple[Run, ...]:
-    """A run for each result file; geometry is computed again only where the boxes or masks differ."""
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What one run evaluates.
+
+    method: the spec of what was done to the scores here, or None. notes: what a reader should know of it.
+    """
+
+    name: str
+    method: str | None
+    results: Results
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file with its candidates: the same detections with other scores or, from logits, others of the same boxes.
+
+    place: for each candidate int64 [N], equal for equal boxes; None where all candidates hold the same boxes in
+        the same order.
+    """
+
+    path: Path
+    sha256: str
+    candidates: tuple[Candidate, ...]
+    place: tuple[Longs, ...] | None = None
+
+
+def in_turn(bench: Sequence[Evaluation], sources: Iterable[Source], say: Say) -> tuple[Run, ...]:
+    """A run for each candidate; geometry is computed once a source, and again only where boxes or masks differ."""
     runs: list[Run] = []
     before: Detections | None = None
     geometry: list[Overlaps] = []
-    for found, path, name, sha256 in zip(results, predictions, names, digests, strict=True):
-        detections = locate(found, bench[0].ground_truth)
-        say(f"evaluating {name}", None)
-        if before is None or not _same_places(before, detections):
-            geometry = [one.geometry(detections) for one in bench]
-        figures = [one.figures(detections, pairs) for one, pairs in zip(bench, geometry, strict=True)]
-        runs.append(_run(bench, figures, detections, name, path, sha256))
-        before = detections
+    for source in sources:
+        found = [locate(candidate.results, bench[0].ground_truth) for candidate in source.candidates]
+        shared = None if source.place is None else _dealt_out(bench, found, source.place)
+        for number, (candidate, detections) in enumerate(zip(source.candidates, found, strict=True)):
+            say(f"evaluating {candidate.name}", None)
+            if shared is not None:
+                geometry = shared[number]
+            elif before is None or not _same_places(before, detections):
+                geometry = [one.geometry(detections) for one in bench]
+            figures = [one.figures(detections, pairs) for one, pairs in zip(bench, geometry, strict=True)]
+            runs.append(_run(bench, figures, detections, source, candidate))
+            before = None if shared is not None else detections
     return tuple(runs)
+
+
+def _dealt_out(
+    bench: Sequence[Evaluation], found: Sequence[Detections], place: Sequence[Longs]
+) -> list[list[Overlaps]]:
+    """The overlaps of each set of detections, for each evaluation; those of a box are computed once."""
+    everything = np.concatenate(place)
+    _, first = np.unique(everything, return_index=True)
+    known = everything[first]
+    image, bbox = (np.concatenate([getattr(one, name) for one in found])[first] for name in ("image", "bbox"))
+    nothing = np.zeros(len(first))
+    boxes = Detections(image, np.zeros(len(first), np.int32), nothing, bbox, nothing, None, "")
+    pairs = [one.geometry_of_boxes(boxes) for one in bench]
+    rows = [np.searchsorted(known, own) for own in place]
+    return [[rows_of(one, row) for one in pairs] for row in rows]
 
 
 def _same_places(one: Detections, other: Detections) -> bool:
@@ -94,14 +137,18 @@ def _same_masks(one: Masks, other: Masks) -> bool:
 
 
 def _run(
-    bench: Sequence[Evaluation], figures: Sequence[Figures], detections: Detections, name: str, path: Path, sha256: str
+    bench: Sequence[Evaluation],
+    figures: Sequence[Figures],
+    detections: Detections,
+    source: Source,
+    candidate: Candidate,
 ) -> Run:
     types = [one.iou_type for one in bench]
     return Run(
-        name=name,
-        source=printable(str(path)),
-        sha256=sha256,
-        method=None,
+        name=candidate.name,
+        source=printable(str(source.path)),
+        sha256=source.sha256,
+        method=candidate.method,
         metrics={iou_type: _metrics(found) for iou_type, found in zip(types, figures, strict=True)},
         tide={
             iou_type: _tide(found.tide, found.tide_groups, one.wanted.tide)
@@ -109,7 +156,7 @@ def _run(
             if found.tide is not None and found.tide_groups is not None
         },
         categories=_categories(bench, figures),
-        notes=(_cap_note(detections, bench[0].protocol),),
+        notes=(_cap_note(detections, bench[0].protocol), *candidate.notes),
     )
 
 

@@ -1,9 +1,13 @@
-"""How far the work is, told to whoever shows it."""
+"""What is told to the user: how far the work is, and what was decided on the way."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from longtail_cli.adjust.base import Note
+from longtail_cli.frequency import named
+from longtail_cli.tables import FrequencyTable
 
 Say = Callable[[str, float | None], None]
 """Is told what is being done, and which share of it is done, in [0, 1], or None where that is not known."""
@@ -27,3 +31,8 @@ def bytes_done(say: Say, task: str, files: Iterable[Path]) -> Callable[[int], No
         say(task, min(done / total, 1.0))
 
     return advance
+
+
+def note_lines(notes: tuple[Note, ...], table: FrequencyTable) -> tuple[str, ...]:
+    """The notes as sentences that name the classes."""
+    return tuple(f"{note.rows.sum()} of {len(table)} classes {note.text}: {named(table, note.rows)}" for note in notes)

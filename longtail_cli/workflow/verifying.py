@@ -40,6 +40,8 @@ def _differences(
     signature: Signature, run: Run, iou_type: IouType, annotations: Path, path: Path, groups: Mapping[int, str] | None
 ) -> list[Problem]:
     """The figures of one run and IoU type that are not the official ones."""
+    if signature.max_dets is None:
+        raise ValueError("there is no official package for classification")
     if signature.protocol == "lvis":
         official = official_lvis(annotations, path, iou_type, signature.max_dets, groups)
     else:

@@ -13,8 +13,6 @@ from click.testing import CliRunner, Result
 from longtail_cli.cli import main
 from longtail_cli.files.frequencies import read_frequencies
 
-FIVE_IMAGES = [{"id": image} for image in range(1, 6)]
-
 
 def dataset(**stated: tuple[int, int, int]) -> dict[str, Any]:
     """Class 1 in 4 of 5 images with 6 objects, class 2 in one, class 9 in none; counts `stated` on the classes."""
@@ -24,7 +22,7 @@ def dataset(**stated: tuple[int, int, int]) -> dict[str, Any]:
         for category, value in zip(categories, counts, strict=True):
             category[field] = value
     annotations = [{"id": n, "image_id": image, "category_id": c} for n, (image, c) in enumerate(where)]
-    return {"images": FIVE_IMAGES, "categories": categories, "annotations": annotations}
+    return {"images": [{"id": image} for image in range(1, 6)], "categories": categories, "annotations": annotations}
 
 
 @pytest.fixture
@@ -47,6 +45,16 @@ def failing(*arguments: str) -> str:
     assert result.stdout == ""
     assert sorted(Path().iterdir()) == before
     return result.stderr
+
+
+def with_boxes() -> dict[str, Any]:
+    """The data set with images of 100 x 100 and boxes: class 1 in three quarters of the image, class 2 in one."""
+    data = dataset()
+    for image in data["images"]:
+        image.update(height=100, width=100)
+    for entry, x, y in zip(data["annotations"], [0, 0, 0, 80, 0, 10, 50], [0, 0, 80, 0, 5, 10, 50], strict=True):
+        entry.update(bbox=[x, y, 10, 10], area=100)
+    return data
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -149,6 +157,37 @@ def test_classes_that_never_occur_can_be_refused(folder: Path) -> None:
     assert "a count above 0" in failing("train.json", "--weights", "--zero-count", "error", "-o", "freq.csv")
 
 
+@pytest.mark.parametrize("name", ["freq.csv", "freq.json", "freq.parquet"])
+def test_the_fractal_dimension(folder: Path, name: str) -> None:
+    Path("boxes.json").write_text(json.dumps(with_boxes()))
+    result = ltcal("boxes.json", "--fractal-dimension", "-o", name)
+    assert (result.exit_code, result.stdout) == (0, "")
+    table = read_frequencies(folder / name)
+    assert table.fractal_dimension == pytest.approx([np.log2(3), 1, 1], abs=1e-12)
+    assert "fractal_dimension is 1 for 2 of 3 classes, which have fewer than 4 boxes" in result.stderr
+
+
+def test_the_fractal_dimension_is_one_more_column(folder: Path) -> None:
+    data = with_boxes()
+    data["annotations"][6]["iscrowd"] = 1
+    Path("boxes.json").write_text(json.dumps(data))
+    without, beside = ltcal("boxes.json"), ltcal("boxes.json", "--fractal-dimension")
+    rows = rows_of(beside.stdout)
+    assert list(rows[0])[-1] == "fractal_dimension"
+    assert [{k: v for k, v in row.items() if k != "fractal_dimension"} for row in rows] == rows_of(without.stdout)
+    assert beside.stderr.startswith(without.stderr)
+
+
+def test_the_fractal_dimension_needs_boxes_and_sizes(folder: Path) -> None:
+    assert "bbox" in failing("train.json", "--fractal-dimension", "-o", "freq.csv")
+    data = with_boxes()
+    del data["images"][3]["height"]
+    Path("boxes.json").write_text(json.dumps(data))
+    said = failing("boxes.json", "--fractal-dimension", "-o", "freq.csv")
+    assert "image 4: expected a height and a width above 0, found height 0, width 100" in said
+    assert ltcal("boxes.json").exit_code == 0
+
+
 def test_the_tail_ratio_is_a_result(folder: Path) -> None:
     beside = ltcal("train.json", "-o", "freq.csv", "--tail-ratio", "0.5")
     assert beside.stdout == "TR(0.5) = 0.200000\n"
@@ -184,6 +223,8 @@ def test_gzip(folder: Path) -> None:
         (["train.json", "--from-categories"], "no `image_count`"),
         (["train.json", "--label-column", "x"], "--label-column: source: expected a CSV file with labels"),
         (["train.txt", "--from-categories"], "--from-categories: source: expected an LVIS annotation file"),
+        (["train.txt", "--fractal-dimension"], "--fractal-dimension: source: expected an annotation file (.json)"),
+        (["train.json", "--fractal-dimension", "--from-categories"], "expected those of the boxes in the file"),
         (["train.json", "--num-images", "5"], "--num-images: source: expected --from-categories"),
     ],
 )

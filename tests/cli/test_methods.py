@@ -62,6 +62,12 @@ def test_json_lists_the_same() -> None:
                 "range": "one of max, smooth, error",
                 "meaning": "where n_c = 0: as the rarest class that occurs, as n = 1 in K + 1, or refused",
             },
+            {
+                "name": "renormalize",
+                "default": "yes",
+                "range": "one of yes, no",
+                "meaning": "whether scores are normalised again",
+            },
         ],
     }
 

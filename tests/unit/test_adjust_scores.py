@@ -6,15 +6,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from longtail_cli.adjust.base import ClassAffine
 from longtail_cli.adjust.scores import ScoreSpace, corrected_scores, logit, sigmoid
+from longtail_cli.adjust.steps import ColumnAffine
 
 JUST_BELOW_1 = float(np.nextafter(1.0, 0.0))
 
 
 def corrected(score: list[float], scale: float = 1.0, shift: float = 0.0, space: ScoreSpace = "prob") -> list[float]:
     """Scores of detections of one class."""
-    affine = ClassAffine(np.array([scale]), np.array([shift]))
+    affine = ColumnAffine(np.array([scale]), np.array([shift]))
     return corrected_scores(np.array(score), np.zeros(len(score), np.int64), affine, space).tolist()
 
 
@@ -29,7 +29,7 @@ def test_a_logit_moves_as_it_is() -> None:
 
 
 def test_each_detection_goes_by_its_class() -> None:
-    affine = ClassAffine(np.array([1.0, 2.0, 1.0]), np.array([0.0, 0.0, math.log(3)]))
+    affine = ColumnAffine(np.array([1.0, 2.0, 1.0]), np.array([0.0, 0.0, math.log(3)]))
     score, category = np.array([0.5, 0.8, 0.8, 0.8]), np.array([2, 1, 0, 1])
     assert corrected_scores(score, category, affine, "prob") == pytest.approx([0.75, 16 / 17, 0.8, 16 / 17])
 

@@ -1,5 +1,6 @@
 """Frequency tables survive their files; tables made by hand are checked."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,46 @@ def test_exact_text_of_a_csv_file() -> None:
         '1,"a, ""b""",1,2,r,0.3333333333333333,1.0986122886681098\n'
         "4,c,3,3,r,1.0,0.0\n"
     )
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+def test_round_trip_of_the_fractal_dimension(tmp_path: Path, suffix: str) -> None:
+    dimension = np.array([1.0, 1.5849625007211562, 2.0, 1.0, 1.1, 4 / 3])
+    path = tmp_path / f"freq{suffix}"
+    write_frequencies(dataclasses.replace(table(), fractal_dimension=dimension), path, {"iif_raw": np.zeros(6)})
+    read = read_frequencies(path)
+    assert_equal(read, table())
+    assert read.fractal_dimension is not None
+    assert read.fractal_dimension.tolist() == dimension.tolist()
+
+
+def test_no_fractal_dimension(tmp_path: Path) -> None:
+    write_frequencies(table(), tmp_path / "freq.csv", {})
+    assert read_frequencies(tmp_path / "freq.csv").fractal_dimension is None
+
+
+def test_the_fractal_dimension_stands_before_the_weights() -> None:
+    small = FrequencyTable(np.array([1]), ("a",), np.array([1]), np.array([2]), ("r",), 4, np.array([1.5]))
+    assert frequencies_csv(small, {"iif_raw": np.array([0.0])}) == (
+        "category_id,name,image_count,instance_count,group,image_rate,fractal_dimension,iif_raw\n"
+        "1,a,1,2,r,0.25,1.5,0.0\n"
+    )
+
+
+def test_fractal_dimensions_follow_their_rows(csv_of: Any) -> None:
+    columns = "fractal_dimension,category_id,image_count,instance_count"
+    read = read_frequencies(csv_of(columns, "1.75,9,1,1", "1,3,1,1"))
+    assert read.fractal_dimension is not None
+    assert read.fractal_dimension.tolist() == [1.0, 1.75]
+
+
+@pytest.mark.parametrize("cell", ["0.99", "-1", "nan", "inf", "x", ""])
+def test_fractal_dimensions_that_cannot_be(csv_of: Any, cell: str) -> None:
+    columns = "category_id,image_count,instance_count,fractal_dimension"
+    message = message_of(csv_of(columns, "1,1,1,1.5", f"2,1,1,{cell}"))
+    said = f"row 2 (category_id 2), `fractal_dimension`: expected a number of 1 or more, found {cell or 'nothing'}"
+    assert said in message
+    assert "--fractal-dimension, or remove the column" in message.replace("`", "")
 
 
 def test_json_and_parquet_state_the_number_of_images(tmp_path: Path) -> None:

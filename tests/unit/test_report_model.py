@@ -4,9 +4,9 @@ import dataclasses
 import math
 
 import pytest
-from reports import report, run
+from reports import classification_report, classification_run, report, run
 
-from longtail_cli.report.model import Run
+from longtail_cli.report.model import ReliabilityBin, Run
 
 
 def test_a_report_cannot_be_changed():
@@ -61,3 +61,34 @@ def without_a_category(one: Run) -> Run:
 def test_all_runs_hold_the_same_figures(other):
     with pytest.raises(ValueError, match="runs 'a' and 'b' do not hold the same figures and categories"):
         report(run("a", 0.0), other(run("b", 0.0)))
+
+
+def test_figures_of_classification_belong_to_that_protocol_alone():
+    with pytest.raises(ValueError, match="run 'a': expected figures of classification"):
+        report(dataclasses.replace(run("a", 0.0), classification=classification_run("a", 0.0).classification))
+    with pytest.raises(ValueError, match="run 'a': expected figures of classification"):
+        classification_report(dataclasses.replace(classification_run("a", 0.0), classification=None))
+
+
+def with_a_figure(name: str, value: object) -> Run:
+    one = classification_run("b", 0.0)
+    return dataclasses.replace(one, classification=dataclasses.replace(one.classification, **{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("nll", math.inf),
+        ("confusion", {"many": {"many": math.nan}}),
+        ("reliability", (ReliabilityBin(1, math.nan, None),)),
+    ],
+)
+def test_no_figure_of_classification_is_nan_or_infinite(name, value):
+    with pytest.raises(ValueError, match="finite"):
+        classification_report(with_a_figure(name, value))
+
+
+@pytest.mark.parametrize("other", [with_a_figure("confusion", {}), with_a_figure("reliability", ())])
+def test_all_runs_hold_the_same_figures_of_classification(other):
+    with pytest.raises(ValueError, match="runs 'a' and 'b' do not hold the same figures and categories"):
+        classification_report(classification_run("a", 0.0), other)

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reports import report, run
+from reports import classification_report, classification_run, report, run
 
 from longtail_cli.errors import InputError
 from longtail_cli.report.schema import from_json, to_json
@@ -16,13 +16,53 @@ def test_the_schema():
     assert list(document) == ["format", "signature", "runs", "notes"]
     assert document["format"] == "ltcal-report/1"
     first = document["runs"][0]
-    assert list(first) == ["name", "source", "sha256", "method", "metrics", "tide", "categories", "notes"]
+    parts = ["name", "source", "sha256", "method", "metrics", "tide", "categories", "notes", "classification"]
+    assert list(first) == parts
+    assert first["classification"] is None
     assert first["metrics"]["bbox"] == {"AP": 0.25, "AP50": 0.5, "APr": None, "APpool": {"AP": 0.2, "APr": None}}
     assert list(first["tide"]["bbox"]) == ["protocol", "AP50", "main", "special", "groups"]
     assert first["tide"]["bbox"]["groups"]["r"]["main"]["Bkg"] is None
     assert list(first["categories"][0]) == ["id", "name", "group", "images", "instances", "metrics"]
     assert first["categories"][0]["metrics"] == {"bbox": {"AP": 0.25, "AP50": 0.5}}
     assert first["categories"][1]["metrics"] == {"bbox": {"AP": None, "AP50": None}}
+
+
+def test_the_schema_of_classification():
+    document = json.loads(to_json(classification_report(classification_run("a", 0.0))))
+    assert document["signature"]["protocol"] == "classification"
+    assert (document["signature"]["max_dets"], document["signature"]["iou_types"]) == (None, [])
+    (first,) = document["runs"]
+    assert (first["metrics"], first["tide"]) == ({}, {})
+    assert first["classification"] == {
+        "top1": 0.5,
+        "top5": 0.75,
+        "balanced": 0.25,
+        "many": 0.5,
+        "medium": None,
+        "few": 0.125,
+        "ece": 0.0625,
+        "classwise_ece": 0.03125,
+        "nll": 1.5,
+        "brier": 0.625,
+        "confusion": {"many": {"many": 0.75, "few": 0.25}, "few": {"many": 0.5, "few": 0.5}},
+        "reliability": [
+            {"count": 0, "confidence": None, "accuracy": None},
+            {"count": 8, "confidence": 0.5, "accuracy": 0.25},
+        ],
+    }
+    assert first["categories"][0]["metrics"] == {"classification": {"recall": 0.5}}
+
+
+def test_a_report_from_before_classification_reads_as_one_of_today():
+    document = json.loads(to_json(report(run("a", 0.0))))
+    del document["runs"][0]["classification"]
+    assert from_json(json.dumps(document), "old.json") == report(run("a", 0.0))
+
+
+@given(st.floats(-0.125, 0.125))
+def test_classification_reads_back_equal(shift):
+    one = classification_report(classification_run("a", shift), classification_run("b", -shift))
+    assert from_json(to_json(one), "here") == one
 
 
 @given(st.floats(-1, 1), st.text())

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from reports import report, run
+from reports import classification_report, classification_run, report, run
 
 from longtail_cli.report.model import Report
 from longtail_cli.report.text import to_text
@@ -101,3 +101,52 @@ def test_names_cannot_act_on_the_terminal():
     text = to_text(report(run("a", 0.0, category="red\x1b[31m\nrow")))
     assert "\x1b" not in text
     assert "red\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}row" in text
+
+
+CLASSIFICATION = """\
+Classification of 8 images, 2 classes; ltcal 0.1.0
+
+Classification
+run             top-1    top-5    balanced    many    medium    few    ECE    class-wise ECE      NLL    Brier
+------------  -------  -------  ----------  ------  --------  -----  -----  ----------------  -------  -------
+none            50.00    75.00       25.00   50.00         -  12.50   6.25              3.12   1.5000   0.6250
+iif             46.88    71.88       21.88   46.88         -   9.38   6.25              3.12   1.3750   0.6250
+  difference    -3.12    -3.12       -3.12   -3.12         -  -3.12  +0.00             +0.00  -0.1250  +0.0000
+
+Mass of the scores by group, none
+true group      to many    to few
+------------  ---------  --------
+many              75.00     25.00
+few               50.00     50.00
+
+Mass of the scores by group, iif
+true group      to many    to few
+------------  ---------  --------
+many              75.00     25.00
+few               53.12     46.88
+
+Recall by class
+category      id    group    samples    none    iif    difference
+----------  ----  -------  ---------  ------  -----  ------------
+cat            0     many          6   50.00  46.88         -3.12
+dog            1      few          0       -      -             -
+"""
+
+
+def test_classification_with_shares_in_percent_points_and_the_rest_as_it_is():
+    runs = classification_run("none", 0.0), classification_run("iif", -0.03125)
+    assert to_text(classification_report(*runs)) == CLASSIFICATION
+
+
+def test_without_groups_and_categories_the_figures_stand_alone():
+    one = classification_run("a", 0.0)
+    figures = dataclasses.replace(one.classification, confusion={}, nll=None)
+    text = to_text(classification_report(dataclasses.replace(one, classification=figures, categories=())))
+    assert [part.splitlines()[0] for part in text.split("\n\n")][1:] == ["Classification"]
+    assert text.splitlines()[-1].split()[-2:] == ["-", "0.6250"]
+
+
+def test_names_of_runs_cannot_act_on_the_terminal_where_they_are_titles():
+    assert "group, red\N{REPLACEMENT CHARACTER}[31m\n" in to_text(
+        classification_report(classification_run("red\x1b[31m", 0.0))
+    )

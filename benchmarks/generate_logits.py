@@ -1,0 +1,96 @@
+"""Make logits of the shape of an LVIS detector or of an ImageNet classifier, the same numbers for the same arguments.
+
+    python benchmarks/generate_logits.py detection OUT_DIR --images 200
+    python benchmarks/generate_logits.py classification OUT_DIR --rows 1000000
+
+Detection: 1,000 proposals an image, 1,203 classes and a background column, float16. Most proposals are background; a
+tenth lie near an object, whose class stands out, and copies of an object overlap. Classification: 1,000 classes,
+float32, labels. Shards of 512 MB, and beside them `OUT_DIR.freq.csv` with a long-tailed frequency table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from longtail_cli.files.logits import LogitsWriter
+
+CLASSES, PROPOSALS, OBJECTS = 1203, 1000, 12
+CLASSIFIER_CLASSES, BLOCK_ROWS = 1000, 20_000
+IMAGE = torch.tensor([640.0, 480.0])
+
+
+def boxes_of(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Proposals [P, 4] xyxy, and which object each copies, -1 for background."""
+    corner = torch.rand(PROPOSALS, 2, generator=generator) * IMAGE * 0.8
+    size = torch.exp(torch.rand(PROPOSALS, 2, generator=generator) * 4 + 1.5)
+    of = torch.full((PROPOSALS,), -1)
+    of[: PROPOSALS // 10] = torch.arange(PROPOSALS // 10) % OBJECTS
+    jitter = torch.randn(PROPOSALS, 2, generator=generator) * 0.05
+    near = of >= 0
+    corner[near] = corner[of[near]] + jitter[near] * size[of[near]]
+    size[near] = size[of[near]]
+    return torch.cat([corner, corner + size], dim=1), of
+
+
+def proposals_of(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits [P, C + 1], background last, and boxes [P, 4] of one image."""
+    boxes, of = boxes_of(generator)
+    logits = torch.randn(PROPOSALS, CLASSES + 1, generator=generator) * 1.5 - torch.linspace(0, 4, CLASSES + 1)
+    classes = (torch.rand(OBJECTS, generator=generator) ** 2 * CLASSES).long()
+    near = (of >= 0).nonzero()[:, 0]
+    logits[near, classes[of[near]]] += 12
+    logits[:, CLASSES] = torch.randn(PROPOSALS, generator=generator) + 11
+    return logits, boxes
+
+
+def write_detection(folder: Path, images: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    ids = range(1, CLASSES + 1)
+    with LogitsWriter(folder, head="softmax", background="last", category_ids=ids) as writer:
+        for image in range(images):
+            logits, boxes = proposals_of(generator)
+            writer.append(logits, image_id=image + 1, boxes=boxes)
+    write_frequencies(folder, list(ids))
+
+
+def write_classification(folder: Path, rows: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    with LogitsWriter(
+        folder, head="softmax", background="none", category_ids=range(CLASSIFIER_CLASSES), dtype="float32"
+    ) as writer:
+        for begin in range(0, rows, BLOCK_ROWS):
+            number = min(BLOCK_ROWS, rows - begin)
+            labels = torch.randint(CLASSIFIER_CLASSES, (number,), generator=generator)
+            logits = torch.randn(number, CLASSIFIER_CLASSES, generator=generator) * 2
+            logits[torch.arange(number), labels] += 8 * torch.rand(number, generator=generator)
+            writer.append(logits, labels=labels)
+    write_frequencies(folder, list(range(CLASSIFIER_CLASSES)))
+
+
+def write_frequencies(folder: Path, ids: list[int]) -> None:
+    lines = ["category_id,image_count,instance_count"]
+    lines += [
+        f"{category},{int(5000 * 0.994**place) + 1},{int(9000 * 0.994**place) + 1}"
+        for place, category in enumerate(ids)
+    ]
+    folder.with_name(folder.name + ".freq.csv").write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["detection", "classification"])
+    parser.add_argument("folder", type=Path, metavar="OUT_DIR")
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    options = parser.parse_args()
+    if options.kind == "detection":
+        write_detection(options.folder, options.images)
+    else:
+        write_classification(options.folder, options.rows)
+
+
+if __name__ == "__main__":
+    main()

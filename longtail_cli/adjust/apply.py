@@ -1,0 +1,113 @@
+"""Steps at work on torch tensors, on any device and in any precision. Importing this module imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch.nn.functional import logsigmoid
+
+from longtail_cli.adjust.steps import ColumnAffine, Reclassify, ScoreFactor, SigmoidProduct, SliceSoftmax, Step
+from longtail_cli.tables import Floats, LogitColumns, Longs
+
+LARGEST = 1e30
+"""Stands in for the two-way logit of a score that is 1 to the last bit: finite, so that a weight of 0 makes it 0."""
+
+Action = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""Takes logits, which it may overwrite, and features, which it may not; returns the logits after a step."""
+
+
+def two_way(log_scores: torch.Tensor) -> torch.Tensor:
+    """Z = ln s - ln(1 - s) of ln s <= 0, of any shape, finite for finite ln s."""
+    return (log_scores - torch.log(-torch.expm1(log_scores))).clamp(max=LARGEST)
+
+
+class Adjuster:
+    """The steps of a correction on a device.
+
+    steps: what to do, in order. columns: what the columns are before them.
+    device, dtype: where and in which precision (float32 or float64) the logits will come.
+    """
+
+    def __init__(
+        self, steps: Sequence[Step], columns: LogitColumns, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self._device, self._dtype = device, dtype
+        self._actions: list[Action] = []
+        for step in steps:
+            self._actions.append(self._action(step, columns))
+            if not isinstance(step, ColumnAffine | Reclassify):
+                columns = LogitColumns("sigmoid", "none", columns.category_id)
+        self.columns = columns
+        """What the columns are after the steps."""
+
+    def __call__(
+        self, logits: torch.Tensor, features: torch.Tensor | None = None, out: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The adjusted logits [N, K'] of [N, K], which may be of any type and on any device and stay as they are.
+
+        features: [N, D], for steps that need them. out: [N, K] of the device and type to work in, whose memory is used
+        over again; a new tensor without it. N = 0 gives an empty tensor.
+        """
+        own = torch.empty(logits.shape, dtype=self._dtype, device=self._device) if out is None else out
+        own.copy_(logits)
+        beside = None if features is None else features.to(self._device, self._dtype)
+        for action in self._actions:
+            own = action(own, beside)
+        return own
+
+    def _action(self, step: Step, columns: LogitColumns) -> Action:
+        match step:
+            case ColumnAffine():
+                return self._affine(step)
+            case ScoreFactor():
+                return self._score_factor(step, columns)
+            case SigmoidProduct():
+                shift = self._constant(step.shift)
+                return lambda z, _: two_way(
+                    logsigmoid(z[:, columns.classes]) + logsigmoid(z[:, columns.classes] + shift)
+                )
+            case SliceSoftmax():
+                return self._slice_softmax(step)
+            case Reclassify():
+                return self._reclassify(step, columns)
+
+    def _affine(self, step: ColumnAffine) -> Action:
+        scale, shift = self._constant(step.scale), self._constant(step.shift)
+        if (step.scale == 1).all():
+            return lambda z, _: z.add_(shift)
+        if (step.shift == 0).all():
+            return lambda z, _: z.mul_(scale)
+        return lambda z, _: torch.addcmul(shift, z, scale, out=z)
+
+    def _score_factor(self, step: ScoreFactor, columns: LogitColumns) -> Action:
+        shift = self._constant(step.shift)
+        log_scores = logsigmoid if columns.head == "sigmoid" else lambda z: torch.log_softmax(z, dim=1)
+        return lambda z, _: two_way(log_scores(z)[:, columns.classes] + shift)
+
+    def _slice_softmax(self, step: SliceSoftmax) -> Action:
+        bounds, column = step.bounds.tolist(), self._index(step.column)
+
+        def decode(z: torch.Tensor, _: torch.Tensor | None) -> torch.Tensor:
+            parts = [torch.log_softmax(z[:, start:end], dim=1) for start, end in pairwise(bounds)]
+            return two_way(torch.cat(parts, dim=1)[:, column] + parts[0][:, 1:2])
+
+        return decode
+
+    def _reclassify(self, step: Reclassify, columns: LogitColumns) -> Action:
+        weight = self._constant(step.weight)
+
+        def classify(z: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
+            if features is None:
+                raise ValueError("this step needs the features of each row")
+            z[:, columns.classes] = features @ weight.T
+            return z
+
+        return classify
+
+    def _constant(self, values: Floats) -> torch.Tensor:
+        return torch.tensor(values, dtype=self._dtype, device=self._device)
+
+    def _index(self, values: Longs) -> torch.Tensor:
+        return torch.tensor(values, device=self._device)

@@ -1,0 +1,25 @@
+"""Capture: a `LogitsWriter` in a running model, without a fork.
+
+Each function hands what a model computes just before its activation to a `longtail_cli.files.logits.LogitsWriter`, and
+leaves the model's own results as they are. The frameworks are not imported: the user already runs one.
+
+`append_object_detections` (transformers) and `append_classification` (timm) take the outputs of one batch.
+`capture_roi_heads` and `capture_dense_head` (torchvision), `capture_fast_rcnn` (detectron2) and `capture_bbox_head`
+(MMDetection) are context managers that watch a model for as long as they last.
+"""
+
+from longtail_cli.capture.detectron2 import capture_fast_rcnn
+from longtail_cli.capture.mmdet import capture_bbox_head
+from longtail_cli.capture.timm import append_classification
+from longtail_cli.capture.torchvision import AnnouncedImages, capture_dense_head, capture_roi_heads
+from longtail_cli.capture.transformers import append_object_detections
+
+__all__ = [
+    "AnnouncedImages",
+    "append_classification",
+    "append_object_detections",
+    "capture_bbox_head",
+    "capture_dense_head",
+    "capture_fast_rcnn",
+    "capture_roi_heads",
+]

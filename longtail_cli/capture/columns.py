@@ -1,0 +1,110 @@
+"""From the columns of a model to the columns of a logits file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from longtail_cli.capture.faults import misfit
+from longtail_cli.tables import BackgroundName, HeadName, LogitColumns
+
+Kind = tuple[HeadName, BackgroundName]
+"""What a model computes, as a logits file declares it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChoice:
+    """Which columns of a model's logits are the C classes of a logits file.
+
+    source: who asks, for messages.
+    columns: what the file holds.
+    classes: the columns of the model that are the file's classes, in the order of `LogitColumns.category_id`; None
+        where they are all of the model's columns but the background, in its own order.
+    """
+
+    source: str
+    columns: LogitColumns
+    classes: tuple[int, ...] | None
+
+    def logits(self, logits: torch.Tensor) -> torch.Tensor:
+        """[N, K] of the file from [N, M] of the model.
+
+        Columns that are no class of the file are left out of a sigmoid head. Under a softmax they count as background:
+        z_bg' = ln(e^z_bg + sum of e^z over them), so that the softmax of the classes stays what it was.
+
+        Raises `UsageError` where M does not fit.
+        """
+        self.check_width(logits.shape[-1])
+        if self.classes is None:
+            return logits
+        kept = logits[:, list(self.classes)].float()
+        if self.columns.background == "none":
+            return kept
+        others = [column for column in range(logits.shape[-1]) if column not in set(self.classes)]
+        background = torch.logsumexp(logits[:, others].float(), dim=-1, keepdim=True)
+        parts = [background, kept] if self.columns.background == "first" else [kept, background]
+        return torch.cat(parts, dim=-1)
+
+    def boxes(self, boxes: torch.Tensor) -> torch.Tensor:
+        """[N, 4] as it is; [N, C, 4] of the file from a box for each class of the model, the background left out."""
+        if self.classes is None or boxes.ndim == 2:
+            return boxes
+        first = int(self.columns.background == "first")
+        return boxes[:, [column - first for column in self.classes]]
+
+    def check_width(self, width: int) -> None:
+        """Raise `UsageError` unless `width` columns of a model fit the classes and the file."""
+        background = int(self.columns.background != "none")
+        if self.classes is None:
+            if width != len(self.columns) + background:
+                raise self._width_error(width)
+            return
+        low = int(self.columns.background == "first")
+        high = width - int(self.columns.background == "last")
+        outside = [column for column in self.classes if not low <= column < high]
+        if outside:
+            raise misfit(
+                self.source,
+                "classes",
+                f"columns {low}..{high - 1} of the model's {width}",
+                f"{outside[0]}",
+                "give the model's column of each category id; the background is not one of them",
+            )
+
+    def _width_error(self, width: int) -> Exception:
+        plus = "" if self.columns.background == "none" else " and a background"
+        return misfit(
+            self.source,
+            "logits",
+            f"{self.columns.width} columns, as the writer has {len(self.columns)} category ids{plus}",
+            f"{width} columns",
+            "give the writer the head and background of this model and an id for each of its classes; where some of its"
+            " columns are no category of the data, say with classes=... which ones are",
+        )
+
+
+def choose_columns(source: str, columns: LogitColumns, kind: Kind, classes: Sequence[int] | None) -> ColumnChoice:
+    """The choice of `classes` (columns of the model) for a model of a known `kind`.
+
+    Raises `UsageError` where the file declares another head or background, or another number of classes.
+    """
+    head, background = kind
+    if (columns.head, columns.background) != kind:
+        raise misfit(
+            source,
+            "the writer",
+            f"head={head!r}, background={background!r}, which is what this model computes",
+            f"head={columns.head!r}, background={columns.background!r}",
+            f"open it as LogitsWriter(..., head={head!r}, background={background!r}, ...)",
+        )
+    if classes is not None and (len(classes) != len(columns) or len(set(classes)) != len(classes)):
+        raise misfit(
+            source,
+            "classes",
+            f"{len(columns)} different columns, one for each category id of the writer",
+            f"{len(classes)}, {len(set(classes))} of them different",
+            "give one column of the model for each category id, in their order",
+        )
+    return ColumnChoice(source, columns, None if classes is None else tuple(classes))

@@ -1,0 +1,74 @@
+"""detectron2: the box head of its R-CNNs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from longtail_cli.capture.boxes import Size, clipped, per_class, resized
+from longtail_cli.capture.columns import Kind, choose_columns
+from longtail_cli.capture.faults import check_evaluating, misfit, wrong_model
+from longtail_cli.capture.watching import Method, watched
+from longtail_cli.files.logits import LogitsWriter
+
+SOURCE = "capture_fast_rcnn"
+
+
+@contextmanager
+def capture_fast_rcnn(model: Any, writer: LogitsWriter, classes: Sequence[int] | None = None) -> Iterator[None]:
+    """Append all proposals of the images that go through `model` while the context lasts.
+
+    model: a detectron2 ``GeneralizedRCNN`` in eval mode with one ``FastRCNNOutputLayers`` as
+        ``roi_heads.box_predictor``. Its inputs hold ``image_id``, and ``height`` and ``width`` of the original image,
+        as detectron2's data loaders make them, so that ``inference_on_dataset`` runs unchanged.
+    writer: opened with ``head="softmax"`` and ``background="last"``; for a model with ``use_sigmoid_ce`` with
+        ``head="sigmoid"`` and ``background="none"`` (such a model computes a last column too, and never uses it).
+    classes: the model's labels that are the writer's category ids, in their order; all labels where None.
+
+    Boxes are decoded and clipped as the model does it, then taken to the pixels of the original image. As the model
+    does, it leaves out rows that are not finite.
+
+    Raises `UsageError` for another kind of model (among them cascades, which average the scores of several heads), for
+    one in training mode, for columns that do not fit the writer's and, in the call itself, for inputs without
+    ``image_id`` and for rotated boxes.
+    """
+    predictor: Any = getattr(getattr(model, "roi_heads", None), "box_predictor", None)
+    if not (hasattr(predictor, "inference") and hasattr(predictor, "predict_boxes") and hasattr(model, "inference")):
+        expected = "a GeneralizedRCNN with one FastRCNNOutputLayers"
+        raise wrong_model(SOURCE, expected, model, "pass the whole model; cascades have no one logit for each class")
+    check_evaluating(SOURCE, model)
+    sigmoid = bool(getattr(predictor, "use_sigmoid_ce", False))
+    kind: Kind = ("sigmoid", "none") if sigmoid else ("softmax", "last")
+    choice = choose_columns(SOURCE, writer.columns, kind, classes)
+    inputs: list[Mapping[str, Any]] = []
+
+    def see_inputs(_: Method, call: Mapping[str, Any]) -> None:
+        inputs[:] = call["batched_inputs"]
+
+    def see_predictions(_: Method, call: Mapping[str, Any]) -> None:
+        predictions, proposals = call["predictions"], call["proposals"]
+        logits = predictions[0][:, :-1] if sigmoid else predictions[0]
+        per_image = logits.split([len(one) for one in proposals])
+        boxes = predictor.predict_boxes(predictions, proposals)
+        for one, proposal, z, flat in zip(inputs, proposals, per_image, boxes, strict=True):
+            finite = torch.isfinite(z).all(dim=1) & torch.isfinite(flat).all(dim=1)
+            z = choice.logits(z[finite])
+            box = choice.boxes(per_class(flat[finite], predictor.num_classes))
+            box = resized(clipped(box, proposal.image_size), proposal.image_size, _original(one, proposal.image_size))
+            writer.append(z, image_id=_image_id(one), boxes=box)
+
+    with watched(model, "inference", see_inputs), watched(predictor, "inference", see_predictions):
+        yield
+
+
+def _original(given: Mapping[str, Any], size: Size) -> Size:
+    return int(given.get("height", size[0])), int(given.get("width", size[1]))
+
+
+def _image_id(given: Mapping[str, Any]) -> int:
+    if "image_id" not in given:
+        raise misfit(SOURCE, "an input", "image_id", f"only {', '.join(given)}", "add image_id to the data mapper")
+    return int(given["image_id"])

@@ -1,0 +1,1 @@
+"""Adjusted logits and boxes in, detections out."""

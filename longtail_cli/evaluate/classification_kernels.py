@@ -1,0 +1,163 @@
+"""Scores of classifiers, row by row, into the sums that every figure of classification is reduced from.
+
+Nearly all of the time goes into three plain loops over a row that compilers turn into vector instructions: the sums of
+the columns, the sum of the squares, and the greatest score of each run of 64 columns. What needs branches, the bins and
+the rank of the true class, looks only at the runs whose greatest score says that there is something to find.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from longtail_cli.tables import Floats, Ints, Longs, Singles
+
+BINS = 15
+"""Bins of equal width for the calibration errors (Guo et al., "On Calibration of Modern Neural Networks", 2017)."""
+
+RUN = 64
+"""Columns whose greatest score is looked up together."""
+
+TINY = float(np.finfo(np.float32).tiny)
+"""The least positive normal float32; a score below it counts as this in the log-likelihood."""
+
+
+def _largest_in_first_bin() -> np.float32:
+    """The largest float32 that is at most 1 / BINS."""
+    edge = np.float32(1 / BINS)
+    return edge if float(edge) <= 1 / BINS else np.nextafter(edge, np.float32(0))
+
+
+FIRST_BIN = _largest_in_first_bin()
+
+
+class Sums(NamedTuple):
+    """Sufficient statistics, all additive over the rows.
+
+    mass: float64 [G + 1, C], the scores of each column, apart for the rows of each true group; the last: of no group.
+    excess: float64 [C, BINS], in each column and bin the scores less the rows of that class; bin 0 stays empty, since
+        it is what the others leave of the column.
+    samples, hits: int64 [C], rows of each class, and those predicted rightly.
+    bins: float64 [BINS, 3], by the greatest score of a row: rows, sum of the greatest scores, rows predicted rightly.
+    totals: float64 [3], rows whose class is among the first five; sum of -ln s_y; sum of squared differences.
+    """
+
+    mass: Floats
+    excess: Floats
+    samples: Longs
+    hits: Longs
+    bins: Floats
+    totals: Floats
+
+    @classmethod
+    def zero(cls, classes: int, groups: int) -> Sums:
+        return cls(
+            mass=np.zeros((groups + 1, classes)),
+            excess=np.zeros((classes, BINS)),
+            samples=np.zeros(classes, np.int64),
+            hits=np.zeros(classes, np.int64),
+            bins=np.zeros((BINS, 3)),
+            totals=np.zeros(3),
+        )
+
+    def plus(self, other: Sums) -> Sums:
+        """The sums over the rows of both."""
+        return Sums(
+            mass=self.mass + other.mass,
+            excess=self.excess + other.excess,
+            samples=self.samples + other.samples,
+            hits=self.hits + other.hits,
+            bins=self.bins + other.bins,
+            totals=self.totals + other.totals,
+        )
+
+
+@numba.njit(cache=True, nogil=True)
+def add_rows(scores: Singles, labels: Longs, group: Longs, sums: Sums) -> None:
+    """Add the rows to `sums`, in place. group: int64 [C], the row of `Sums.mass` for each class, -1 for the last."""
+    bits = scores.view(np.int32)
+    peak_bits = np.empty((scores.shape[1] + RUN - 1) // RUN, np.int32)
+    peaks = peak_bits.view(np.float32)
+    found = np.empty(RUN, np.int32)
+    for i in range(len(scores)):
+        row, y = scores[i], labels[i]
+        own = row[y]
+        squares = _add_row(row, sums.mass[group[y]])
+        _find_peaks(bits[i], peak_bits)
+        top, above = peaks[0], 0
+        for run in range(len(peaks)):
+            if peaks[run] > FIRST_BIN:
+                _add_excess(row, run, found, sums.excess)
+            if peaks[run] >= own:
+                above += _above(row[run * RUN : (run + 1) * RUN], own, y - run * RUN)
+            top = max(top, peaks[run])
+        if own > FIRST_BIN:
+            sums.excess[y, _bin(own)] -= 1
+        _count(y, above, top, sums)
+        sums.totals[1] -= np.log(max(np.float64(own), TINY))
+        sums.totals[2] += max(squares + 1 - 2 * np.float64(own), 0.0)  # rounding can take a 0 below it
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _add_row(row: Singles, mass: Floats) -> float:
+    """Add the scores to `mass`; return the sum of their squares (in any order, so that it can be vectorised)."""
+    squares = 0.0
+    for c in range(len(row)):
+        score = np.float64(row[c])
+        mass[c] += score
+        squares += score * score
+    return squares
+
+
+@numba.njit(cache=True, nogil=True)
+def _find_peaks(bits: Ints, peaks: Ints) -> None:
+    """The greatest of each run. As integers, which order floats >= 0 as they are and need no care for NaN."""
+    for run in range(len(peaks)):
+        part = bits[run * RUN : (run + 1) * RUN]
+        peak = part[0]
+        for c in range(len(part)):
+            peak = max(peak, part[c])
+        peaks[run] = peak
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_excess(row: Singles, run: int, found: Ints, excess: Floats) -> None:
+    """Add the scores of a run that lie above the first bin. found: int32 [RUN], room for their columns."""
+    number = 0
+    for c in range(run * RUN, min((run + 1) * RUN, len(row))):
+        found[number] = c
+        number += row[c] > FIRST_BIN  # counted, not branched on: there is no telling which of them are
+    for c in found[:number]:
+        excess[c, _bin(row[c])] += row[c]
+
+
+@numba.njit(cache=True, nogil=True)
+def _above(part: Singles, own: float, place: int) -> int:
+    """How many scores stand before `own`: the greater ones, and equal ones left of `place`, which may lie outside."""
+    above = np.uint32(0)  # of the width of a score, so that the loop is vectorised
+    for c in range(len(part)):
+        above = np.uint32(above + ((part[c] > own) | ((part[c] == own) & (c < place))))
+    return int(above)
+
+
+@numba.njit(cache=True, nogil=True)
+def _bin(score: float) -> int:
+    """The bin (k / BINS, (k + 1) / BINS] that holds `score`, a float32; 0 falls in the first.
+
+    The product is exact in float64, and a float32 between 0 and 1 is never k / 15, so that rounding down is right.
+    """
+    return max(min(int(BINS * np.float64(score)), BINS - 1), 0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(y: int, above: int, top: float, sums: Sums) -> None:
+    hit = above == 0
+    place = _bin(top)
+    sums.samples[y] += 1
+    sums.hits[y] += hit
+    sums.bins[place, 0] += 1
+    sums.bins[place, 1] += top
+    sums.bins[place, 2] += hit
+    sums.totals[0] += above < 5

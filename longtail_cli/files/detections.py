@@ -1,0 +1,91 @@
+"""Writing detections as a COCO/LVIS result file, batch after batch."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from longtail_cli.errors import Problem, UsageError
+from longtail_cli.files.output import replacing
+from longtail_cli.tables import Longs, Singles
+
+Write = Callable[[Longs, Longs, Singles, Singles], None]
+"""Takes image ids int64 [M], category ids int64 [M], boxes float32 [M, 4] (xywh, pixels) and scores float32 [M]."""
+
+_COMPRESSION = 6
+_ROWS_PER_GROUP = 1 << 18
+
+
+class _Entry(msgspec.Struct):
+    image_id: int
+    category_id: int
+    bbox: list[float]
+    score: float
+
+
+@contextmanager
+def detections_writer(out: Path) -> Iterator[Write]:
+    """A function that appends detections to `out`, which appears whole when the block ends well, or not at all.
+
+    out: ``.json``, ``.json.gz`` or ``.parquet``. Every float32 is written so that it reads back as the same number.
+    Raises UsageError for another suffix, OutputError where `out` cannot be written to.
+    """
+    kind = result_format(out)
+    with replacing(out) as temporary, (_parquet if kind == "parquet" else _json)(temporary) as write:
+        yield write
+
+
+def result_format(out: Path) -> str:
+    """``json``, ``json.gz`` or ``parquet``. Raises UsageError for a name with another ending."""
+    for kind in ("json", "json.gz", "parquet"):
+        if out.name.endswith(f".{kind}"):
+            return kind
+    problem = Problem("file name", "one that ends in .json, .json.gz or .parquet", out.name)
+    raise UsageError(str(out), [problem], "detections become a result file: name it so")
+
+
+@contextmanager
+def _json(out: Path) -> Iterator[Write]:
+    packed = out.name.endswith(".gz")
+    with gzip.open(out, "wb", compresslevel=_COMPRESSION) if packed else out.open("wb") as file:
+        separator = b"["
+        encode = msgspec.json.Encoder().encode
+
+        def write(image_id: Longs, category_id: Longs, bbox: Singles, score: Singles) -> None:
+            nonlocal separator
+            columns = (image_id.tolist(), category_id.tolist(), bbox.tolist(), score.tolist())
+            entries = encode([_Entry(*entry) for entry in zip(*columns, strict=True)])
+            if len(entries) > len("[]"):
+                file.write(separator + entries[1:-1])
+                separator = b","
+
+        yield write
+        file.write(b"[]" if separator == b"[" else b"]")
+
+
+@contextmanager
+def _parquet(out: Path) -> Iterator[Write]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = {"image_id": pa.int64(), "category_id": pa.int64(), "bbox": pa.list_(pa.float32()), "score": pa.float32()}
+    waiting: list[pa.RecordBatch] = []
+    with pq.ParquetWriter(out, pa.schema(names)) as file:
+
+        def write(image_id: Longs, category_id: Longs, bbox: Singles, score: Singles) -> None:
+            ends = np.arange(0, 4 * len(bbox) + 1, 4, dtype=np.int32)
+            boxes = pa.ListArray.from_arrays(pa.array(ends), pa.array(bbox.reshape(-1)))
+            columns = [pa.array(image_id), pa.array(category_id), boxes, pa.array(score)]
+            waiting.append(pa.record_batch(columns, names=list(names)))
+            if sum(map(len, waiting)) >= _ROWS_PER_GROUP:
+                file.write_table(pa.Table.from_batches(waiting))
+                waiting.clear()
+
+        yield write
+        if waiting:
+            file.write_table(pa.Table.from_batches(waiting))

@@ -1,0 +1,125 @@
+"""`ltcal rescore` of logits: detections decoded into result files, or scores of a classifier. Imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from longtail_cli.adjust.apply import Adjuster
+from longtail_cli.adjust.base import Method
+from longtail_cli.errors import InputError, Problem, UsageError
+from longtail_cli.files.detections import detections_writer, result_format
+from longtail_cli.files.logits import LogitsFile
+from longtail_cli.files.scores import ScoresWriter
+from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Singles
+from longtail_cli.workflow.batches import Work, through
+from longtail_cli.workflow.correcting import Plan, opened, plans_for
+from longtail_cli.workflow.decoding import decoded_batches, objectness_note
+from longtail_cli.workflow.inputs import LogitOptions, device_of
+from longtail_cli.workflow.telling import Say, nobody
+
+
+@dataclass(frozen=True, slots=True)
+class LogitsSummary:
+    """What became of a logits file by one method.
+
+    method: the canonical spec. rows: proposals or labelled images. images: with proposals; None for classification.
+    entries: detections written; None for classification. notes: what the user should know.
+    """
+
+    method: str
+    rows: int
+    images: int | None
+    entries: int | None
+    notes: tuple[str, ...]
+
+
+def rescore_logits(
+    path: Path,
+    table: FrequencyTable | None,
+    methods: Sequence[Method],
+    outs: Sequence[Path],
+    *,
+    options: LogitOptions,
+    keep_logits: bool = False,
+    say: Say = nobody,
+) -> tuple[LogitsSummary, ...]:
+    """Correct the logits `path` by each method and write what follows, reading them once.
+
+    outs: a file for each method: a result file (``.json``, ``.json.gz``, ``.parquet``) for detection logits, scores
+    (``.npz``) for classification logits. keep_logits: whether the scores file also holds the adjusted logits.
+    Raises InputError where the file is broken or does not fit the table, UsageError where a method, an option or an
+    output does not fit the file, OutputError where an output cannot be written to. Nothing is written then.
+    """
+    device, file = device_of(options.device), opened(path, options)
+    if file.content == "scores":
+        problem = Problem("content", "logits", "scores, which an activation made of them")
+        raise InputError(str(path), [problem], "pass the logits; rescore --keep-logits keeps them beside the scores")
+    if len(outs) != len(methods) or len(set(outs)) != len(outs):
+        problem = Problem("-o", f"{len(methods)} different files, one for each --method", f"{len(outs)}")
+        raise UsageError("output", [problem], "give -o once for each --method, in the same order")
+    plans = plans_for(file, methods, table, options, device)
+    if file.image_id is None:
+        entries: list[int | None] = [None] * len(plans)
+        _write_scores(file, plans, outs, device, keep_logits, say)
+    else:
+        if keep_logits:
+            problem = Problem("--keep-logits", "classification logits", "detection logits")
+            raise UsageError(str(path), [problem], "leave it out: a result file has no place for logits")
+        entries = list(_write_detections(file, plans, outs, options, device, say))
+    return tuple(
+        LogitsSummary(method.spec, file.rows, file.images, number, plan.notes + objectness_note(file, options))
+        for method, plan, number in zip(methods, plans, entries, strict=True)
+    )
+
+
+def _write_detections(
+    file: LogitsFile, plans: Sequence[Plan], outs: Sequence[Path], options: LogitOptions, device: torch.device, say: Say
+) -> list[int]:
+    """Returns how many detections each output has."""
+    for out in outs:
+        result_format(out)
+    entries = [0] * len(plans)
+    with ExitStack() as together:
+        writers = [together.enter_context(detections_writer(out)) for out in outs]
+        for batch in decoded_batches(file, plans, options, device, say):
+            for number, (write, found) in enumerate(zip(writers, batch, strict=True)):
+                write(found.image_id, found.category_id, found.bbox, found.score)
+                entries[number] += len(found)
+    return entries
+
+
+def _write_scores(
+    file: LogitsFile, plans: Sequence[Plan], outs: Sequence[Path], device: torch.device, keep_logits: bool, say: Say
+) -> None:
+    wrong = [Problem("file name", "one that ends in .npz", out.name) for out in outs if out.suffix != ".npz"]
+    if wrong:
+        raise UsageError(file.source, wrong, "classification logits become a file of scores: name it scores.npz")
+
+    def work_of(adjuster: Adjuster) -> Work[tuple[Singles, Singles | None]]:
+        def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> tuple[Singles, Singles | None]:
+            adjusted = adjuster(batch.logits, batch.features).cpu().numpy() if keep_logits else None
+            return scores[:, columns.classes].cpu().numpy().copy(), adjusted
+
+        return work
+
+    with ExitStack() as together:
+        writers = [
+            together.enter_context(
+                ScoresWriter(
+                    out,
+                    rows=file.rows,
+                    category_id=file.columns.category_id,
+                    labels=file.labels,
+                    logits_width=plan.adjuster.columns.width if keep_logits else None,
+                )
+            )
+            for plan, out in zip(plans, outs, strict=True)
+        ]
+        for found in through(file, [(plan.adjuster, work_of(plan.adjuster)) for plan in plans], device, say):
+            for writer, (scores, adjusted) in zip(writers, found, strict=True):
+                writer.append(scores, adjusted)

@@ -1,0 +1,149 @@
+"""Hugging Face transformers: real models with random weights against their own post-processing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from longtail_cli.capture import append_object_detections
+from longtail_cli.errors import UsageError
+from longtail_cli.files.logits import LogitsWriter
+
+transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+
+LABELS = 5
+IDS = [30, 10, 20, 70, 40]
+IMAGES = [7, 3]
+SIZES = [(120, 200), (90, 60)]
+
+Open = Callable[..., LogitsWriter]
+Captured = Callable[[], dict[str, torch.Tensor]]
+
+
+def backbone(cls: str = "ResNetConfig", **more: object) -> object:
+    return getattr(transformers, cls)(
+        embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"], **more,
+    )  # fmt: skip
+
+
+SMALL = {
+    "d_model": 32, "encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "num_labels": LABELS,
+}  # fmt: skip
+
+
+def detr() -> torch.nn.Module:
+    config = transformers.DetrConfig(
+        use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, backbone_config=backbone(),
+        num_queries=12, **SMALL,
+    )  # fmt: skip
+    return transformers.DetrForObjectDetection(config)
+
+
+def deformable_detr() -> torch.nn.Module:
+    config = transformers.DeformableDetrConfig(
+        use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, backbone_config=backbone(),
+        num_queries=12, num_feature_levels=3, encoder_n_points=2, decoder_n_points=2, **SMALL,
+    )  # fmt: skip
+    return transformers.DeformableDetrForObjectDetection(config)
+
+
+def rt_detr(version: str) -> torch.nn.Module:
+    config = getattr(transformers, f"RTDetr{version}Config")(
+        backbone_config=backbone("RTDetrResNetConfig"), encoder_hidden_dim=16, encoder_in_channels=[8, 16, 16],
+        encoder_layers=1, encoder_ffn_dim=16, encoder_attention_heads=2, d_model=16, num_queries=12,
+        decoder_in_channels=[16, 16, 16], decoder_ffn_dim=16, decoder_layers=2, decoder_attention_heads=2,
+        num_denoising=0, num_labels=LABELS, anchor_image_size=None,
+    )  # fmt: skip
+    return getattr(transformers, f"RTDetr{version}ForObjectDetection")(config)
+
+
+SIGMOID = {
+    "deformable_detr": (deformable_detr, "DeformableDetrImageProcessor"),
+    "rt_detr": (lambda: rt_detr(""), "RTDetrImageProcessor"),
+    "rt_detr_v2": (lambda: rt_detr("V2"), "RTDetrImageProcessor"),
+}
+
+
+def outputs_of(make: Callable[[], torch.nn.Module]) -> object:
+    torch.manual_seed(0)
+    model = make().eval()
+    for name, parameter in model.named_parameters():
+        if "class" in name:
+            torch.nn.init.normal_(parameter, std=1.0)  # the initial weights give all queries nearly one score
+    with torch.no_grad():
+        return model(pixel_values=torch.rand(len(IMAGES), 3, 96, 96))
+
+
+def test_detr_is_softmax_with_the_background_last(open_writer: Open, captured: Captured) -> None:
+    outputs = outputs_of(detr)
+    with open_writer(IDS, "softmax", "last") as writer:
+        append_object_detections(outputs, writer, IMAGES, SIZES)
+
+    tensors = captured()
+    scores, labels = tensors["logits"].softmax(dim=1)[:, :-1].max(dim=1)
+    own = transformers.DetrImageProcessor().post_process_object_detection(outputs, 0.0, SIZES)
+    assert tensors["image_id"].tolist() == [7] * 12 + [3] * 12
+    torch.testing.assert_close(scores, torch.cat([one["scores"] for one in own]))
+    assert labels.tolist() == torch.cat([one["labels"] for one in own]).tolist()
+    torch.testing.assert_close(tensors["boxes"], torch.cat([one["boxes"] for one in own]))
+
+
+@pytest.mark.parametrize("name", SIGMOID)
+def test_deformable_and_rt_detr_are_sigmoid_without_background(
+    name: str, open_writer: Open, captured: Captured
+) -> None:
+    make, processor = SIGMOID[name]
+    outputs = outputs_of(make)
+    with open_writer(IDS, "sigmoid", "none") as writer:
+        append_object_detections(outputs, writer, IMAGES, torch.tensor(SIZES))
+
+    tensors = captured()
+    own = getattr(transformers, processor)().post_process_object_detection(outputs, 0.0, torch.tensor(SIZES))
+    for image_id, one in zip(IMAGES, own, strict=True):
+        rows = tensors["image_id"] == image_id
+        scores, boxes = tensors["logits"][rows].sigmoid(), tensors["boxes"][rows]
+        best, place = scores.flatten().topk(len(one["scores"]))
+        torch.testing.assert_close(best, one["scores"])
+        assert (place % LABELS).tolist() == one["labels"].tolist()
+        torch.testing.assert_close(boxes[place // LABELS], one["boxes"])
+
+
+def test_labels_that_are_no_category_count_as_background(open_writer: Open, captured: Captured) -> None:
+    outputs = outputs_of(detr)
+    with open_writer([50, 60], "softmax", "last") as writer:
+        append_object_detections(outputs, writer, IMAGES, SIZES, classes=[4, 1])
+
+    all_scores = outputs.logits.flatten(0, 1).softmax(dim=1)
+    scores = captured()["logits"].softmax(dim=1)
+    torch.testing.assert_close(scores[:, :2], all_scores[:, [4, 1]])
+    torch.testing.assert_close(scores[:, 2], all_scores[:, [0, 2, 3, 5]].sum(dim=1))
+
+
+@pytest.mark.parametrize(
+    ("make", "head", "background"), [(detr, "sigmoid", "none"), (deformable_detr, "softmax", "last")]
+)
+def test_a_head_that_the_model_does_not_have_shows_in_the_number_of_columns(
+    make: Callable[[], torch.nn.Module], head: str, background: str, open_writer: Open
+) -> None:
+    writer = open_writer(IDS, head, background)
+    with pytest.raises(UsageError, match=r"logits: expected [56] columns.*found [56] columns"):
+        append_object_detections(outputs_of(make), writer, IMAGES, SIZES)
+
+
+def test_what_does_not_fit_is_said(open_writer: Open) -> None:
+    outputs = outputs_of(detr)
+    writer = open_writer(IDS, "softmax", "last")
+    with pytest.raises(UsageError, match="image_ids: expected 2, one an image, found 1"):
+        append_object_detections(outputs, writer, [1], SIZES)
+    with pytest.raises(UsageError, match="target_sizes: expected 2, one an image, found 3"):
+        append_object_detections(outputs, writer, IMAGES, [*SIZES, (1, 1)])
+    with pytest.raises(UsageError, match=r"found SimpleNamespace with logits \[2, 5\] and pred_boxes missing"):
+        append_object_detections(SimpleNamespace(logits=torch.zeros(2, 5)), writer, IMAGES, SIZES)
+    first = open_writer(IDS, "softmax", "first")
+    with pytest.raises(UsageError, match="expected head='softmax', background='last'"):
+        append_object_detections(outputs, first, IMAGES, SIZES)

@@ -1,0 +1,131 @@
+"""`ltcal rescore` and `ltcal report` of classifiers, as a user calls them, on examples/digits_lt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from longtail_cli.cli import main
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "digits_lt"
+LOGITS = str(EXAMPLE / "logits.npz")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    made = ltcal("compute-freq", str(EXAMPLE / "train.txt"), "--groups", "10,30", "-o", "freq.csv")
+    assert made.exit_code == 0
+    return tmp_path
+
+
+def arrays(path: str) -> dict[str, np.ndarray]:
+    """All arrays of an archive."""
+    with np.load(path) as archive:
+        return dict(archive)
+
+
+def ltcal(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def report(*arguments: str) -> dict:
+    result = ltcal("report", *arguments, "--json", "-")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def refused(*arguments: str) -> str:
+    before = sorted(Path().iterdir())
+    result = ltcal(*arguments)
+    assert result.exit_code == 2, result.output
+    assert sorted(Path().iterdir()) == before
+    return result.stderr
+
+
+def test_logits_become_scores(folder: Path) -> None:
+    result = ltcal("rescore", LOGITS, "--freq", "freq.csv", "--method", "none", "--keep-logits", "-o", "scores.npz")
+    assert result.stderr == "860 rows of none: scores.npz\n"
+    given, written = arrays(LOGITS), arrays("scores.npz")
+    assert sorted(written) == ["category_id", "labels", "logits", "scores"]
+    assert (written["labels"] == given["labels"]).all()
+    assert (written["logits"] == given["logits"]).all()
+    softmax = torch.softmax(torch.from_numpy(given["logits"]).double(), 1).numpy()
+    assert written["scores"].dtype == np.float32
+    assert written["scores"] == pytest.approx(softmax, abs=1e-6)
+
+
+def test_top_1_by_hand(folder: Path) -> None:
+    given = arrays(LOGITS)
+    run = report(LOGITS, "--freq", "freq.csv")["runs"][0]
+    right = given["logits"].argmax(1) == given["labels"]
+    assert run["classification"]["top1"] == pytest.approx(right.mean())
+    recalls = [right[given["labels"] == c].mean() for c in range(10)]
+    assert run["classification"]["balanced"] == pytest.approx(np.mean(recalls))
+
+
+def test_methods_side_by_side_are_those_of_one_each(folder: Path) -> None:
+    specs = ["none", "logit-adjust:tau=1.0", "iif", "target-prior:prior=em"]
+    methods = [part for spec in specs for part in ("--method", spec)]
+    together = report(LOGITS, "--freq", "freq.csv", *methods, "--per-category")["runs"]
+    assert [run["method"] for run in together] == specs
+    for run in together:
+        alone = report(LOGITS, "--freq", "freq.csv", "--method", run["method"], "--per-category")["runs"][0]
+        assert alone["classification"] == run["classification"]
+        assert alone["categories"] == run["categories"]
+
+
+def test_scores_are_evaluated_as_they_are(folder: Path) -> None:
+    ltcal("rescore", LOGITS, "--freq", "freq.csv", "--method", "iif", "-o", "scores.npz")
+    written = report("scores.npz", "--freq", "freq.csv")["runs"][0]
+    direct = report(LOGITS, "--freq", "freq.csv", "--method", "iif")["runs"][0]
+    assert written["classification"] == direct["classification"]
+    assert written["method"] is None
+
+
+def test_labels_may_stand_in_a_file_of_their_own(folder: Path) -> None:
+    given = arrays(LOGITS)
+    np.savez("bare.npz", logits=given["logits"])
+    Path("bare.meta.json").write_text('{"head": "softmax", "background": "none"}')
+    assert "--labels FILE" in refused("report", "bare.npz")
+    np.save("labels.npy", given["labels"])
+    apart, together = report("bare.npz", "--labels", "labels.npy"), report(LOGITS)
+    assert apart["runs"][0]["classification"] == together["runs"][0]["classification"]
+    np.save("labels.npy", given["labels"][:-1])
+    assert "expected 860, one for each row, found 859" in refused("report", "bare.npz", "--labels", "labels.npy")
+    np.save("labels.npy", given["labels"] + 1)
+    assert "expected a class from 0 to 9, found 10" in refused("report", "bare.npz", "--labels", "labels.npy")
+
+
+def test_the_signature_and_the_tables_say_what_was_measured(folder: Path) -> None:
+    signature = report(LOGITS, "--freq", "freq.csv")["signature"]
+    assert signature["protocol"] == "classification"
+    assert (signature["images"], signature["categories"], signature["max_dets"]) == (860, 10, None)
+    text = ltcal("report", LOGITS, "--freq", "freq.csv", "--method", "none", "--method", "iif").stdout
+    assert text.startswith("Classification of 860 images, 10 classes; ltcal ")
+    assert "Mass of the scores by group, iif" in text
+    without = ltcal("report", LOGITS)
+    assert "no frequency groups: pass --freq for many, medium, few" in without.stderr
+
+
+def test_bad_input_is_refused(folder: Path) -> None:
+    scenes = EXAMPLE.parent / "digit_scenes"
+    assert "pass the annotations to hold them against" in refused("report", str(scenes / "logits.npz"))
+    assert "`image_id` and `boxes`, as detection logits have them" in refused(
+        "report", LOGITS, "--annotations", str(scenes / "val.json")
+    )
+    ltcal("compute-freq", str(scenes / "train.json"), "-o", "scenes.csv")
+    assert "expected the 10 classes of the logits" in refused("report", LOGITS, "--freq", "scenes.csv")
+    assert "name it scores.npz" in refused("rescore", LOGITS, "--method", "none", "-o", "out.json")
+    ltcal("rescore", LOGITS, "--method", "none", "-o", "scores.npz")
+    assert "expected logits, for --method, found scores" in refused(
+        "report", "scores.npz", "--freq", "freq.csv", "--method", "iif"
+    )
+    assert "expected logits, found scores" in refused("rescore", "scores.npz", "--method", "none", "-o", "again.npz")
+    assert "found the input itself" in refused("rescore", "scores.npz", "--method", "none", "-o", "scores.npz")
+    assert "give one of them" in refused("report", LOGITS, "--annotations", "a.json", "--labels", "b.npy")

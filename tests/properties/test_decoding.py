@@ -1,0 +1,132 @@
+"""Decoding against its plain-loop twin, ties and all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from decode_twins import decoded as twin
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longtail_cli.decode.activation import activated
+from longtail_cli.decode.decoding import Decoded, decode, joined
+from longtail_cli.decode.kernels import decode_pairs, decode_scores
+from longtail_cli.decode.rules import Rules
+from longtail_cli.tables import LogitColumns, Logits
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[Logits, LogitColumns]:
+    """A few images with few different logits and boxes on a coarse grid, so that ties and equal IoUs abound."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    per_image = draw(st.lists(st.integers(1, 12), max_size=4))
+    classes, rows = draw(st.integers(1, 5)), sum(per_image)
+    head = draw(st.sampled_from(["softmax", "sigmoid"]))
+    background = draw(st.sampled_from(["none", "first", "last"])) if head == "softmax" else "none"
+    columns = LogitColumns(head, background, rng.permutation(50)[:classes].astype(np.int64))
+    logits = rng.integers(-2, 3, (rows, columns.width or 0)) / draw(st.sampled_from([1, 3]))
+    corner = rng.integers(0, 4, (rows, classes, 2))
+    boxes = np.concatenate([corner, corner + rng.integers(0, 4, (rows, classes, 2))], axis=2).astype(np.float32)
+    image_id = np.repeat(rng.permutation(9)[: len(per_image)], per_image).astype(np.int64)
+    boxes = boxes if draw(st.booleans()) else boxes[:, 0]
+    objectness = rng.integers(0, 5, rows).astype(np.float32) / 4
+    batch = Logits(torch.tensor(logits, dtype=torch.float32), 7, None, image_id, boxes, objectness)
+    return batch, columns
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Rules:
+    return Rules(
+        threshold=draw(st.sampled_from([0.0, 1e-4, 0.25, 1 / 3])),
+        nms_iou=draw(st.sampled_from([None, 0.0, 1 / 3, 0.5, 1.0])),
+        cap=draw(st.sampled_from([1, 2, 5, 300])),
+        objectness=draw(st.sampled_from(["none", "product", "sqrt"])),
+    )
+
+
+@given(batches(), rules())
+def test_equals_the_twin(case: tuple[Logits, LogitColumns], rule: Rules) -> None:
+    batch, columns = case
+    scores = activated(batch.logits, columns)
+    found = decode(scores, columns, batch, rule)
+    scores = scores[:, columns.classes]
+    if rule.objectness != "none":
+        scores = scores * torch.from_numpy(batch.objectness.copy())[:, None]
+        scores = scores.sqrt() if rule.objectness == "sqrt" else scores
+    expected = twin(
+        scores.numpy(), batch.boxes, batch.image_id, threshold=rule.threshold, nms_iou=rule.nms_iou, cap=rule.cap
+    )
+    assert found.image_id.tolist() == [batch.image_id[pair.row] for pair in expected]
+    assert found.category_id.tolist() == [columns.category_id[pair.column] for pair in expected]
+    assert found.score.tolist() == [pair.score for pair in expected]
+    one_box = batch.boxes.ndim == 2
+    boxes = np.array(
+        [batch.boxes[pair.row] if one_box else batch.boxes[pair.row, pair.column] for pair in expected]
+    ).reshape(-1, 4)
+    assert (found.bbox == np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)).all()
+
+
+@given(batches(), rules())
+def test_pairs_picked_on_a_gpu_lead_to_the_same(case: tuple[Logits, LogitColumns], rule: Rules) -> None:
+    """On a GPU the pairs above the threshold are found by torch; what follows is the same code."""
+    batch, columns = case
+    scores = activated(batch.logits, columns)[:, columns.classes].contiguous()
+    classes, nms_iou = len(columns), 2.0 if rule.nms_iou is None else rule.nms_iou
+    boxes = batch.boxes if batch.boxes.ndim == 3 else batch.boxes[:, None]
+    edges = np.flatnonzero(np.diff(batch.image_id)) + 1
+    start = np.array([0, *edges, *([len(batch)] if len(batch) else [])], np.int64)
+    pairs = (scores > rule.threshold).nonzero().numpy()
+    image = np.searchsorted(start, pairs[:, 0], side="right") - 1
+    place = (pairs[:, 0] - start[image]) * classes + pairs[:, 1]
+    by_pairs = decode_pairs(
+        place,
+        scores.numpy()[tuple(pairs.T)],
+        np.searchsorted(pairs[:, 0], start),
+        classes,
+        start,
+        boxes,
+        nms_iou,
+        rule.cap,
+    )
+    threshold = np.float32(rule.threshold)
+    by_scan = decode_scores(scores.numpy(), 0, classes, start, boxes, threshold, nms_iou, rule.cap)
+    assert all((one == other).all() for one, other in zip(by_pairs, by_scan, strict=True))
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-3, 1.0])
+@pytest.mark.parametrize("nms_iou", [0.3, None])
+def test_many_pairs_above_the_threshold(spread: float, nms_iou: float | None) -> None:
+    """More than are looked at first: with equal boxes and few classes most are suppressed, and the search goes on."""
+    rng = np.random.default_rng(1)
+    columns = LogitColumns("sigmoid", "none", np.arange(7))
+    logits = torch.tensor(rng.normal(0, spread, (4000, 7)), dtype=torch.float32)
+    corner = rng.integers(0, 30, (4000, 2))
+    boxes = np.concatenate([corner, corner + 9], axis=1).astype(np.float32)
+    batch = Logits(logits, 0, None, np.zeros(4000, np.int64), boxes)
+    found = decode(activated(logits, columns), columns, batch, Rules(nms_iou=nms_iou))
+    expected = twin(torch.sigmoid(logits).numpy(), boxes, batch.image_id, threshold=1e-4, nms_iou=nms_iou, cap=300)
+    assert found.place.tolist() == [pair.row for pair in expected]
+    assert found.category_id.tolist() == [pair.column for pair in expected]
+
+
+@given(batches(), rules(), st.integers(0, 4))
+def test_images_are_decoded_one_by_one(case: tuple[Logits, LogitColumns], rule: Rules, cut: int) -> None:
+    """Splitting a batch between images changes nothing."""
+    batch, columns = case
+    ids = list(dict.fromkeys(batch.image_id.tolist()))
+    parts = [np.isin(batch.image_id, ids[:cut]), np.isin(batch.image_id, ids[cut:])]
+    first, second = (
+        Logits(
+            batch.logits[torch.from_numpy(rows)],
+            batch.first + (int(rows.argmax()) if rows.any() else 0),
+            None,
+            batch.image_id[rows],
+            batch.boxes[rows],
+            batch.objectness[rows],
+        )
+        for rows in parts
+    )
+    whole = decode(activated(batch.logits, columns), columns, batch, rule)
+    halves = joined(decode(activated(part.logits, columns), columns, part, rule) for part in (first, second))
+    assert all((getattr(whole, name) == getattr(halves, name)).all() for name in Decoded.__slots__)

@@ -1,0 +1,298 @@
+"""Every method on full logits against its plain-loop twin: 1e-12 in float64, 1e-6 in float32."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+import adjust_twins as twins
+import numpy as np
+import pytest
+import torch
+from adjust_twins import classes_of, coupled, sigmoid
+from frequency_tables import NoEvidence, table
+
+from longtail_cli.adjust.apply import Adjuster
+from longtail_cli.adjust.base import Setting
+from longtail_cli.adjust.groups import decoded, slices_by_count
+from longtail_cli.adjust.iif import NORMALIZERS, VARIANTS
+from longtail_cli.adjust.registry import parse_method
+from longtail_cli.decode.activation import activated
+from longtail_cli.errors import InputError, UsageError
+from longtail_cli.tables import BackgroundName, Floats, FrequencyTable, HeadName, LogitColumns, Singles
+
+IDS = [31, 4, 77, 12, 5]  # the order of the columns, which is not that of the table
+IMAGES = {4: 3, 5: 40, 12: 9, 31: 200, 77: 1}
+OBJECTS = {4: 5, 5: 41, 12: 300, 31: 4000, 77: 2}
+PHI = {4: 1.0, 5: 1.3, 12: 1.9, 31: 1.7, 77: 1.0}
+TABLE = replace(
+    table([IMAGES[i] for i in sorted(IDS)], [OBJECTS[i] for i in sorted(IDS)], num_images=500, ids=sorted(IDS)),
+    fractal_dimension=np.array([PHI[i] for i in sorted(IDS)]),
+)
+N, OBJ = [IMAGES[i] for i in IDS], [OBJECTS[i] for i in IDS]
+RNG = np.random.default_rng(3)
+PLACE: dict[BackgroundName, int | None] = {"none": None, "first": 0, "last": len(IDS)}
+
+Twin = Callable[[list[float], int | None], list[float]]
+
+
+class Files(NoEvidence):
+    """Saved parameters and a target table."""
+
+    def learned(self, path: str, columns: LogitColumns) -> Mapping[str, Floats]:
+        alpha = np.array([0.5, 2.0, 1.0, -0.25, 3.0])
+        if path == "whole":  # with the background's, which stands last
+            return {"alpha": np.append(alpha, 0.7), "beta": np.append(alpha - 1, 0.3)}
+        return {"alpha": alpha} if path == "scale" else {"alpha": alpha, "beta": alpha - 1}
+
+    def prior(self, path: str) -> FrequencyTable:
+        return table([TARGET[i] for i in sorted(IDS)], ids=sorted(IDS))
+
+
+def scores_of(
+    spec: str, head: HeadName, background: BackgroundName, logits: Floats, dtype: torch.dtype, **also: object
+) -> Floats:
+    """The scores [N, C] after the method `spec`, in column order."""
+    columns = LogitColumns(head, background, np.array(IDS))
+    setting = Setting(columns, TABLE, also.get("classifier"), Files())
+    correction = parse_method(spec).correction(setting)
+    adjuster = Adjuster(correction.steps, columns, torch.device("cpu"), dtype)
+    given = torch.tensor(logits, dtype=dtype)
+    before = given.clone()
+    adjusted = adjuster(given, also.get("features"))
+    assert torch.equal(given, before)
+    assert (adjuster.columns.head, adjuster.columns.width) == (correction.columns.head, correction.columns.width)
+    scores = activated(adjusted, adjuster.columns)[:, adjuster.columns.classes]
+    return scores.double().numpy()
+
+
+def logits_for(background: BackgroundName, rows: int = 20) -> Floats:
+    return RNG.normal(0, 4, (rows, len(IDS) + (background != "none")))
+
+
+def check(spec: str, head: HeadName, background: BackgroundName, twin: Twin, **also: object) -> None:
+    logits = logits_for(background)
+    expected = [twin(row, PLACE[background]) for row in logits.tolist()]
+    assert scores_of(spec, head, background, logits, torch.float64, **also) == pytest.approx(
+        np.array(expected), rel=1e-12, abs=1e-12
+    )
+    single = logits.astype(np.float32).astype(np.float64)
+    expected = [twin(row, PLACE[background]) for row in single.tolist()]
+    assert scores_of(spec, head, background, single, torch.float32, **also) == pytest.approx(
+        np.array(expected), rel=0, abs=1e-6
+    )
+
+
+def by_class(head: HeadName, of: Callable[[float, int], float]) -> Twin:
+    """The twin of a map of each class's logit, given its place among the classes."""
+
+    def twin(row: list[float], background: int | None) -> list[float]:
+        mapped = [of(z, c) for c, z in enumerate(classes_of(row, background))]
+        return coupled(row, background, mapped) if head == "softmax" else [sigmoid(z) for z in mapped]
+
+    return twin
+
+
+HEADS: list[tuple[HeadName, BackgroundName]] = [
+    ("softmax", "none"), ("softmax", "first"), ("softmax", "last"), ("sigmoid", "none"), ("sigmoid", "last"),
+]  # fmt: skip
+heads = pytest.mark.parametrize(("head", "background"), HEADS)
+
+
+@heads
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("normalizer", NORMALIZERS)
+@pytest.mark.parametrize("count", ["image", "instance"])
+def test_iif_multiplies_by_its_weight(
+    head: HeadName, background: BackgroundName, variant: str, normalizer: str, count: str
+) -> None:
+    counts = N if count == "image" else OBJ
+    total = 500.0 if (normalizer, count) == ("images", "image") else float(sum(counts))
+    weights = [twins.iif_weight(variant, n, total) for n in counts]
+    spec = f"iif:variant={variant},count={count},normalizer={normalizer}"
+    check(spec, head, background, by_class(head, lambda z, c: weights[c] * z))
+
+
+TARGET = {4: 7, 5: 1, 12: 1, 31: 2, 77: 9}
+SHIFTS: list[tuple[str, Callable[[int], float]]] = [
+    ("logit-adjust:tau=1.3", lambda c: -1.3 * math.log(N[c] / sum(N))),
+    ("logit-adjust:tau=0.5,count=instance", lambda c: -0.5 * math.log(OBJ[c] / sum(OBJ))),
+    ("norcal:gamma=0.6", lambda c: -0.6 * math.log(N[c])),
+    ("balanced-softmax", lambda c: -math.log(N[c])),
+    ("balanced-softmax:count=instance", lambda c: -math.log(OBJ[c])),
+    ("ldam:c=-2", lambda c: 2 * N[c] ** -0.25),
+    ("target-prior", lambda c: math.log(1 / len(IDS)) - math.log(N[c] / sum(N))),
+    ("target-prior:prior=file,file=t", lambda c: math.log(TARGET[IDS[c]] / 20) - math.log(N[c] / sum(N))),
+]  # fmt: skip
+
+
+@heads
+@pytest.mark.parametrize(("spec", "shift"), SHIFTS)
+def test_methods_that_shift(
+    head: HeadName, background: BackgroundName, spec: str, shift: Callable[[int], float]
+) -> None:
+    check(spec, head, background, by_class(head, lambda z, c: z + shift(c)))
+
+
+@heads
+def test_temperature_divides_every_column(head: HeadName, background: BackgroundName) -> None:
+    def twin(row: list[float], place: int | None) -> list[float]:
+        cooled = [z / 1.9 for z in row]
+        whole = twins.softmax(cooled) if head == "softmax" else [sigmoid(z) for z in cooled]
+        return classes_of(whole, place)
+
+    check("temperature:t=1.9", head, background, twin)
+
+
+@heads
+def test_norcal_without_normalising_divides_the_scores(head: HeadName, background: BackgroundName) -> None:
+    def twin(row: list[float], place: int | None) -> list[float]:
+        whole = twins.softmax(row) if head == "softmax" else [sigmoid(z) for z in row]
+        return [s / n**0.6 for s, n in zip(classes_of(whole, place), N, strict=True)]
+
+    check("norcal:gamma=0.6,renormalize=no", head, background, twin)
+
+
+@heads
+@pytest.mark.parametrize(("spec", "beta"), [("lws:file=scale", 0), ("disalign:file=f", 1), ("vector:file=f", 1)])
+def test_learned_parameters(head: HeadName, background: BackgroundName, spec: str, beta: int) -> None:
+    alpha = [0.5, 2.0, 1.0, -0.25, 3.0]
+    check(spec, head, background, by_class(head, lambda z, c: alpha[c] * z + beta * (alpha[c] - 1)))
+
+
+def test_learned_parameters_of_the_background() -> None:
+    alpha = [0.5, 2.0, 1.0, -0.25, 3.0]
+
+    def twin(row: list[float], place: int | None) -> list[float]:
+        whole = [a * z + a - 1 for a, z in zip(alpha, row[:-1], strict=True)] + [0.7 * row[-1] + 0.3]
+        return twins.softmax(whole)[:-1]
+
+    check("vector:file=whole", "softmax", "last", twin)
+
+
+@heads
+def test_fracal(head: HeadName, background: BackgroundName) -> None:
+    rates, phi = [n / 500 for n in N], [PHI[i] for i in IDS]
+
+    def twin(row: list[float], place: int | None) -> list[float]:
+        if head == "softmax":
+            return twins.fracal_softmax(row, place, rates, phi, 2.0)
+        return twins.fracal_sigmoid(classes_of(row, place), rates, phi, 2.0)
+
+    check("fracal", head, background, twin)
+
+
+@heads
+def test_tau_norm_computes_the_logits_anew(head: HeadName, background: BackgroundName) -> None:
+    width = len(IDS) + (background != "none")
+    weight, features = RNG.normal(size=(width, 3)).astype(np.float32), RNG.normal(size=(20, 3)).astype(np.float32)
+    logits = logits_for(background)
+    rows = []
+    for row, f in zip(logits.tolist(), features.tolist(), strict=True):
+        new = [
+            sum(a * b for a, b in zip(w, f, strict=True)) / math.sqrt(sum(a * a for a in w)) ** 0.7
+            for w in (weight[c].tolist() for c in range(width) if c != PLACE[background])
+        ]
+        place = PLACE[background]
+        rows.append(coupled(row, place, new) if head == "softmax" else [sigmoid(z) for z in new])
+    also = {"classifier": weight, "features": torch.from_numpy(features)}
+    found = scores_of("tau-norm:tau=0.7", head, background, logits, torch.float64, **also)
+    assert found == pytest.approx(np.array(rows), rel=1e-12, abs=1e-12)
+
+
+@heads
+def test_methods_follow_one_another(head: HeadName, background: BackgroundName) -> None:
+    """Also after a step that leaves scores, which go on as two-way logits."""
+
+    def twin(row: list[float], place: int | None) -> list[float]:
+        cooled = [z / 2 for z in row]
+        whole = twins.softmax(cooled) if head == "softmax" else [sigmoid(z) for z in cooled]
+        divided = [s / n for s, n in zip(classes_of(whole, place), N, strict=True)]
+        return [sigmoid(3 * math.log(s / (1 - s))) for s in divided]
+
+    check("temperature:t=2+norcal:gamma=1,renormalize=no+temperature:t=0.3333333333333333", head, background, twin)
+
+
+SLICES = ((4, 77), (5,), (12,), (31,))  # by objects: below 10, 100, 1000, and more
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_bags_takes_a_softmax_in_each_slice(known: bool) -> None:
+    """The slices are in the metadata, or are those of the instance counts."""
+    assert slices_by_count(TABLE) == SLICES
+    columns = LogitColumns("bags", "none", np.array(sorted(IDS)), SLICES if known else None)
+    correction = parse_method("bags").correction(Setting(columns, TABLE, None, Files()))
+    logits = RNG.normal(0, 4, (20, 11))
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-6)):
+        given = torch.tensor(logits, dtype=dtype)
+        expected = [list(dict(sorted(twins.bags(row, SLICES).items())).values()) for row in given.tolist()]
+        adjuster = Adjuster(correction.steps, columns, torch.device("cpu"), dtype)
+        scores = activated(adjuster(given), adjuster.columns)
+        assert scores.double().numpy() == pytest.approx(np.array(expected), rel=tolerance, abs=tolerance)
+
+
+def test_every_count_bound_of_bags_begins_a_slice() -> None:
+    counts = table([1] * 8, [0, 9, 10, 99, 100, 999, 1000, 5000])
+    assert slices_by_count(counts) == ((1, 2), (3, 4), (5, 6), (7, 8))
+
+
+def test_bags_logits_keep_to_the_places_of_their_slices() -> None:
+    step = decoded(LogitColumns("bags", "none", np.array([1, 2, 3]), ((3, 1), (), (2,))))
+    assert step.bounds.tolist() == [0, 2, 5, 6, 8]
+    assert step.column.tolist() == [4, 7, 3]
+
+
+def refusal(spec: str, columns: LogitColumns, frequencies: FrequencyTable | None = TABLE) -> str:
+    with pytest.raises((UsageError, InputError)) as caught:
+        parse_method(spec).correction(Setting(columns, frequencies, None, Files()))
+    return str(caught.value)
+
+
+PLAIN = LogitColumns("softmax", "none", np.array(IDS))
+GROUPED = LogitColumns("bags", "none", np.array(sorted(IDS)), SLICES)
+
+
+def test_what_a_method_lacks_is_named() -> None:
+    assert "--freq: frequency table: expected one, for the method iif, found none" in refusal("iif", PLAIN, None)
+    assert "expected `weight` [K, D] of the classifier" in refusal("tau-norm", PLAIN)
+    assert "expected softmax or sigmoid, found bags" in refusal("iif", GROUPED)
+    assert "decode the slices first: bags+METHOD" in refusal("norcal", GROUPED)
+    assert "head: expected bags, found softmax" in refusal("bags", PLAIN)
+    assert "frequency table: columns: expected `fractal_dimension`" in refusal(
+        "fracal", PLAIN, replace(TABLE, fractal_dimension=None)
+    )
+    assert "expected one, for the image rates" in refusal("fracal", PLAIN, replace(TABLE, num_images=None))
+    assert "expected softmax without background" in refusal(
+        "target-prior:prior=em", LogitColumns("softmax", "last", np.array(IDS))
+    )
+    assert "file: expected a name for prior=file and prior=bbse" in refusal("target-prior:prior=file", PLAIN)
+    assert "parameters: expected alpha, found alpha, beta" in refusal("lws:file=f", PLAIN)
+    ungrouped = replace(GROUPED, bags=None)
+    assert "the slices of the bags head, found none" in refusal("temperature:t=2", ungrouped)
+    assert "frequency table: expected one, for the method bags without slices" in refusal("bags", ungrouped, None)
+
+
+def test_em_recovers_a_known_shift() -> None:
+    """Two normal classes, half and half in training, one to nine in the set; after the correction EM sees no shift."""
+    rng = np.random.default_rng(0)
+    label = rng.random(20_000) < 0.9
+    x = rng.normal(np.where(label, 1.0, -1.0), 1.0)
+    scores = np.column_stack([1 / (1 + np.exp(2 * x)), 1 / (1 + np.exp(-2 * x))]).astype(np.float32)
+
+    class Predictions(NoEvidence):
+        def predictions(self, steps: object) -> Iterator[Singles]:
+            return iter(np.array_split(scores, 7))
+
+        def labelled(self, path: str, steps: object) -> Iterator[tuple[Singles, np.ndarray]]:
+            half = rng.random(20_000) < 0.5
+            known = rng.normal(np.where(half, 1.0, -1.0), 1.0)
+            rows = np.column_stack([1 / (1 + np.exp(2 * known)), 1 / (1 + np.exp(-2 * known))]).astype(np.float32)
+            return iter([(rows, half.astype(np.int64))])
+
+    columns = LogitColumns("softmax", "none", np.array([0, 1]))
+    balanced = table([50, 50], ids=[0, 1])
+    for spec in ("target-prior:prior=em", "target-prior:prior=bbse,file=val"):
+        (step,) = parse_method(spec).correction(Setting(columns, balanced, None, Predictions())).steps
+        share = 0.5 * np.exp(step.shift)
+        assert share == pytest.approx([0.1, 0.9], abs=0.01)
