@@ -15,6 +15,8 @@ demo: $(VENV)/.installed
 	$(BIN)/ltcal rescore $(DEMO)/predictions.json --freq $(BUILD)/freq.csv --method norcal --max-dets 20 -o $(BUILD)/norcal.json
 	$(BIN)/ltcal report $(DEMO)/predictions.json $(BUILD)/iif.json $(BUILD)/norcal.json \
 		--name before --name iif --name norcal --annotations $(DEMO)/val.json --max-dets 20 --pooled-ap
+	$(BIN)/ltcal report $(DEMO)/logits.npz --annotations $(DEMO)/val.json --freq $(BUILD)/freq.csv --max-dets 20 \
+		--method none --method iif --method logit-adjust --method norcal
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
@@ -35,13 +37,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[logits]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plots,verify,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[logits,plots,verify,test,lint]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plots,verify,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[logits,plots,verify,bench]'
 	@touch $@ $(VENV)/.installed
