@@ -14,8 +14,8 @@ from longtail_cli.tables import Floats, LogitColumns, Longs
 LARGEST = 1e30
 """Stands in for the two-way logit of a score that is 1 to the last bit: finite, so that a weight of 0 makes it 0."""
 
-Action = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
-"""Takes logits, which it may overwrite, and features, which it may not; returns the logits after a step."""
+Action = Callable[[torch.Tensor, torch.Tensor | None, torch.Tensor], torch.Tensor]
+"""Takes logits, features, and memory for the logits after a step, which may be the logits themselves; returns these."""
 
 
 def two_way(log_scores: torch.Tensor) -> torch.Tensor:
@@ -47,15 +47,16 @@ class Adjuster:
     ) -> torch.Tensor:
         """The adjusted logits [N, K'] of [N, K], which may be of any type and on any device and stay as they are.
 
-        features: [N, D], for steps that need them. out: [N, K] of the device and type to work in, whose memory is used
-        over again; a new tensor without it. N = 0 gives an empty tensor.
+        features: [N, D], for steps that need them. out: [N, K] of the device and type to work in, whose memory may be
+        used; a new tensor without it. Where nothing is to be done `logits` come back as they are. N = 0 is allowed.
         """
         own = torch.empty(logits.shape, dtype=self._dtype, device=self._device) if out is None else out
-        own.copy_(logits)
+        adjusted = logits if (logits.dtype, logits.device) == (own.dtype, own.device) else own.copy_(logits)
         beside = None if features is None else features.to(self._device, self._dtype)
         for action in self._actions:
-            own = action(own, beside)
-        return own
+            adjusted = action(adjusted, beside, own)
+            own = own if adjusted.shape == own.shape else adjusted  # fewer columns, in memory of their own
+        return adjusted
 
     def _action(self, step: Step, columns: LogitColumns) -> Action:
         match step:
@@ -65,9 +66,8 @@ class Adjuster:
                 return self._score_factor(step, columns)
             case SigmoidProduct():
                 shift = self._constant(step.shift)
-                return lambda z, _: two_way(
-                    logsigmoid(z[:, columns.classes]) + logsigmoid(z[:, columns.classes] + shift)
-                )
+                classes = columns.classes
+                return lambda z, _, out: two_way(logsigmoid(z[:, classes]) + logsigmoid(z[:, classes] + shift))
             case SliceSoftmax():
                 return self._slice_softmax(step)
             case Reclassify():
@@ -76,20 +76,20 @@ class Adjuster:
     def _affine(self, step: ColumnAffine) -> Action:
         scale, shift = self._constant(step.scale), self._constant(step.shift)
         if (step.scale == 1).all():
-            return lambda z, _: z.add_(shift)
+            return lambda z, _, out: torch.add(z, shift, out=out)
         if (step.shift == 0).all():
-            return lambda z, _: z.mul_(scale)
-        return lambda z, _: torch.addcmul(shift, z, scale, out=z)
+            return lambda z, _, out: torch.mul(z, scale, out=out)
+        return lambda z, _, out: torch.addcmul(shift, z, scale, out=out)
 
     def _score_factor(self, step: ScoreFactor, columns: LogitColumns) -> Action:
         shift = self._constant(step.shift)
         log_scores = logsigmoid if columns.head == "sigmoid" else lambda z: torch.log_softmax(z, dim=1)
-        return lambda z, _: two_way(log_scores(z)[:, columns.classes] + shift)
+        return lambda z, _, out: two_way(log_scores(z)[:, columns.classes] + shift)
 
     def _slice_softmax(self, step: SliceSoftmax) -> Action:
         bounds, column = step.bounds.tolist(), self._index(step.column)
 
-        def decode(z: torch.Tensor, _: torch.Tensor | None) -> torch.Tensor:
+        def decode(z: torch.Tensor, _: torch.Tensor | None, out: torch.Tensor) -> torch.Tensor:
             parts = [torch.log_softmax(z[:, start:end], dim=1) for start, end in pairwise(bounds)]
             return two_way(torch.cat(parts, dim=1)[:, column] + parts[0][:, 1:2])
 
@@ -98,11 +98,11 @@ class Adjuster:
     def _reclassify(self, step: Reclassify, columns: LogitColumns) -> Action:
         weight = self._constant(step.weight)
 
-        def classify(z: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
+        def classify(z: torch.Tensor, features: torch.Tensor | None, out: torch.Tensor) -> torch.Tensor:
             if features is None:
                 raise ValueError("this step needs the features of each row")
-            z[:, columns.classes] = features @ weight.T
-            return z
+            out.copy_(z)[:, columns.classes] = features @ weight.T
+            return out
 
         return classify
 

@@ -63,10 +63,7 @@ def check_readable(path: Path) -> None:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of the bytes of `path` as they lie on disk, in hex; of a folder, that of its files' digests and names."""
-    if path.is_dir():
-        lines = [f"{digest(file)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file()]
-        return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
+    """SHA-256 of the bytes of `path` as they lie on disk, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -25,7 +25,7 @@ class Signature:
     version: of the tool. protocol: ``lvis``, ``coco`` or ``classification``, without cap, IoU types and TIDE.
     max_dets: the cap, or None. iou_types: ``bbox``, ``segm``. tide: ``aligned``, ``tidecv`` or ``off``.
     images, categories: how many the annotations hold. annotations_sha256: hex digest of their file, for classification
-    of the labels. frequencies_sha256: the same of the frequency table; None where none was given.
+    of the labels as little-endian int64. frequencies_sha256: that of the frequency table; None where none was given.
     """
 
     version: str
@@ -114,7 +114,8 @@ class CategoryRow:
 class Run:
     """One result file, or one correction of it.
 
-    name: for tables, different for each run. source: the path as given. sha256: hex digest of the file.
+    name: for tables, different for each run. source: the path as given. sha256: hex digest of the file; None for
+        logits, which take longer to digest than to evaluate.
     method: spec string of the correction that was applied here, or None where the file was evaluated as it is.
     metrics: by IoU type; AP, AP50, ..., and where asked for ``APfixed`` and ``APpool``, each AP, APr, APc, APf.
     tide: by IoU type, empty where it was off. categories: empty where they were not asked for.
@@ -123,7 +124,7 @@ class Run:
 
     name: str
     source: str
-    sha256: str
+    sha256: str | None
     method: str | None
     metrics: Mapping[str, Metrics]
     tide: Mapping[str, Tide]

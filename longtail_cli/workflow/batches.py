@@ -29,7 +29,7 @@ Work = Callable[[torch.Tensor, LogitColumns, Logits], Result]
 Scores and the logits of the batch are valid until it returns.
 """
 
-TOGETHER = {"cpu": 1 << 20, "cuda": 1 << 26}
+TOGETHER = {"cpu": 1 << 19, "cuda": 1 << 26}
 """Logits that are worked on together: on a CPU what its caches hold, on a GPU enough to keep it busy."""
 
 PARTS = 8
@@ -50,16 +50,17 @@ def through(
     memory, recycled, done = _Memory(device), _Recycled(), 0
 
     def one(part: Logits) -> list[Result]:
+        file.check(part)
         results = []
         for adjuster, work in tasks:
-            scores = adjuster(part.logits, part.features, memory.shaped(part.logits.shape))
+            own = memory.shaped(part.logits.shape)
+            scores = adjuster(part.logits, part.features, own)
             if file.content == "logits":
-                scores = activated(scores, adjuster.columns, out=scores)
+                scores = activated(scores, adjuster.columns, out=own if scores.shape == own.shape else scores)
             results.append(work(scores, adjuster.columns, part))
         return results
 
     def worked_on(batch: Logits) -> list[list[Result]]:
-        file.check(batch)
         results = [one(part) for part in parts_of(batch, rows)]
         recycled.give(batch.logits)
         return results

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
+from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -57,17 +57,14 @@ def report_classification(
     run_names = names_of_runs(predictions, methods, names)
     table = None if frequencies is None else read_frequencies(frequencies)
     device = device_of(options.device)
-    with ThreadPoolExecutor(1) as pool:
-        digests = [pool.submit(digest, path) for path in (labels or predictions[0], *predictions)]
-        files = [_opened(path, options, methods) for path in predictions]
-        truth = _labels(files[0], labels)
-        groups, notes = _groups(files[0], table)
-        runs: list[Run] = []
-        for path, file, own_names, sha256 in zip(predictions, files, run_names, digests[1:], strict=True):
-            _check_same(file, files[0], truth)
-            case = _Case(file, truth, groups, table, per_category)
-            runs += _runs(case, path, methods, options, device, own_names, sha256, say)
-        annotations_sha256 = digests[0].result()
+    files = [_opened(path, options, methods) for path in predictions]
+    truth = _labels(files[0], labels)
+    groups, notes = _groups(files[0], table)
+    runs: list[Run] = []
+    for path, file, own_names in zip(predictions, files, run_names, strict=True):
+        _check_same(file, files[0], truth)
+        case = _Case(file, truth, groups, table, per_category)
+        runs += _runs(case, path, methods, options, device, own_names, say)
     signature = Signature(
         version=__version__,
         protocol="classification",
@@ -76,7 +73,7 @@ def report_classification(
         tide="off",
         images=len(truth),
         categories=len(files[0].columns),
-        annotations_sha256=annotations_sha256,
+        annotations_sha256=sha256(truth.astype("<i8").tobytes()).hexdigest(),
         frequencies_sha256=None if frequencies is None else digest(frequencies),
     )
     return Report(signature=signature, runs=tuple(runs), notes=notes)
@@ -100,7 +97,6 @@ def _runs(
     options: LogitOptions,
     device: torch.device,
     names: Sequence[str],
-    sha256: Future[str],
     say: Say,
 ) -> Iterator[Run]:
     file = case.file
@@ -113,7 +109,7 @@ def _runs(
         yield Run(
             name=name,
             source=printable(str(path)),
-            sha256=sha256.result(),
+            sha256=None,
             method=plan.spec,
             metrics={},
             tide={},

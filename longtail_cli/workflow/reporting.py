@@ -66,12 +66,13 @@ def report(
     table = None if frequencies is None else read_frequencies(frequencies)
     say("reading", None)
     with ThreadPoolExecutor(3) as pool:
-        sha256 = [pool.submit(digest, path) for path in (annotations, *predictions)]
+        annotations_sha256 = pool.submit(digest, annotations)
+        sha256 = {path: pool.submit(digest, path) for path in predictions if kind_of(path) == "results"}
         from longtail_cli.workflow import runs as evaluating  # imports numba, which takes its time
         from longtail_cli.workflow.sources import sources_of
 
         types = tuple(dict.fromkeys(map(_iou_type, iou_types))) or evaluating.types_held(predictions[0])
-        sources = sources_of(predictions, methods, table, types, options, score_space, run_names, sha256[1:], pool, say)
+        sources = sources_of(predictions, methods, table, types, options, score_space, run_names, sha256, pool, say)
         truth_read = pool.submit(read_annotations, annotations, masks="segm" in types)
         wanted = evaluating.Wanted(fixed_ap=fixed_ap, pooled_ap=pooled_ap, per_category=per_category, tide=tide)
         evaluating.load_kernels(wanted)
@@ -80,7 +81,6 @@ def report(
         groups, notes = _groups(truth, table)
         bench = [evaluating.Evaluation.prepare(truth, rules, iou_type, groups, wanted) for iou_type in types]
         runs = evaluating.in_turn(bench, sources, say)
-        annotations_sha256 = sha256[0].result()
     signature = Signature(
         version=__version__,
         protocol=rules.name,
@@ -89,7 +89,7 @@ def report(
         tide=tide,
         images=len(truth.image_id),
         categories=len(truth.categories),
-        annotations_sha256=annotations_sha256,
+        annotations_sha256=annotations_sha256.result(),
         frequencies_sha256=None if frequencies is None else digest(frequencies),
     )
     return Report(signature=signature, runs=runs, notes=notes)

@@ -81,7 +81,7 @@ class Source:
     """
 
     path: Path
-    sha256: str
+    sha256: str | None
     candidates: tuple[Candidate, ...]
     place: tuple[Longs, ...] | None = None
 

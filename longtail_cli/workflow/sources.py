@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def sources_of(
     options: LogitOptions,
     score_space: ScoreSpace,
     names: Sequence[Sequence[str]],
-    digests: Sequence[Future[str]],
+    digests: Mapping[Path, Future[str]],
     pool: ThreadPoolExecutor,
     say: Say,
 ) -> Iterator[Source]:
@@ -38,12 +38,12 @@ def sources_of(
     results = read_in_turn([path for path in predictions if path not in logits], types, pool, say)
 
     def one_by_one() -> Iterator[Source]:
-        for path, own_names, sha256 in zip(predictions, names, digests, strict=True):
+        for path, own_names in zip(predictions, names, strict=True):
             if path in logits:
-                yield _of_logits(path, methods, table, options, own_names, sha256, say)
+                yield _of_logits(path, methods, table, options, own_names, say)
             else:
                 candidates = _of_results(next(results), methods, table, score_space, own_names)
-                yield Source(path, sha256.result(), candidates)
+                yield Source(path, digests[path].result(), candidates)
 
     return one_by_one()
 
@@ -66,7 +66,6 @@ def _of_logits(
     table: FrequencyTable | None,
     options: LogitOptions,
     names: Sequence[str],
-    sha256: Future[str],
     say: Say,
 ) -> Source:
     require_torch()
@@ -81,4 +80,4 @@ def _of_logits(
         Candidate(name, plan.spec, as_results(one, str(path)), plan.notes + objectness_note(file, options))
         for name, plan, one in zip(names, plans, found, strict=True)
     )
-    return Source(path, sha256.result(), candidates, tuple(one.place for one in found))
+    return Source(path, None, candidates, tuple(one.place for one in found))

@@ -1,0 +1,173 @@
+"""Logits against a bare softmax over the same numbers, in one process; memory on a dump of any size.
+
+    python benchmarks/logits.py detection        # 200 images of 1,000 proposals and 1,204 columns, float16
+    python benchmarks/logits.py classification   # 1 million rows of 1,000 classes, float32
+    python benchmarks/logits.py memory --images 3400   # peak memory of `ltcal rescore` on 8 GB of shards
+
+The bare softmax is `torch.softmax` with all threads over float32 that is in memory already: once image by image (or
+1,024 rows by 1,024), so that it never waits for fresh memory, and once over everything in one call, which does wait.
+Ours begins with the files (in the page cache) and ends with detections or figures. Times are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from tabulate import tabulate
+
+from longtail_cli.adjust.registry import parse_method
+from longtail_cli.evaluate.classification import Tally
+from longtail_cli.files.frequencies import read_frequencies
+from longtail_cli.workflow.classifying import report_classification
+from longtail_cli.workflow.correcting import opened, plans_for
+from longtail_cli.workflow.decoding import decoded_whole
+from longtail_cli.workflow.inputs import LogitOptions, device_of
+from longtail_cli.workflow.telling import nobody
+
+HERE = Path(__file__).parent
+METHODS = ("none", "iif", "logit-adjust")
+OPTIONS = LogitOptions(device="cpu")
+Row = tuple[str, float]
+
+
+def timed(work: Callable[[], object], runs: int) -> float:
+    """Median seconds of `runs` calls after an uncounted one."""
+    work()
+    seconds = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds)
+
+
+def case(folder: Path, kind: str, *size: str) -> Path:
+    """A generated dump, made at its first use."""
+    where = folder / "-".join([kind, *(part.strip("-") for part in size)])
+    if not where.exists():
+        subprocess.run([sys.executable, HERE / "generate_logits.py", kind, where, *size], check=True)
+    return where
+
+
+def detection(cases: Path, runs: int, images: int) -> None:
+    """Read, adjust, softmax, threshold, suppression and cap, for one method and for several in one pass."""
+    dump = case(cases, "detection", "--images", str(images))
+    table = read_frequencies(dump.with_name(dump.name + ".freq.csv"))
+    rows = bare(dump, runs, 1000)
+
+    def ours(specs: tuple[str, ...]) -> object:
+        file = opened(dump, OPTIONS)
+        device = device_of(OPTIONS.device)
+        plans = plans_for(file, [parse_method(spec) for spec in specs], table, OPTIONS, device)
+        return decoded_whole(file, plans, OPTIONS, device, nobody)
+
+    for specs in (*((method,) for method in METHODS), METHODS[:2], METHODS):
+        seconds = timed(lambda chosen=specs: ours(chosen), runs)
+        rows.append((" and ".join(specs), seconds))
+    show(f"{images} images: read, adjust, softmax, threshold, NMS, cap", rows)
+
+
+def classification(cases: Path, runs: int, number: int) -> None:
+    """The whole report of a classifier, and its arithmetic alone on logits in memory."""
+    dump = case(cases, "classification", "--rows", str(number))
+    rows = bare(dump, runs, 1024)
+    rows.append(("softmax and all figures, logits in memory", timed(lambda: in_memory(dump), runs)))
+    for method in ("none", "temperature:t=2"):
+        seconds = timed(lambda spec=method: report_classification([dump], methods=[parse_method(spec)]), runs)
+        rows.append((f"report from the file, {method}", seconds))
+    show(f"{number} rows of 1,000 classes", rows)
+
+
+def in_memory(dump: Path) -> object:
+    """Softmax and figures of 64 blocks of 1,024 rows, as many times over as the dump has rows; two threads."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from longtail_cli.workflow.batches import THREADS, one_thread_each
+
+    file = opened(dump, OPTIONS)
+    some = [next(file.batches(1024)) for _ in range(THREADS)]
+    times = file.rows // 1024 // THREADS
+
+    def count(number: int) -> Tally:
+        tally, batch = Tally(len(file.columns)), some[number]
+        scores = torch.empty_like(batch.logits)
+        for _ in range(times):
+            tally.add(torch.softmax(batch.logits, dim=1, out=scores).numpy(), batch.labels)
+        return tally
+
+    with one_thread_each(), ThreadPoolExecutor(THREADS) as pool:
+        return [tally.figures() for tally in pool.map(count, range(THREADS))]
+
+
+def bare(dump: Path, runs: int, rows: int) -> list[Row]:
+    """Seconds of the bare softmax."""
+    blocks = [batch.logits.float() for batch in opened(dump, OPTIONS).batches(rows)]
+
+    def by_blocks() -> None:
+        for block in blocks:
+            torch.softmax(block, 1)
+
+    seconds = timed(by_blocks, runs)
+    whole = torch.cat(blocks)
+    blocks.clear()
+    in_one = timed(lambda: torch.softmax(whole, 1), 1)
+    return [("bare softmax, block by block", seconds), ("bare softmax, one call", in_one)]
+
+
+def memory(cases: Path, images: int) -> None:
+    """Peak memory of the command on a dump of many shards."""
+    dump = case(cases, "detection", "--images", str(images))
+    size = sum(shard.stat().st_size for shard in dump.iterdir()) / 1e9
+    with tempfile.TemporaryDirectory() as scratch:
+        table = dump.with_name(dump.name + ".freq.csv")
+        command = [sys.executable, "-m", "longtail_cli.cli", "rescore", dump, "--freq", table]
+        for method in ("iif", "norcal"):
+            command += ["--method", method, "-o", f"{scratch}/{method}.parquet"]
+        begin = time.perf_counter()
+        subprocess.run(command, check=True)
+        seconds = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
+    print(f"{size:.1f} GB, two methods: {seconds:.0f} s, peak {peak:.2f} GiB")
+
+
+def show(title: str, rows: list[Row]) -> None:
+    print(f"\n{title}\n")
+    blocks, in_one = rows[0][1], rows[1][1]
+    table = [(name, seconds, seconds / blocks, seconds / in_one) for name, seconds in rows]
+    headers = ["", "seconds", "to blocks", "to one call"]
+    print(tabulate(table, headers, tablefmt="github", floatfmt=("", ".3f", ".2f", ".2f")), "\n", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("which", choices=["detection", "classification", "memory"])
+    parser.add_argument("--images", type=int, help="default: 200, for memory 3,400")
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--cases", type=Path, default=Path(tempfile.gettempdir()) / "ltcal-cases")
+    options = parser.parse_args()
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}\n"
+    )
+    options.cases.mkdir(parents=True, exist_ok=True)
+    if options.which == "detection":
+        detection(options.cases, options.runs, options.images or 200)
+    elif options.which == "classification":
+        classification(options.cases, options.runs, options.rows)
+    else:
+        memory(options.cases, options.images or 3400)
+
+
+if __name__ == "__main__":
+    main()
