@@ -98,14 +98,18 @@ class Setting:
             raise UsageError("--method", [problem], "state them in the metadata, or begin with bags and pass --freq")
         return self.columns.width
 
+    def check_one_scale(self) -> None:
+        """Raise UsageError for a ``bags`` head, whose slices have a scale each."""
+        if self.columns.head == "bags":
+            problem = Problem("head", "softmax or sigmoid", "bags, whose slices know no common scale")
+            raise UsageError("--method", [problem], "decode the slices first: bags+METHOD")
+
     def on_columns(self, affine: ClassAffine) -> ColumnAffine:
         """The map of the classes, in order of id, put on the columns; the background's logit stays.
 
         Raises UsageError for a ``bags`` head.
         """
-        if self.columns.head == "bags":
-            problem = Problem("head", "softmax or sigmoid", "bags, whose slices know no common scale")
-            raise UsageError("--method", [problem], "decode the slices first: bags+METHOD")
+        self.check_one_scale()
         scale, shift = np.ones(self.width()), np.zeros(self.width())
         row = rank(self.columns.category_id)
         scale[self.columns.classes], shift[self.columns.classes] = affine.scale[row], affine.shift[row]

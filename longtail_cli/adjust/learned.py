@@ -28,6 +28,7 @@ class _Learned(NamedMethod):
     file: Saved
 
     def correction(self, setting: Setting) -> Correction:
+        setting.check_one_scale()
         found = setting.evidence.learned(self.file, setting.columns)
         strange = sorted(set(found) - set(self.parameters_used))
         if "alpha" not in found or strange:
@@ -49,6 +50,7 @@ class LearnableWeightScaling(_Learned):
 
     name: ClassVar[str] = "lws"
     parameters_used: ClassVar[tuple[str, ...]] = ("alpha",)
+    file: Annotated[str, FileName("`alpha` of each class, .npz or .csv")]
 
 
 @dataclass(frozen=True, slots=True)

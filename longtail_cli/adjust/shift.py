@@ -45,8 +45,8 @@ def by_confusion(labelled: Iterable[tuple[Singles, Longs]], predictions: Iterabl
     ICML 2018, section 3, with hard predictions). p_v are the class shares of the labelled rows. Where C cannot be
     inverted (a class is never predicted), w is the solution of least squares and norm; negative shares become 0.
 
-    Returns float64 [C], >= 0, sums to 1. Raises InputError where a class has no labelled row, or there are no
-    predictions.
+    Returns float64 [C], >= 0, sums to 1. Raises InputError where a class has no labelled row, there are no predictions,
+    or only ones of classes that no labelled row was predicted as.
     """
     joint = np.zeros((classes, classes))
     for scores, label in labelled:
@@ -64,4 +64,7 @@ def by_confusion(labelled: Iterable[tuple[Singles, Longs]], predictions: Iterabl
     joint /= joint.sum()
     ratio = np.linalg.lstsq(joint, predicted / predicted.sum(), rcond=None)[0]
     share = np.maximum(ratio * joint.sum(axis=0), 0.0)
+    if not share.sum():
+        problem = Problem("predictions", "classes that are predicted for labelled rows too", "none of these")
+        raise InputError("prior=bbse", [problem], "pass labelled rows of the same classifier, or choose prior=em")
     return np.asarray(share / share.sum())

@@ -48,10 +48,11 @@ class TargetPrior(NamedMethod):
         return Correction((setting.on_columns(affine),), setting.columns, notes + more)
 
     def _shares(self, table: FrequencyTable) -> tuple[Floats, tuple[Note, ...]]:
-        """n_c / Σ n with stand-ins for zeros, float64 [C]."""
+        """n_c / Σ n with stand-ins for zeros, float64 [C], sums to 1."""
         counts = counts_of(table, self.count)
         given = shares(counts, float(counts.sum()), self.zero_count, table.category_id)
-        return given.count / given.total, given.notes
+        share = given.count / given.total
+        return share / share.sum(), given.notes
 
     def _target(self, setting: Setting, table: FrequencyTable, source: Floats) -> tuple[Floats, tuple[Note, ...]]:
         """p_t in the order of the table, all above 0."""
