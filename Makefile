@@ -29,6 +29,8 @@ lint: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/logits.py detection
+	$(BIN)/python benchmarks/logits.py classification
 
 clean:
 	rm -rf $(VENV) build

@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, reduce
 from pathlib import Path
 
 import torch
@@ -29,6 +31,8 @@ from tabulate import tabulate
 from longtail_cli.adjust.registry import parse_method
 from longtail_cli.evaluate.classification import Tally
 from longtail_cli.files.frequencies import read_frequencies
+from longtail_cli.tables import Logits
+from longtail_cli.workflow.batches import THREADS, one_thread_each
 from longtail_cli.workflow.classifying import report_classification
 from longtail_cli.workflow.correcting import opened, plans_for
 from longtail_cli.workflow.decoding import decoded_whole
@@ -37,7 +41,6 @@ from longtail_cli.workflow.telling import nobody
 
 HERE = Path(__file__).parent
 METHODS = ("none", "iif", "logit-adjust")
-OPTIONS = LogitOptions(device="cpu")
 Row = tuple[str, float]
 
 
@@ -60,59 +63,54 @@ def case(folder: Path, kind: str, *size: str) -> Path:
     return where
 
 
-def detection(cases: Path, runs: int, images: int) -> None:
+def detection(cases: Path, runs: int, images: int, options: LogitOptions) -> None:
     """Read, adjust, softmax, threshold, suppression and cap, for one method and for several in one pass."""
     dump = case(cases, "detection", "--images", str(images))
     table = read_frequencies(dump.with_name(dump.name + ".freq.csv"))
-    rows = bare(dump, runs, 1000)
+    rows = bare([batch.logits.float() for batch in opened(dump, options).batches(1000)], runs)
 
     def ours(specs: tuple[str, ...]) -> object:
-        file = opened(dump, OPTIONS)
-        device = device_of(OPTIONS.device)
-        plans = plans_for(file, [parse_method(spec) for spec in specs], table, OPTIONS, device)
-        return decoded_whole(file, plans, OPTIONS, device, nobody)
+        file = opened(dump, options)
+        device = device_of(options.device)
+        plans = plans_for(file, [parse_method(spec) for spec in specs], table, options, device)
+        return decoded_whole(file, plans, options, device, nobody)
 
     for specs in (*((method,) for method in METHODS), METHODS[:2], METHODS):
-        seconds = timed(lambda chosen=specs: ours(chosen), runs)
-        rows.append((" and ".join(specs), seconds))
+        rows.append((" and ".join(specs), timed(partial(ours, specs), runs)))
     show(f"{images} images: read, adjust, softmax, threshold, NMS, cap", rows)
 
 
-def classification(cases: Path, runs: int, number: int) -> None:
+def classification(cases: Path, runs: int, number: int, options: LogitOptions) -> None:
     """The whole report of a classifier, and its arithmetic alone on logits in memory."""
     dump = case(cases, "classification", "--rows", str(number))
-    rows = bare(dump, runs, 1024)
-    rows.append(("softmax and all figures, logits in memory", timed(lambda: in_memory(dump), runs)))
+    batches = list(opened(dump, options).batches(1024))
+    rows = [
+        *bare([batch.logits for batch in batches], runs),
+        ("softmax and all figures", timed(lambda: all_figures(batches), runs)),
+    ]
+    batches.clear()
     for method in ("none", "temperature:t=2"):
-        seconds = timed(lambda spec=method: report_classification([dump], methods=[parse_method(spec)]), runs)
-        rows.append((f"report from the file, {method}", seconds))
+        report = partial(report_classification, [dump], methods=[parse_method(method)], options=options)
+        rows.append((f"report from the file, {method}", timed(report, runs)))
     show(f"{number} rows of 1,000 classes", rows)
 
 
-def in_memory(dump: Path) -> object:
-    """Softmax and figures of 64 blocks of 1,024 rows, as many times over as the dump has rows; two threads."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from longtail_cli.workflow.batches import THREADS, one_thread_each
-
-    file = opened(dump, OPTIONS)
-    some = [next(file.batches(1024)) for _ in range(THREADS)]
-    times = file.rows // 1024 // THREADS
+def all_figures(batches: list[Logits]) -> object:
+    """Softmax and figures of logits in memory, in as many threads as there are processors."""
 
     def count(number: int) -> Tally:
-        tally, batch = Tally(len(file.columns)), some[number]
-        scores = torch.empty_like(batch.logits)
-        for _ in range(times):
-            tally.add(torch.softmax(batch.logits, dim=1, out=scores).numpy(), batch.labels)
+        tally, scores = Tally(batches[0].logits.shape[1]), torch.empty_like(batches[0].logits)
+        for batch in batches[number::THREADS]:
+            found = torch.softmax(batch.logits, dim=1, out=scores[: len(batch)])
+            tally.add(found.numpy(), batch.labels)
         return tally
 
     with one_thread_each(), ThreadPoolExecutor(THREADS) as pool:
-        return [tally.figures() for tally in pool.map(count, range(THREADS))]
+        return reduce(Tally.plus, pool.map(count, range(THREADS))).figures()
 
 
-def bare(dump: Path, runs: int, rows: int) -> list[Row]:
-    """Seconds of the bare softmax."""
-    blocks = [batch.logits.float() for batch in opened(dump, OPTIONS).batches(rows)]
+def bare(blocks: list[torch.Tensor], runs: int) -> list[Row]:
+    """Seconds of the bare softmax, block by block and in one call; empties `blocks`."""
 
     def by_blocks() -> None:
         for block in blocks:
@@ -121,8 +119,10 @@ def bare(dump: Path, runs: int, rows: int) -> list[Row]:
     seconds = timed(by_blocks, runs)
     whole = torch.cat(blocks)
     blocks.clear()
-    in_one = timed(lambda: torch.softmax(whole, 1), 1)
-    return [("bare softmax, block by block", seconds), ("bare softmax, one call", in_one)]
+    return [
+        ("bare softmax, block by block", seconds),
+        ("bare softmax, one call", timed(partial(torch.softmax, whole, 1), 1)),
+    ]
 
 
 def memory(cases: Path, images: int) -> None:
@@ -156,15 +156,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--cases", type=Path, default=Path(tempfile.gettempdir()) / "ltcal-cases")
+    parser.add_argument("--device", default="cpu", help="of ours; the bare softmax is always on the CPU")
     options = parser.parse_args()
+    reading = LogitOptions(device=options.device)
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}\n"
     )
     options.cases.mkdir(parents=True, exist_ok=True)
     if options.which == "detection":
-        detection(options.cases, options.runs, options.images or 200)
+        detection(options.cases, options.runs, options.images or 200, reading)
     elif options.which == "classification":
-        classification(options.cases, options.runs, options.rows)
+        classification(options.cases, options.runs, options.rows, reading)
     else:
         memory(options.cases, options.images or 3400)
 

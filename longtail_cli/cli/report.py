@@ -98,6 +98,9 @@ def report(
     _check_places(inputs, [place for place in (json_file, markdown_file) if place])
     methods = [parse_method(spec) for spec in specs]
     _check_options(predictions, annotations, labels, specs, verify)
+    if annotations is None:
+        given = {"--fixed-ap": fixed_ap, "--pooled-ap": pooled_ap, "--max-dets": max_dets, "--iou-type": iou_types}
+        _refuse_for_classification([option for option, value in given.items() if value])
     with working("report") as say:
         if annotations is None:
             result = workflow.report_classification(
@@ -150,6 +153,12 @@ def _check_options(
         raise click.UsageError("Missing option '--annotations', which result files are evaluated against")
     if verify and (annotations is None or specs or "logits" in kinds):
         raise click.UsageError("--verify is for result files as they are: write one with rescore, and verify that")
+
+
+def _refuse_for_classification(options: Sequence[str]) -> None:
+    """Raise click's UsageError where options were given that only detections know."""
+    if options:
+        raise click.UsageError(f"{', '.join(options)}: for detections, which need --annotations")
 
 
 def _check_places(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:

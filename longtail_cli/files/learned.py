@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import tokenize
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,10 +17,21 @@ from longtail_cli.files.faults import Fault, fault, faults_among, faults_at, rai
 from longtail_cli.files.source import check_readable
 from longtail_cli.tables import Floats, LogitColumns
 
-NAMES = ("alpha", "beta")
 BACKGROUND = "background"
 LARGEST = 1e6
 """A parameter beyond this is taken for a mistake; logits times it would leave the range of float32."""
+
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,  # a damaged header
+    SyntaxError,
+    ValueError,
+    TypeError,  # a single array in place of an archive
+    RuntimeError,  # encrypted, or compressed in an unknown way
+    EOFError,
+    OSError,
+)
 
 _FIX_NPZ = "save `alpha` and, if there is one, `beta` with numpy.savez, a number for each column"
 _FIX_CSV = "write a header category_id,alpha,beta and a row for each class, and background for the background's column"
@@ -49,12 +62,11 @@ def read_learned(path: Path, columns: LogitColumns) -> dict[str, Floats]:
 def _arrays(path: Path, columns: LogitColumns) -> dict[str, Floats]:
     source = str(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise InputError(
-            source, [Problem("content", "an .npz archive of arrays", str(error)[:120])], _FIX_NPZ
-        ) from error
+    except _UNREADABLE as error:
+        problem = Problem("content", "an .npz archive of arrays", str(error)[:120] or type(error).__name__)
+        raise InputError(source, [problem], _FIX_NPZ) from error
     _check_names(source, arrays, _FIX_NPZ)
     faults = [
         fault(f"`{name}`", f"numbers of shape {_shapes(columns)}", f"{array.dtype} {list(array.shape)}", _FIX_NPZ)
@@ -73,23 +85,39 @@ def _shapes(columns: LogitColumns) -> str:
 def _table(path: Path, columns: LogitColumns) -> dict[str, Floats]:
     """The columns of a CSV file, brought into the order of `columns`."""
     source = str(path)
+    header, rows = _cells(path)
+    if "category_id" not in header:
+        raise InputError(source, [Problem("header", "`category_id`, `alpha`", _shown(", ".join(header)))], _FIX_CSV)
+    _check_names(source, [name for name in header if name != "category_id"], _FIX_CSV)
+    raise_faults(source, _shape_faults(header, rows))
+    ids = [row[header.index("category_id")] for row in rows]
+    order = _order(columns, ids)
+    raise_faults(source, _id_faults(ids, order))
+    by_id = dict(zip(ids, rows, strict=True))
+    return {name: _numbers(source, name, header.index(name), by_id, order) for name in header if name != "category_id"}
+
+
+def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows that are not empty, cells without the blanks around them."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            rows = [{key: value for key, value in row.items() if key} for row in csv.DictReader(lines)]
+            rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row]
     except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(source, [Problem("content", "a CSV file", str(error))], _FIX_CSV) from error
-    header = list(rows[0]) if rows else []
-    if "category_id" not in header:
-        raise InputError(source, [Problem("header", "`category_id`, `alpha`", ", ".join(header) or "none")], _FIX_CSV)
-    names = [name for name in header if name != "category_id"]
-    _check_names(source, names, _FIX_CSV)
-    by_id = {row["category_id"].strip(): row for row in rows}
-    order = _order(columns, by_id.keys())
-    raise_faults(source, _id_faults([row["category_id"].strip() for row in rows], order))
-    return {name: np.array([_number(by_id[key].get(name)) for key in order]) for name in names}
+        raise InputError(str(path), [Problem("content", "a CSV file", str(error))], _FIX_CSV) from error
+    return (rows[0], rows[1:]) if rows else ([], [])
 
 
-def _order(columns: LogitColumns, given: Iterable[str]) -> list[str]:
+def _shape_faults(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Fault]:
+    """Rows with more or fewer cells than the header, such as numbers with a decimal comma make."""
+    bad = np.array([len(row) != len(header) for row in rows], np.bool_)
+
+    def describe(row: int) -> Problem:
+        return Problem(f"row {row + 1} after the header", f"{len(header)} cells", str(len(rows[row])))
+
+    return faults_at(bad, describe, _FIX_CSV)
+
+
+def _order(columns: LogitColumns, given: Sequence[str]) -> list[str]:
     """The ids as text in column order, the background's among them where the file has a row for it."""
     ids = [str(category) for category in columns.category_id.tolist()]
     if BACKGROUND not in given or columns.background == "none":
@@ -97,13 +125,12 @@ def _order(columns: LogitColumns, given: Iterable[str]) -> list[str]:
     return [BACKGROUND, *ids] if columns.background == "first" else [*ids, BACKGROUND]
 
 
-def _id_faults(given: list[str], expected: list[str]) -> list[Fault]:
-    missing, unknown = [key for key in expected if key not in given], [key for key in given if key not in expected]
-    twice = sorted({key for key in given if given.count(key) > 1}) if len(set(given)) < len(given) else []
+def _id_faults(given: Sequence[str], expected: Sequence[str]) -> list[Fault]:
+    rows, wanted = Counter(given), set(expected)
     problems = [
-        *(Problem(f"category_id {key}", "a row", "none") for key in missing),
-        *(Problem(f"category_id {ascii(key)[1:-1]}", "a class of the logits", "no such class") for key in unknown),
-        *(Problem(f"category_id {ascii(key)[1:-1]}", "one row", "several") for key in twice),
+        *(Problem(f"category_id {key}", "a row", "none") for key in expected if key not in rows),
+        *(Problem(f"category_id {_shown(key)}", "a class of the logits", "none") for key in rows if key not in wanted),
+        *(Problem(f"category_id {_shown(key)}", "one row", str(count)) for key, count in rows.items() if count > 1),
     ]
     return faults_among(problems, _FIX_CSV)
 
@@ -112,8 +139,8 @@ def _check_names(source: str, names: Iterable[str], fix: str) -> None:
     """Raise InputError unless there is `alpha`, perhaps `beta`, and nothing else."""
     found = sorted(names)
     if found not in (["alpha"], ["alpha", "beta"]):
-        shown = ascii(", ".join(found))[1:-1] or "none"
-        raise InputError(source, [Problem("parameters", "`alpha`, and perhaps `beta`", shown)], fix)
+        problem = Problem("parameters", "`alpha`, and perhaps `beta`", _shown(", ".join(found)))
+        raise InputError(source, [problem], fix)
 
 
 def _check(source: str, name: str, values: Floats) -> None:
@@ -125,9 +152,25 @@ def _check(source: str, name: str, values: Floats) -> None:
     raise_faults(source, faults_at(bad, describe, _FIX_VALUES))
 
 
-def _number(cell: Any) -> float:
-    """A cell as a number, NaN where it is none."""
+def _numbers(source: str, name: str, place: int, by_id: Mapping[str, Sequence[str]], order: Sequence[str]) -> Floats:
+    """The cells at `place` of the rows in `order` as float64. Raises InputError where one is no number."""
+    cells = [by_id[key][place] for key in order]
+    values = [_number(cell) for cell in cells]
+
+    def describe(row: int) -> Problem:
+        return Problem(f"`{name}`, category_id {order[row]}", "a number", _shown(cells[row]))
+
+    raise_faults(source, faults_at(np.array([value is None for value in values], np.bool_), describe, _FIX_VALUES))
+    return np.array(values, np.float64)
+
+
+def _number(cell: str) -> float | None:
     try:
         return float(cell)
-    except (TypeError, ValueError):
-        return float("nan")
+    except ValueError:
+        return None
+
+
+def _shown(text: str) -> str:
+    """`text` so that it can be printed anywhere."""
+    return ascii(text)[1:-1] or "nothing"

@@ -76,6 +76,11 @@ class LogitsFile:
     parts: tuple[Shard, ...]
 
     @property
+    def width(self) -> int:
+        """K, the number of columns of the tensor."""
+        return self.parts[0].tensors[self.content].shape[1]
+
+    @property
     def shards(self) -> tuple[Path, ...]:
         """The files that hold the rows, in the order they are read in."""
         return tuple(shard.path for shard in self.parts)

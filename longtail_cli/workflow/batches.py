@@ -32,7 +32,7 @@ Scores and the logits of the batch are valid until it returns.
 TOGETHER = {"cpu": 1 << 19, "cuda": 1 << 26}
 """Logits that are worked on together: on a CPU what its caches hold, on a GPU enough to keep it busy."""
 
-PARTS = 8
+PARTS = {"cpu": 8, "cuda": 1}
 """How many times as many are read together, and worked on by one thread: to wake a thread takes time."""
 
 THREADS = os.cpu_count() or 1
@@ -46,7 +46,7 @@ def through(
     A task is an adjuster and the work on the scores that follow from it; scores in the file count as they are. Batches
     are worked on in as many threads as there are processors; at most two a thread are in memory.
     """
-    rows = max(1, TOGETHER[device.type] // (file.columns.width or 1))
+    rows = max(1, TOGETHER[device.type] // file.width)
     memory, recycled, done = _Memory(device), _Recycled(), 0
 
     def one(part: Logits) -> list[Result]:
@@ -56,7 +56,8 @@ def through(
             own = memory.shaped(part.logits.shape)
             scores = adjuster(part.logits, part.features, own)
             if file.content == "logits":
-                scores = activated(scores, adjuster.columns, out=own if scores.shape == own.shape else scores)
+                fits = device.type == "cpu" and scores.shape == own.shape
+                scores = activated(scores, adjuster.columns, out=own if fits else None)
             results.append(work(scores, adjuster.columns, part))
         return results
 
@@ -67,7 +68,7 @@ def through(
 
     with one_thread_each(), ThreadPoolExecutor(THREADS) as pool:
         ahead: deque[tuple[int, Future[list[list[Result]]]]] = deque()
-        for batch in file.unchecked_batches(PARTS * rows, recycled.take):
+        for batch in file.unchecked_batches(PARTS[device.type] * rows, recycled.take):
             ahead.append((len(batch), pool.submit(worked_on, batch)))
             if len(ahead) >= 2 * THREADS:
                 count, future = ahead.popleft()

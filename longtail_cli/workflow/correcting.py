@@ -12,7 +12,7 @@ import torch
 from longtail_cli.adjust.apply import Adjuster
 from longtail_cli.adjust.base import Correction, Method, Setting
 from longtail_cli.adjust.groups import decoded
-from longtail_cli.adjust.steps import ColumnAffine, Step
+from longtail_cli.adjust.steps import ColumnAffine, SliceSoftmax, Step
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.files.category_ids import read_category_ids
 from longtail_cli.files.frequencies import read_frequencies
@@ -64,6 +64,7 @@ def plans_for(
     plans = []
     for method in methods:
         found = _with_activation(method.correction(setting))
+        _check_width(file, found.steps)
         notes = () if table is None else note_lines(found.notes, table)
         notes += _log_probability_notes(file, found.steps)
         plans.append(Plan(method.spec, Adjuster(found.steps, file.columns, device), notes))
@@ -112,6 +113,18 @@ def _with_activation(found: Correction) -> Correction:
         problem = Problem("head", "the slices of the bags head", "none in the metadata")
         raise UsageError("--method", [problem], "state them in the metadata, or use --method bags and pass --freq")
     return Correction((*found.steps, decoded(found.columns)), found.columns, found.notes)
+
+
+def _check_width(file: LogitsFile, steps: tuple[Step, ...]) -> None:
+    """Raise InputError where the slices of a ``bags`` head, made from the counts, have another number of columns."""
+    for step in steps:
+        if isinstance(step, SliceSoftmax) and int(step.bounds[-1]) != file.width:
+            sizes = ", ".join(map(str, np.diff(step.bounds).tolist()))
+            problem = Problem(
+                "columns", f"{step.bounds[-1]}, the slices of {sizes} that the counts make", str(file.width)
+            )
+            fix = "pass the counts that the model was trained with, or state `slices` in the metadata"
+            raise InputError(file.source, [problem], fix)
 
 
 def check_classes(file: LogitsFile, table: FrequencyTable) -> None:

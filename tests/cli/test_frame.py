@@ -36,6 +36,18 @@ def test_help_needs_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == ""
 
 
+def test_result_files_are_reported_without_torch_and_pandas() -> None:
+    example = Path(__file__).parents[2] / "examples" / "digit_scenes"
+    script = (
+        "import sys; from longtail_cli.cli import main; "
+        f"main(['report', {str(example / 'predictions.json')!r}, '--annotations', {str(example / 'val.json')!r}], "
+        "standalone_mode=False); "
+        "print(*{name.split('.')[0] for name in sys.modules} & {'torch', 'safetensors', 'pandas', 'matplotlib'})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_a_help_page(command: str) -> None:
     result = ltcal(command, "-h")

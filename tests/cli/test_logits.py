@@ -165,6 +165,20 @@ def test_bags_logits_are_decoded_slice_by_slice(folder: Path) -> None:
     assert Path("plain.json").read_bytes() == Path("out.json").read_bytes()
 
 
+def test_slices_by_count_must_have_the_columns_of_the_file(folder: Path) -> None:
+    with LogitsWriter(Path("grouped"), head="bags", background="none", category_ids=[4, 7, 9]) as writer:
+        writer.append(np.zeros((1, 9)), image_id=1, boxes=np.array([[0, 0, 5, 5]], np.float32))
+    Path("few.csv").write_text("category_id,image_count,instance_count\n4,1,2\n7,50,90\n9,1,1\n")
+    assert ltcal("rescore", "grouped", "--freq", "few.csv", "--method", "bags", "-o", "a.json").exit_code == 0
+    assert "the slices of the bags head, found none" in refused(
+        "rescore", "grouped", "--method", "none", "-o", "b.json"
+    )
+    with LogitsWriter(Path("wider"), head="bags", background="none", category_ids=[4, 7, 9]) as writer:
+        writer.append(np.zeros((1, 11)), image_id=1, boxes=np.array([[0, 0, 5, 5]], np.float32))
+    said = refused("rescore", "wider", "--freq", "few.csv", "--method", "bags", "-o", "b.json")
+    assert "columns: expected 9, the slices of 2, 3, 2, 1, 1 that the counts make, found 11" in said
+
+
 def test_what_the_file_does_not_tell_is_asked_for_and_can_be_said(folder: Path) -> None:
     shutil.copy(LOGITS, "bare.npz")
     said = refused("rescore", "bare.npz", "--method", "none", "-o", "out.json")

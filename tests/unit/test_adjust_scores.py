@@ -15,7 +15,8 @@ JUST_BELOW_1 = float(np.nextafter(1.0, 0.0))
 def corrected(score: list[float], scale: float = 1.0, shift: float = 0.0, space: ScoreSpace = "prob") -> list[float]:
     """Scores of detections of one class."""
     affine = ColumnAffine(np.array([scale]), np.array([shift]))
-    return corrected_scores(np.array(score), np.zeros(len(score), np.int64), affine, space).tolist()
+    result: list[float] = corrected_scores(np.array(score), np.zeros(len(score), np.int64), affine, space).tolist()
+    return result
 
 
 def test_a_probability_moves_by_its_logit() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from longtail_cli.evaluate.geometry import MIN_IOU, mask_areas, overlaps
+from longtail_cli.evaluate.geometry import MIN_IOU, mask_areas, overlaps, rows_of
 from longtail_cli.evaluate.protocol import Protocol, objects_of
 
 COCO = Protocol("coco", 100)
@@ -28,6 +28,23 @@ def official(one, other, crowd):
     """The IoU of pycocotools with all pairs under the threshold set to 0."""
     iou = np.asarray(coco_mask.iou(one, other, crowd)).reshape(len(one), len(other))
     return np.where(iou >= MIN_IOU, iou, 0.0)
+
+
+def test_overlaps_of_a_box_can_be_dealt_out_to_several_detections():
+    """What detections of equal boxes share is computed once: methods that keep the same proposals differ in scores."""
+    rng = np.random.default_rng(0)
+    truth = ground_truth([(0, 0, [*rng.integers(0, 20, 2), 10, 10]) for _ in range(5)])
+    boxes = detections([(0, 0, 1.0, [*rng.integers(0, 20, 2), 10, 10]) for _ in range(8)])
+    objects = objects_of(truth, COCO)
+    pairs = overlaps(boxes, truth, objects, "bbox", np.ones(8, bool))
+    row = np.array([3, 3, 0, 7, 5, 3])
+    dealt = rows_of(pairs, row)
+    for place, box in enumerate(row):
+        own, shared = slice(*dealt.start[place : place + 2]), slice(*pairs.start[box : box + 2])
+        assert dealt.object[own].tolist() == pairs.object[shared].tolist()
+        assert dealt.iou[own].tolist() == pairs.iou[shared].tolist()
+    nothing = rows_of(pairs, np.zeros(0, np.int64))
+    assert (nothing.start.tolist(), len(nothing.object)) == ([0], 0)
 
 
 def test_hand_computed():
