@@ -97,6 +97,7 @@ class _Recycled:
 
     def __init__(self) -> None:
         self._free: deque[torch.Tensor] = deque()
+        self._lent: dict[int, torch.Tensor] = {}
 
     def take(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         """Uninitialised, in memory that was given back if there is enough of it in one piece."""
@@ -104,11 +105,14 @@ class _Recycled:
         flat = self._free.popleft() if self._free else torch.empty(0, dtype=dtype)
         if flat.dtype != dtype or len(flat) < size:
             flat = torch.empty(size, dtype=dtype)
+        self._lent[flat.data_ptr()] = flat
         return flat[:size].view(shape)
 
     def give(self, tensor: torch.Tensor) -> None:
-        if tensor._base is not None:
-            self._free.append(tensor._base)
+        """Take back what `take` gave; kinds of file that bring their own memory keep it."""
+        flat = self._lent.pop(tensor.data_ptr(), None)
+        if flat is not None:
+            self._free.append(flat)
 
 
 @contextmanager
