@@ -12,6 +12,7 @@ from longtail_cli.adjust.scores import ScoreSpace
 from longtail_cli.errors import Problem, UsageError
 from longtail_cli.files.rescored import write_rescored
 from longtail_cli.files.results import read_results
+from longtail_cli.files.source import check_readable
 from longtail_cli.tables import FrequencyTable, Longs
 from longtail_cli.workflow.telling import Say, bytes_done, nobody
 from longtail_cli.workflow.two_way import Corrected, corrected
@@ -85,6 +86,7 @@ def rescore(
     UsageError where the method needs a table and there is none, or `out` is `path`; OutputError where `out` cannot be
     written to. Nothing is written then.
     """
+    check_readable(path)
     refuse_overwriting(out, path, "input")
     results = read_results(path, fields=frozenset(), advance=bytes_done(say, "reading", [path]))
     say("correcting", None)

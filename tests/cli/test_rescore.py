@@ -236,6 +236,11 @@ def test_a_broken_file_is_refused(folder: Path, content: str) -> None:
     assert refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "out.json").startswith("Error: in.json: ")
 
 
+def test_a_file_that_is_not_there_is_refused(folder: Path) -> None:
+    said = refused("no.json", "--method", "none", "-o", "out.json")
+    assert "no.json: file: expected a file that can be read, found No such file or directory" in said
+
+
 def test_an_unwritable_output_is_refused(folder: Path) -> None:
     said = refused("in.json", "--method", "none", "-o", "no/folder/out.json")
     assert "expected a place that can be written to, found No such file or directory" in said
