@@ -48,6 +48,16 @@ def test_result_files_are_reported_without_torch_and_pandas() -> None:
     assert done.stdout.splitlines()[-1] == ""
 
 
+@pytest.mark.parametrize("arguments", [["report"], ["rescore", "--method=none", "-oo"]])
+def test_logits_say_what_to_install(arguments: list[str]) -> None:
+    script = "import sys; sys.modules['torch'] = None; from longtail_cli.cli import main; main()"
+    command = [sys.executable, "-c", script, arguments[0], "logits.npz", *arguments[1:]]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "expected torch and safetensors, which work on logits, found no torch" in done.stderr
+    assert "pip install 'ltcal[logits]'" in done.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_a_help_page(command: str) -> None:
     result = ltcal(command, "-h")
