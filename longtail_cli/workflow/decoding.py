@@ -48,6 +48,13 @@ def as_results(decoded: Decoded, source: str) -> Results:
     return Results(decoded.image_id, decoded.category_id, score, bbox, None, source)
 
 
+def saturation_note(ones: int) -> tuple[str, ...]:
+    """Says where several detections (`ones` of them) have score 1, the end of float32."""
+    if ones < 2:
+        return ()
+    return (f"{ones} detections have score 1, the end of float32: ranked by row; a temperature sets them apart",)
+
+
 def objectness_note(file: LogitsFile, options: LogitOptions) -> tuple[str, ...]:
     """Says where the file holds objectness that is not used."""
     if not file.has_objectness or options.rules.objectness != "none":

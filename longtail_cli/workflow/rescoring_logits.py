@@ -18,7 +18,7 @@ from longtail_cli.files.scores import ScoresWriter
 from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Singles
 from longtail_cli.workflow.batches import Work, through
 from longtail_cli.workflow.correcting import Plan, opened, plans_for
-from longtail_cli.workflow.decoding import decoded_batches, objectness_note
+from longtail_cli.workflow.decoding import decoded_batches, objectness_note, saturation_note
 from longtail_cli.workflow.inputs import LogitOptions, device_of
 from longtail_cli.workflow.telling import Say, nobody
 
@@ -63,34 +63,50 @@ def rescore_logits(
         problem = Problem("-o", f"{len(methods)} different files, one for each --method", f"{len(outs)}")
         raise UsageError("output", [problem], "give -o once for each --method, in the same order")
     plans = plans_for(file, methods, table, options, device)
+    written: Sequence[_Written | None] = [None] * len(plans)
     if file.image_id is None:
-        entries: list[int | None] = [None] * len(plans)
         _write_scores(file, plans, outs, device, keep_logits, say)
     else:
         if keep_logits:
             problem = Problem("--keep-logits", "classification logits", "detection logits")
             raise UsageError(str(path), [problem], "leave it out: a result file has no place for logits")
-        entries = list(_write_detections(file, plans, outs, options, device, say))
+        written = _write_detections(file, plans, outs, options, device, say)
+    about_file = objectness_note(file, options)
     return tuple(
-        LogitsSummary(method.spec, file.rows, file.images, number, plan.notes + objectness_note(file, options))
-        for method, plan, number in zip(methods, plans, entries, strict=True)
+        LogitsSummary(
+            method=method.spec,
+            rows=file.rows,
+            images=file.images,
+            entries=None if out is None else out.entries,
+            notes=plan.notes + about_file + (() if out is None else saturation_note(out.ones)),
+        )
+        for method, plan, out in zip(methods, plans, written, strict=True)
     )
+
+
+@dataclass(slots=True)
+class _Written:
+    """How many detections an output has, and how many of score 1."""
+
+    entries: int = 0
+    ones: int = 0
 
 
 def _write_detections(
     file: LogitsFile, plans: Sequence[Plan], outs: Sequence[Path], options: LogitOptions, device: torch.device, say: Say
-) -> list[int]:
-    """Returns how many detections each output has."""
+) -> list[_Written]:
+    """Returns what was written to each output."""
     for out in outs:
         result_format(out)
-    entries = [0] * len(plans)
+    written = [_Written() for _ in plans]
     with ExitStack() as together:
         writers = [together.enter_context(detections_writer(out)) for out in outs]
         for batch in decoded_batches(file, plans, options, device, say):
-            for number, (write, found) in enumerate(zip(writers, batch, strict=True)):
+            for write, so_far, found in zip(writers, written, batch, strict=True):
                 write(found.image_id, found.category_id, found.bbox, found.score)
-                entries[number] += len(found)
-    return entries
+                so_far.entries += len(found)
+                so_far.ones += int((found.score == 1).sum())
+    return written
 
 
 def _write_scores(

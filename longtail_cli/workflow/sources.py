@@ -70,14 +70,20 @@ def _of_logits(
 ) -> Source:
     require_torch()
     from longtail_cli.workflow.correcting import opened, plans_for
-    from longtail_cli.workflow.decoding import as_results, decoded_whole, objectness_note
+    from longtail_cli.workflow.decoding import as_results, decoded_whole, objectness_note, saturation_note
     from longtail_cli.workflow.inputs import device_of
 
     device, file = device_of(options.device), opened(path, options)
     plans = plans_for(file, methods or (parse_method("none"),), table, options, device)
     found = decoded_whole(file, plans, options, device, say)
+    about_file = objectness_note(file, options)
     candidates = tuple(
-        Candidate(name, plan.spec, as_results(one, str(path)), plan.notes + objectness_note(file, options))
+        Candidate(
+            name,
+            plan.spec,
+            as_results(one, str(path)),
+            plan.notes + about_file + saturation_note(int((one.score == 1).sum())),
+        )
         for name, plan, one in zip(names, plans, found, strict=True)
     )
     return Source(path, None, candidates, tuple(one.place for one in found))

@@ -103,6 +103,15 @@ def test_a_report_of_logits_is_that_of_the_file_they_become(folder: Path, name: 
     assert direct[0]["tide"] == written[0]["tide"]
 
 
+def test_scores_that_reach_1_are_counted(folder: Path) -> None:
+    said = ltcal("rescore", LOGITS, "--freq", "freq.csv", "--method", "iif", "-o", "iif.json").stderr
+    ones = sum(entry["score"] == 1 for entry in json.loads(Path("iif.json").read_text()))
+    assert f"{ones} detections have score 1, the end of float32" in said
+    told = ltcal("report", LOGITS, "--annotations", TRUTH, "--freq", "freq.csv", "--method", "none", "--method", "iif")
+    assert f"iif: {ones} detections have score 1" in told.stderr
+    assert "none: 0 detections" not in told.stderr
+
+
 def test_several_methods_in_one_pass_are_those_of_one_each(folder: Path) -> None:
     specs = ["none", "iif", "norcal:gamma=0.6", "temperature:t=2.0+logit-adjust:tau=1.0"]
     options = ["--annotations", TRUTH, "--freq", "freq.csv", "--max-dets", "20"]
