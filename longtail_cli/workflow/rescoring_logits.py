@@ -118,7 +118,7 @@ def _write_scores(
 
     def work_of(adjuster: Adjuster) -> Work[tuple[Singles, Singles | None]]:
         def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> tuple[Singles, Singles | None]:
-            adjusted = adjuster(batch.logits, batch.features).cpu().numpy() if keep_logits else None
+            adjusted = adjuster(batch.logits, batch.features).cpu().numpy().copy() if keep_logits else None
             return scores[:, columns.classes].cpu().numpy().copy(), adjusted
 
         return work

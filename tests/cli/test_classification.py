@@ -11,6 +11,8 @@ import torch
 from click.testing import CliRunner, Result
 
 from longtail_cli.cli import main
+from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.workflow import batches
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits_lt"
 LOGITS = str(EXAMPLE / "logits.npz")
@@ -58,6 +60,19 @@ def test_logits_become_scores(folder: Path) -> None:
     softmax = torch.softmax(torch.from_numpy(given["logits"]).double(), 1).numpy()
     assert written["scores"].dtype == np.float32
     assert written["scores"] == pytest.approx(softmax, abs=1e-6)
+
+
+def test_batches_whose_memory_is_used_again_are_written_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(batches.TOGETHER, "cpu", 64)
+    logits = np.random.default_rng(0).normal(size=(5000, 10)).astype(np.float32)
+    with LogitsWriter(
+        Path("logits"), head="softmax", background="none", category_ids=range(10), dtype="float32"
+    ) as writer:
+        writer.append(logits)
+    assert ltcal("rescore", "logits", "--method", "none", "--keep-logits", "-o", "scores.npz").exit_code == 0
+    written = arrays("scores.npz")
+    assert (written["logits"] == logits).all()
+    assert written["scores"] == pytest.approx(torch.softmax(torch.from_numpy(logits), 1).numpy(), abs=1e-6)
 
 
 def test_top_1_by_hand(folder: Path) -> None:
