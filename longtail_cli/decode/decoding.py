@@ -53,25 +53,27 @@ def decode(scores: torch.Tensor, columns: LogitColumns, batch: Logits, rules: Ru
     if rules.objectness != "none" and batch.objectness is not None:
         objectness = torch.from_numpy(batch.objectness.copy()).to(scores)
         scores = with_objectness(scores, objectness, rules.objectness)
-    start = _starts(batch)
     if scores.device.type == "cpu":
-        return _from_scores(scores.numpy(), columns, batch, start, rules)
-    pairs = (scores[:, columns.classes] > rules.threshold).nonzero()
-    value = scores[:, columns.classes][pairs[:, 0], pairs[:, 1]]
-    return _from_pairs(pairs.cpu().numpy(), value.cpu().numpy(), columns, batch, start, rules)
+        return _from_scores(scores.numpy(), columns, batch, rules)
+    return _from_pairs(*_pairs_above(scores[:, columns.classes], rules.threshold), columns, batch, rules)
 
 
-def _from_scores(scores: Singles, columns: LogitColumns, batch: Logits, start: Longs, rules: Rules) -> Decoded:
-    first, classes = columns.classes.start, len(columns)
+def _from_scores(scores: Singles, columns: LogitColumns, batch: Logits, rules: Rules) -> Decoded:
+    first, classes, start = columns.classes.start, len(columns), _starts(batch)
     nms_iou = NO_NMS if rules.nms_iou is None else rules.nms_iou
     found = decode_scores(scores, first, classes, start, _boxes(batch), np.float32(rules.threshold), nms_iou, rules.cap)
     return _decoded(found, columns, batch)
 
 
-def _from_pairs(
-    pairs: Longs, value: Singles, columns: LogitColumns, batch: Logits, start: Longs, rules: Rules
-) -> Decoded:
-    """pairs: int64 [P, 2], row of the batch and class, in order."""
+def _pairs_above(scores: torch.Tensor, threshold: float) -> tuple[Longs, Singles]:
+    """Row and class of the scores above the threshold, int64 [P, 2] in order, and these scores, float32 [P]."""
+    pairs = (scores > threshold).nonzero()
+    return pairs.cpu().numpy(), scores[pairs[:, 0], pairs[:, 1]].cpu().numpy()
+
+
+def _from_pairs(pairs: Longs, value: Singles, columns: LogitColumns, batch: Logits, rules: Rules) -> Decoded:
+    """pairs: int64 [P, 2], row of the batch and class, in order. value: float32 [P], their scores."""
+    start = _starts(batch)
     image = np.searchsorted(start, pairs[:, 0], side="right") - 1
     place = (pairs[:, 0] - start[image]) * len(columns) + pairs[:, 1]
     pair_start = np.searchsorted(pairs[:, 0], start)
