@@ -200,16 +200,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class FileName:
-    """A parameter that is the name of a file, without comma or plus sign; empty for none. meaning: one line."""
+    """A parameter that is the name of a file, so written that a spec parses back; empty for none. meaning: one line."""
 
     meaning: str
 
     @property
     def range(self) -> str:
-        return "the name of a file"
+        return "a file name without comma or plus sign"
 
     def accepts(self, value: Value) -> bool:
-        return isinstance(value, str)
+        return isinstance(value, str) and value == value.strip() and not set(value) & set(",+")
 
     def parse(self, text: str) -> Value:
         return text
@@ -223,6 +223,9 @@ class Parameter:
     kind: Number | Choice | FileName
     default: Value | None
 
+    def accepts(self, value: Value) -> bool:
+        return self.kind.accepts(value) and (value != "" or self.default is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class NamedMethod(ABC):
@@ -235,7 +238,7 @@ class NamedMethod(ABC):
     uses_counts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        wrong = [p for p in self.parameters() if not p.kind.accepts(getattr(self, p.name))]
+        wrong = [p for p in self.parameters() if not p.accepts(getattr(self, p.name))]
         if wrong:
             problems = [Problem(p.name, p.kind.range, repr(getattr(self, p.name))) for p in wrong]
             raise UsageError(f"method {self.name}", problems, "`ltcal methods` lists the parameters and their ranges")

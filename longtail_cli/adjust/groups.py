@@ -33,7 +33,7 @@ class BalancedGroupSoftmax(NamedMethod):
         columns = setting.columns
         if columns.head != "bags":
             problem = Problem("head", "bags", columns.head)
-            raise UsageError(f"method {self.spec}", [problem], "state the head of these logits: --head bags")
+            raise UsageError(f"method {self.spec}", [problem], "use it on logits of such a head; --head bags states it")
         if columns.bags is None:
             columns = replace(columns, bags=slices_by_count(setting.counts(f"{self.spec} without slices")))
         return Correction((decoded(columns),), two_way_columns(columns))

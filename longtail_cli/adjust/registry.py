@@ -10,7 +10,17 @@ from types import MappingProxyType
 
 import numpy as np
 
-from longtail_cli.adjust.base import Correction, Evidence, Method, NamedMethod, Note, Setting, Value, needs_logits
+from longtail_cli.adjust.base import (
+    Correction,
+    Evidence,
+    FileName,
+    Method,
+    NamedMethod,
+    Note,
+    Setting,
+    Value,
+    needs_logits,
+)
 from longtail_cli.adjust.classifier import TauNormalized
 from longtail_cli.adjust.fractal import FractalCalibration
 from longtail_cli.adjust.groups import BalancedGroupSoftmax
@@ -120,7 +130,8 @@ def _step(text: str, defaults: Mapping[str, str]) -> NamedMethod:
     missing = [p for p in method.parameters() if p.default is None and p.name not in chosen]
     if missing:
         problems = [Problem(p.name, p.kind.range, "no value") for p in missing]
-        raise UsageError(f"method {text!r}", problems, f"give it one, for example {name}:{missing[0].name}=1.5")
+        example = "learned.npz" if isinstance(missing[0].kind, FileName) else "1.5"
+        raise UsageError(f"method {text!r}", problems, f"give it one, for example {name}:{missing[0].name}={example}")
     return _build(method, {key: kinds[key].parse(value) for key, value in chosen.items()})
 
 

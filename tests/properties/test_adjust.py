@@ -10,12 +10,17 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from longtail_cli.adjust.base import Method
+from longtail_cli.adjust.classifier import TauNormalized
 from longtail_cli.adjust.counts import ZeroCountName
+from longtail_cli.adjust.fractal import FractalCalibration
+from longtail_cli.adjust.groups import BalancedGroupSoftmax
 from longtail_cli.adjust.iif import NORMALIZERS, VARIANTS, InverseImageFrequency, VariantName, iif_weights
-from longtail_cli.adjust.prior import LabelDistributionAwareMargin, LogitAdjustment, NorCal
+from longtail_cli.adjust.learned import DisAlign, LearnableWeightScaling, VectorScaling
+from longtail_cli.adjust.prior import BalancedSoftmax, LabelDistributionAwareMargin, LogitAdjustment, NorCal
 from longtail_cli.adjust.registry import Chain, parse_method
 from longtail_cli.adjust.scores import SCORE_SPACES, ScoreSpace, corrected_scores
 from longtail_cli.adjust.steps import ColumnAffine
+from longtail_cli.adjust.target import TARGETS, TargetPrior
 from longtail_cli.adjust.uniform import Temperature, Unchanged
 from longtail_cli.tables import FrequencyTable
 
@@ -103,7 +108,21 @@ def test_a_rarer_class_never_gets_a_smaller_weight(
     assert (np.diff(by_count) <= 0).all()
 
 
-@given(methods)
+names = st.text(st.characters(codec="utf-8", exclude_characters=",+"), min_size=1).map(str.strip).filter(bool)
+others = st.one_of(
+    st.builds(NorCal, numbers, counted, policies, st.sampled_from(("yes", "no"))),
+    st.builds(BalancedSoftmax, counted, policies),
+    st.builds(FractalCalibration, numbers, policies),
+    st.builds(TargetPrior, st.sampled_from(TARGETS), st.just("") | names, counted, policies),
+    st.builds(LearnableWeightScaling, names),
+    st.builds(DisAlign, names),
+    st.builds(VectorScaling, names),
+    st.builds(TauNormalized, numbers),
+    st.just(BalancedGroupSoftmax()),
+)
+
+
+@given(methods | others | st.lists(steps | others, min_size=2, max_size=3).map(lambda chosen: Chain(tuple(chosen))))
 def test_a_spec_parses_back(method: Method) -> None:
     assert parse_method(method.spec) == method
 

@@ -108,7 +108,8 @@ def by_class(head: HeadName, of: Callable[[float, int], float]) -> Twin:
 
 
 HEADS: list[tuple[HeadName, BackgroundName]] = [
-    ("softmax", "none"), ("softmax", "first"), ("softmax", "last"), ("sigmoid", "none"), ("sigmoid", "last"),
+    ("softmax", "none"), ("softmax", "first"), ("softmax", "last"),
+    ("sigmoid", "none"), ("sigmoid", "first"), ("sigmoid", "last"),
 ]  # fmt: skip
 heads = pytest.mark.parametrize(("head", "background"), HEADS)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from frequency_tables import NoEvidence, table
+from frequency_tables import NoEvidence, coefficients, table
 
 from longtail_cli.adjust.base import Correction, Setting
 from longtail_cli.adjust.registry import parse_method
@@ -62,6 +62,16 @@ def test_they_are_estimated_after_the_methods_that_stand_before(spec: str) -> No
         assert isinstance(step, ColumnAffine)
         assert step.scale.tolist() == [0.5, 0.5]
     assert evidence.after
+
+
+@pytest.mark.parametrize(("policy", "stand_in"), [("max", 10 / 40), ("smooth", 1 / 41)])
+def test_the_shares_of_training_sum_to_1_with_a_stand_in_for_a_class_that_never_occurs(
+    policy: str, stand_in: float
+) -> None:
+    affine = coefficients(parse_method(f"target-prior:zero_count={policy}"), table([0, 30, 10]))
+    share = np.array([stand_in, 30 / 40, 10 / 40])
+    assert affine.shift == pytest.approx(np.log((1 / 3) / (share / share.sum())), rel=1e-14)
+    assert [note.rows.tolist() for note in affine.notes] == [[True, False, False]]
 
 
 def test_a_class_that_seems_absent_gets_a_small_share_and_a_note() -> None:

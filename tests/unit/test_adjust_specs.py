@@ -3,6 +3,7 @@
 import pytest
 
 from longtail_cli.adjust.iif import InverseImageFrequency
+from longtail_cli.adjust.learned import DisAlign
 from longtail_cli.adjust.prior import LogitAdjustment, NorCal
 from longtail_cli.adjust.registry import METHODS, Chain, parse_method
 from longtail_cli.adjust.uniform import Temperature
@@ -24,6 +25,14 @@ from longtail_cli.errors import UsageError
         ("temperature:1e+2", "temperature:t=100.0"),
         ("ldam:-.5", "ldam:c=-0.5"),
         ("temperature:t=1.9+logit-adjust:tau=1", "temperature:t=1.9+logit-adjust:tau=1.0"),
+        ("lws:scale.npz", "lws:file=scale.npz"),
+        ("lws:file=runs/a=1/scale.npz", "lws:file=runs/a=1/scale.npz"),
+        ("vector: file = my scale.csv +iif", "vector:file=my scale.csv+iif"),
+        ("target-prior:uniform,file=", "target-prior"),
+        ("target-prior:file,file=t.csv", "target-prior:prior=file,file=t.csv"),
+        ("fracal:1", "fracal:strength=1.0"),
+        ("norcal:renormalize=yes", "norcal:gamma=0.6"),
+        ("bags+norcal:renormalize=no", "bags+norcal:gamma=0.6,renormalize=no"),
     ],
 )
 def test_a_spec_has_one_canonical_form_which_parses_back(written: str, canonical: str) -> None:
@@ -63,6 +72,10 @@ def test_defaults_fill_what_the_spec_leaves_open_where_a_method_has_it() -> None
         ("temperature:0", "found 0.0"),
         ("iif:variant=bas10", "variant: expected one of raw, smooth, .*found 'bas10'"),
         ("iif:raw,variant=smooth", "each of them once, found variant twice"),
+        ("lws", "file: expected a file name without comma or plus sign, found no value\n.*lws:file=learned.npz"),
+        ("lws:file=", "file: expected a file name without comma or plus sign, found ''"),
+        ("lws:a.csv,b.csv", "found 'b.csv'"),
+        ("vector:run+1.csv", "file: expected a file name without comma or plus sign, found 'run\\+1.csv'"),
     ],
 )
 def test_a_wrong_spec_is_refused(spec: str, message: str) -> None:
@@ -73,6 +86,12 @@ def test_a_wrong_spec_is_refused(spec: str, message: str) -> None:
 def test_wrong_parameters_are_refused_in_python_too() -> None:
     with pytest.raises(UsageError, match="tau: expected a number from 0"):
         LogitAdjustment(tau=-1.0)
+
+
+@pytest.mark.parametrize("name", ["a,b.csv", "a+b.csv", " a.csv", "a.csv ", ""])
+def test_a_file_name_that_would_not_parse_back_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="file: expected a file name without comma or plus sign"):
+        DisAlign(name)
 
 
 @pytest.mark.parametrize("method", METHODS.values())
