@@ -77,13 +77,12 @@ def rescore(
     if frequencies is not None:
         for output in outputs:
             refuse_overwriting(output, frequencies, "frequency table")
+    table = read_frequencies(frequencies) if frequencies else None
     if kind_of(source) == "logits":
-        table = read_frequencies(frequencies) if frequencies else None
         _rescore_logits(source, table, methods, outputs, options, keep_logits)
         return
     if len(methods) != 1 or len(outputs) != 1:
         raise click.UsageError("a result file takes one --method and one -o; `ltcal report` takes several methods")
-    table = read_frequencies(frequencies) if frequencies and methods[0].uses_counts else None
     _rescore_results(source, table, methods[0], outputs[0], score_space, max_dets)
 
 

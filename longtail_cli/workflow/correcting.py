@@ -88,8 +88,10 @@ class _Evidence:
 
     def labelled(self, path: str, steps: tuple[Step, ...]) -> Iterator[tuple[Singles, Longs]]:
         file = opened(Path(path), self._options)
-        if not np.array_equal(file.columns.category_id, self._file.columns.category_id):
-            problem = Problem("category_ids", f"those of {self._file.source}", "others")
+        here, there = self._file.columns, file.columns
+        same_head = (here.head, here.background) == (there.head, there.background)
+        if file.content == "scores" or not same_head or not np.array_equal(here.category_id, there.category_id):
+            problem = Problem("columns", f"logits of the head and the category ids of {self._file.source}", "others")
             raise InputError(path, [problem], "pass logits of the same model")
         if file.labels is None:
             problem = Problem("tensors", "`labels`", "none")

@@ -45,7 +45,7 @@ def corrected(results: Results, table: FrequencyTable | None, method: Method, sc
         _check_probabilities(results)
     frequencies = _frequencies(table, method, results)
     category = _rows(results, frequencies)
-    affine, notes = two_way(method, frequencies, _Files(method.spec))
+    affine, notes = two_way(method, frequencies, _Files(method.spec, classes_known=table is not None))
     scores = corrected_scores(results.score, category, affine, score_space)
     return Corrected(replace(results, score=scores), category, affine, note_lines(notes, frequencies))
 
@@ -53,10 +53,13 @@ def corrected(results: Results, table: FrequencyTable | None, method: Method, sc
 class _Files:
     """What a method may look at beside the counts, where one score a detection is all there is."""
 
-    def __init__(self, spec: str) -> None:
-        self._spec = spec
+    def __init__(self, spec: str, *, classes_known: bool) -> None:
+        self._spec, self._classes_known = spec, classes_known
 
     def learned(self, path: str, columns: LogitColumns) -> Mapping[str, Floats]:
+        if not self._classes_known:
+            problem = Problem("frequency table", f"one, for the classes of {self._spec}", "none")
+            raise UsageError("--freq", [problem], "a result file need not hold every class: pass the table of all")
         return read_learned(Path(path), columns)
 
     def prior(self, path: str) -> FrequencyTable:
@@ -84,8 +87,8 @@ def _check_probabilities(results: Results) -> None:
 
 
 def _frequencies(table: FrequencyTable | None, method: Method, results: Results) -> FrequencyTable:
-    """The table, or for a method that uses no counts one of the categories that the file holds."""
-    if table is not None and method.uses_counts:
+    """The table, or without one, for a method that uses no counts, one of the categories that the file holds."""
+    if table is not None:
         return table
     if method.uses_counts:
         problem = Problem("frequency table", f"one, for the method {method.spec}", "none")

@@ -95,6 +95,14 @@ def test_methods_side_by_side_are_those_of_one_each(folder: Path) -> None:
         assert alone["categories"] == run["categories"]
 
 
+def test_the_labelled_file_of_bbse_must_be_of_the_same_head(folder: Path) -> None:
+    with LogitsWriter(Path("val"), head="softmax", background="last", category_ids=range(10)) as writer:
+        writer.append(np.zeros((20, 11)), labels=np.arange(20) % 10)
+    spec = "temperature:t=2+target-prior:prior=bbse,file=val"
+    said = refused("report", LOGITS, "--freq", "freq.csv", "--method", spec)
+    assert "val: columns: expected logits of the head and the category ids of" in said
+
+
 def test_scores_are_evaluated_as_they_are(folder: Path) -> None:
     ltcal("rescore", LOGITS, "--freq", "freq.csv", "--method", "iif", "-o", "scores.npz")
     written = report("scores.npz", "--freq", "freq.csv")["runs"][0]

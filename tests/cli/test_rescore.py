@@ -241,6 +241,16 @@ def test_a_file_that_is_not_there_is_refused(folder: Path) -> None:
     assert "no.json: file: expected a file that can be read, found No such file or directory" in said
 
 
+def test_learned_parameters_go_by_the_classes_of_the_table(folder: Path) -> None:
+    """A result file need not hold every class of the model."""
+    Path("one.json").write_text('[{"image_id": 1, "category_id": 4, "bbox": [0, 0, 1, 1], "score": 0.8}]')
+    Path("alpha.csv").write_text("category_id,alpha\n3,5\n4,2\n9,7\n")
+    said = refused("one.json", "--method", "lws:file=alpha.csv", "-o", "out.json")
+    assert "--freq: frequency table: expected one, for the classes of lws:file=alpha.csv, found none" in said
+    rescored("lws:file=alpha.csv", source="one.json")
+    assert scores() == pytest.approx([sigmoid(2 * math.log(4))])
+
+
 def test_an_unwritable_output_is_refused(folder: Path) -> None:
     said = refused("in.json", "--method", "none", "-o", "no/folder/out.json")
     assert "expected a place that can be written to, found No such file or directory" in said
