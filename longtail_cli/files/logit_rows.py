@@ -65,6 +65,19 @@ def run_starts(ids: Longs) -> Longs:
     return np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1, [len(ids)]])
 
 
+def batch_sizes(ids: Longs | None, count: int, rows: int) -> Iterator[int]:
+    """Sizes of batches of `count` rows: at most `rows` each, or one image of `ids` that has more; images stay whole."""
+    if ids is None:
+        yield from pieces(count, rows)
+        return
+    starts = run_starts(ids)
+    begin = 0
+    while begin < len(starts) - 1:
+        end = max(int(np.searchsorted(starts, starts[begin] + rows, side="right")) - 1, begin + 1)
+        yield int(starts[end] - starts[begin])
+        begin = end
+
+
 def count_images(ids: Longs, shards: Sequence[Shard], counts: Sequence[int], source: str) -> int:
     """How many images `ids` [rows of all shards] has. Raises InputError where rows of an image are apart."""
     offsets = np.cumsum([0, *counts])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 
 from longtail_cli.errors import InputError, Problem
@@ -25,7 +24,7 @@ from longtail_cli.files.logit_metadata import (
     resolved,
 )
 from longtail_cli.files.logit_npz import NpzShard
-from longtail_cli.files.logit_rows import count_images, pieces, read_rows, row_counts, run_starts
+from longtail_cli.files.logit_rows import batch_sizes, count_images, read_rows, row_counts
 from longtail_cli.files.logit_shards import Allocate, Block, SafetensorsShard, Shard, TorchShard, empty
 from longtail_cli.files.logit_values import all_finite, box_faults, first_not_finite
 from longtail_cli.files.logit_writer import LogitsWriter
@@ -107,7 +106,7 @@ class LogitsFile:
             count = shard.tensors[self.content].shape[0]
             ids = None if self.image_id is None else self.image_id[first : first + count]
             start = first
-            for block in shard.blocks(names, _sizes(ids, count, rows), allocate):
+            for block in shard.blocks(names, batch_sizes(ids, count, rows), allocate):
                 yield self._batch(block, start)
                 start += len(block[self.content])
             first += count
@@ -258,7 +257,7 @@ def _classifier(shards: Sequence[Shard], layout: Layout) -> Singles | None:
 def parts_of(batch: Logits, rows: int) -> Iterator[Logits]:
     """The rows of a batch, at most `rows` (at least 1) at a time but always whole images; views of its columns."""
     start = 0
-    for size in _sizes(batch.image_id, len(batch), rows):
+    for size in batch_sizes(batch.image_id, len(batch), rows):
         own = slice(start, start + size)
         yield Logits(
             batch.logits[own],
@@ -270,19 +269,6 @@ def parts_of(batch: Logits, rows: int) -> Iterator[Logits]:
             None if batch.features is None else batch.features[own],
         )
         start += size
-
-
-def _sizes(ids: Longs | None, count: int, rows: int) -> Iterator[int]:
-    """Sizes of batches of `count` rows: at most `rows` each, or one image of `ids` that has more; images stay whole."""
-    if ids is None:
-        yield from pieces(count, rows)
-        return
-    starts = run_starts(ids)
-    begin = 0
-    while begin < len(starts) - 1:
-        end = max(int(np.searchsorted(starts, starts[begin] + rows, side="right")) - 1, begin + 1)
-        yield int(starts[end] - starts[begin])
-        begin = end
 
 
 def _not_finite(name: str, values: torch.Tensor, first: int, columns: LogitColumns | None) -> Fault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -39,12 +40,10 @@ def kind_of(path: Path) -> InputKind:
 
 def require_torch() -> None:
     """Raise MissingExtraError where torch or safetensors is not installed."""
-    try:
-        import safetensors  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        problem = Problem("package", "torch and safetensors, which work on logits", f"no {error.name}")
-        raise MissingExtraError("logits", [problem], "install them: pip install 'ltcal[logits]'") from error
+    missing = [package for package in ("torch", "safetensors") if find_spec(package) is None]
+    if missing:
+        problem = Problem("package", "torch and safetensors, which work on logits", f"no {' and no '.join(missing)}")
+        raise MissingExtraError("logits", [problem], "install them: pip install 'ltcal[logits]'")
 
 
 def device_of(name: str) -> torch.device:
