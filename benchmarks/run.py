@@ -84,6 +84,29 @@ def report(cases: Path, runs: int, images: int, peers: list[str]) -> None:
           f"{(two.seconds - one.seconds) / one.seconds:.2f} of the first.\n")  # fmt: skip
 
 
+def bootstrap(cases: Path, runs: int, images: int) -> None:
+    """1,000 resamples of the images for every figure, against one evaluation that computes them once.
+
+    The whole process, which also reads the files, and the work in memory: overlaps, matching, figures, TIDE.
+    """
+    folder = case(cases, images)
+    truth, predictions = (str(folder / name) for name in NAMES[:2])
+    plain = [*LTCAL, "report", predictions, "--annotations", truth]
+    once, often = measure(plain, runs), measure([*plain, "--bootstrap"], max(runs // 2, 1))
+    with tempfile.TemporaryFile("w+") as output:
+        command = [sys.executable, str(HERE / "bootstrap_in_memory.py"), truth, predictions]
+        subprocess.run(command, check=True, stdout=output)
+        output.seek(0)
+        evaluation, resamples = map(float, output.read().split())
+    rows = [["ltcal report", once.seconds, once.megabytes, "", ""],
+            ["with 1,000 resamples", often.seconds, often.megabytes, "", ""],
+            ["in memory: one evaluation", evaluation, "", "", ""],
+            ["in memory: 1,000 resamples", resamples, "", "", ""]]  # fmt: skip
+    show(f"{images} images, {300 * images} detections: bootstrap", rows)
+    print(f"1,000 resamples take {(often.seconds - once.seconds) / once.seconds:.1f} times one report, "
+          f"{resamples / evaluation:.1f} times one evaluation in memory.\n")  # fmt: skip
+
+
 def compute_freq(cases: Path, runs: int) -> None:
     """Counting a file of the size of LVIS train."""
     truth = case(cases, 100_170, "--polygons", "90", "--no-predictions") / NAMES[0]
@@ -137,7 +160,7 @@ def show(title: str, rows: list[list[object]]) -> None:
 SLOW = ("official_lvis", "faster_coco_eval_lvis")
 """Peers that run once: they take minutes, and how long they take differs little."""
 NAMES = ("annotations.json", "predictions.json", "rescored.json")
-BENCHMARKS = ("start", "report", "rescore", "compute-freq")
+BENCHMARKS = ("start", "report", "bootstrap", "rescore", "compute-freq")
 
 
 def main() -> None:
@@ -159,6 +182,8 @@ def main() -> None:
     for images in sizes:
         if "report" in which:
             report(options.cases, options.runs, images, options.peer or ["hotcoco_lvis", "faster_coco_eval_lvis"])
+        if "bootstrap" in which:
+            bootstrap(options.cases, options.runs, images)
         if "rescore" in which:
             rescore(options.cases, options.runs, images)
     if "compute-freq" in which:

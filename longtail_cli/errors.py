@@ -6,12 +6,23 @@ Every error names what was expected, what was found and where, and how to put it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 MAX_PROBLEMS = 10
 """How many problems of one file are reported together."""
+
+
+def one_line(text: str) -> str:
+    """The text on one line, with U+FFFD for what would act on a terminal or on the log of a CI job.
+
+    Names from files may hold line breaks and control characters; ``::`` at the start of a line and ``##[`` anywhere
+    begin commands to GitHub's runners.
+    """
+    printable = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return re.sub(r"^(\s*):(?=:)|#(?=#\[)", "\\1\N{REPLACEMENT CHARACTER}", printable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +39,7 @@ class Problem:
     found: str
 
     def __str__(self) -> str:
-        return f"{self.where}: expected {self.expected}, found {self.found}"
+        return one_line(f"{self.where}: expected {self.expected}, found {self.found}")
 
 
 class LtcalError(Exception):
@@ -51,9 +62,9 @@ class LtcalError(Exception):
 
     def __str__(self) -> str:
         if self.total == 1:
-            head = [f"{self.source}: {self.problems[0]}"]
+            head = [one_line(f"{self.source}: {self.problems[0]}")]
         else:
-            head = [f"{self.source}: {self.total} problems", *(f"  {problem}" for problem in self.problems)]
+            head = [one_line(f"{self.source}: {self.total} problems"), *(f"  {problem}" for problem in self.problems)]
         hidden = self.total - len(self.problems)
         more = [f"  ... and {hidden} more"] if hidden else []
         return "\n".join([*head, *more, f"To mend it: {self.fix}"])
@@ -79,3 +90,15 @@ class VerificationError(LtcalError):
     """A figure differs from the official tool's (`ltcal report --verify`). Exit code 1."""
 
     exit_code = 1
+
+
+class GateError(LtcalError):
+    """A figure is beyond a limit that was set for it, or is not defined. Exit code 1."""
+
+    exit_code = 1
+
+
+class NotComparableError(LtcalError):
+    """A baseline that was made by other rules or on other data. Exit code 3."""
+
+    exit_code = 3

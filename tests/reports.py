@@ -1,14 +1,23 @@
 """A small report made by hand, for the tests of the renderers."""
 
+import dataclasses
+
 from longtail_cli.report.model import (
+    Baseline,
+    Bootstrap,
     CategoryRow,
     Classification,
+    DetectionBin,
     Gains,
+    GroupSize,
+    Interval,
+    Reliability,
     ReliabilityBin,
     Report,
     Run,
     Signature,
     Tide,
+    Verdict,
 )
 
 MAIN = {"Cls": 0.01, "Loc": 0.02, "Both": 0.0, "Dupe": 0.0, "Bkg": -0.005, "Miss": 0.1}
@@ -47,3 +56,70 @@ def classification_run(name: str, shift: float) -> Run:
 
 def classification_report(*runs: Run) -> Report:
     return Report(Signature("0.1.0", "classification", None, (), "off", 8, 2, "abcd", "ef01"), runs, ())
+
+
+HOSTILE = (
+    'a, "b"; |c| <script>alert(1)</script>\n]]>&amp;',
+    "\u202e\u05d0 \N{CAT FACE}",
+    '=HYPERLINK("https://example.org")',
+    "::error::x",
+    "##[error]x\r::set-output name=a::b",
+    "\x00\x1b[31m",
+    "\ud800",
+)
+"""Names that files may hold: separators, markup, right-to-left text, emoji, formulas, commands, what XML cannot."""
+
+
+def verdict(outcome: str, allowed: bool = False, **given: object) -> Verdict:
+    """A verdict on a run ``after``: of `given` is what differs from APr that fell from 0.2 to 0.1."""
+    one = Verdict(
+        "after", "fail-under", "bbox/APr", "0.18", outcome, allowed or outcome == "passed", 0.1, None, None,
+        f"after: bbox/APr {outcome}",
+    )  # fmt: skip
+    return dataclasses.replace(one, **given)
+
+
+GATES = (
+    verdict("passed", metric="bbox/AP", value=0.265),
+    verdict("failed", kind="max-drop", limit="1%", base=0.2, interval=Interval(-0.12, -0.08)),
+    verdict("undefined", metric="bbox/APs", value=None),
+    verdict("undefined", allowed=True, metric="bbox/APm", value=None),
+    verdict("not comparable", kind="max-rise", metric="tide/bbox/FalsePos"),
+)
+"""A verdict of each outcome."""
+
+BASELINE = Baseline("main.json", run("main", -0.125), ())
+
+
+def gated_report(*runs: Run, gates: tuple[Verdict, ...] = GATES, baseline: Baseline | None = None) -> Report:
+    """A report with gates, and the sizes of groups beside them."""
+    groups = {"all": GroupSize(2, 5, 12), "r": GroupSize(1, 1, 2)}
+    return dataclasses.replace(report(*runs), groups=groups, gates=gates, baseline=baseline)
+
+
+def resampled_report(before: Run, after: Run) -> Report:
+    """A report of two runs with intervals of AP, and of its difference to the first."""
+    of_ap = {"bbox/AP": Interval(0.2, 0.3)}
+    first = dataclasses.replace(before, intervals=of_ap)
+    second = dataclasses.replace(after, intervals=of_ap, deltas={"bbox/AP": Interval(-0.01, 0.04)})
+    return dataclasses.replace(gated_report(first, second, gates=()), bootstrap=Bootstrap(1000, 0, "00ff"))
+
+
+def reliable(one: Run) -> Run:
+    """The run with calibration errors of its scores."""
+    errors = {"all": {"D-ECE": 0.125, "LaECE": 0.25}, "r": {"D-ECE": None, "LaECE": None}}
+    bins = {"all": (DetectionBin(4, 0.5, 0.25, 0.75),), "r": (DetectionBin(0, None, None, None),)}
+    return dataclasses.replace(one, reliability={"bbox": Reliability(0.5, errors, bins)})
+
+
+def trained(one: Run, images: int) -> Run:
+    """The run with the training counts of its first category."""
+    first, *others = one.categories
+    counted = dataclasses.replace(first, train_images=images, train_instances=2 * images)
+    return dataclasses.replace(one, categories=(counted, *others))
+
+
+def many_categories(name: str, values: list[float]) -> Run:
+    """A run with a category for each of the AP values, of ids from 0 on."""
+    rows = [CategoryRow(key, f"c{key}", "f", 1, 1, {"bbox": {"AP": ap, "AP50": ap}}) for key, ap in enumerate(values)]
+    return dataclasses.replace(run(name, 0.0), categories=tuple(rows))

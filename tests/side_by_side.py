@@ -42,17 +42,10 @@ def _named(figures: OfficialFigures) -> dict[str, float | None]:
 
 def _run(annotations: Path, predictions: Path, protocol: str, iou_type: str, max_dets: int | None, tide: str) -> Any:
     from longtail_cli.workflow import report
+    from longtail_cli.workflow.reporting import Choices
 
-    result = report(
-        [predictions],
-        annotations,
-        protocol=protocol,
-        iou_types=(iou_type,),
-        max_dets=max_dets,
-        tide=tide,
-        per_category=True,
-    )
-    return result.runs[0]
+    choices = Choices(protocol=protocol, iou_types=(iou_type,), max_dets=max_dets, tide=tide, per_category=True)
+    return report([predictions], annotations, choices=choices).runs[0]
 
 
 def _breakdown(tide: Any) -> Breakdown:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
+from longtail_cli.cli import report_options
 from longtail_cli.cli.logit_options import logit_options
+from longtail_cli.cli.report_options import FILE, Figures, Gates, Intervals, Outputs
 
 if TYPE_CHECKING:
     from longtail_cli.report.model import Report
+    from longtail_cli.workflow.evaluated import Bootstrapping
+    from longtail_cli.workflow.gating import GatePlan
     from longtail_cli.workflow.inputs import LogitOptions
-
-FILE = click.Path(path_type=Path, dir_okay=False)
-STDOUT = Path("-")
 
 
 @click.command()
@@ -24,39 +27,11 @@ STDOUT = Path("-")
 @click.option("--labels", type=FILE, help="Classification: the true classes, where the file does not hold them.")
 @click.option("--freq", "frequencies", type=FILE, help="Frequency table; for the methods, and for the groups.")
 @click.option("--method", "specs", multiple=True, metavar="SPEC", help="Correct with it first; repeatable, a run each.")
-@click.option(
-    "--score-space",
-    type=click.Choice(["prob", "logit"]),
-    default="prob",
-    show_default=True,
-    help="What the scores of result files are, for --method.",
-)
-@click.option("--protocol", type=click.Choice(["auto", "lvis", "coco"]), default="auto", show_default=True)
-@click.option(
-    "--iou-type",
-    "iou_types",
-    multiple=True,
-    type=click.Choice(["bbox", "segm"]),
-    help="Repeatable; default: what the first file holds.",
-)
-@click.option(
-    "--max-dets",
-    type=click.IntRange(min=1),
-    help="Cap: per image for LVIS [300], per image and category for COCO [100].",
-)
-@click.option("--fixed-ap", is_flag=True, help="Add Fixed AP: 10,000 detections per category, no cap per image.")
-@click.option("--pooled-ap", is_flag=True, help="Add pooled AP: all categories on one curve.")
-@click.option(
-    "--tide",
-    type=click.Choice(["aligned", "tidecv", "off"]),
-    default="aligned",
-    show_default=True,
-    help="Error breakdown by this protocol's rules, or by tidecv's.",
-)
-@click.option("--per-category", is_flag=True, help="Add a row for every category.")
+@report_options.figures
 @click.option("--name", "names", multiple=True, help="Name of a run, once for each file in turn.")
-@click.option("--json", "json_file", type=FILE, help="Write the report as JSON (ltcal-report/1); - for stdout.")
-@click.option("--markdown", "markdown_file", type=FILE, help="Write the tables as Markdown; - for stdout.")
+@report_options.intervals
+@report_options.gates
+@report_options.outputs
 @click.option("--verify", is_flag=True, help="Recompute with the official packages; exit 1 unless equal to 1e-9.")
 @logit_options
 def report(
@@ -65,79 +40,150 @@ def report(
     labels: Path | None,
     frequencies: Path | None,
     specs: tuple[str, ...],
-    score_space: Literal["prob", "logit"],
-    protocol: str,
-    iou_types: tuple[str, ...],
-    max_dets: int | None,
-    fixed_ap: bool,
-    pooled_ap: bool,
-    tide: str,
-    per_category: bool,
+    figures: Figures,
     names: tuple[str, ...],
-    json_file: Path | None,
-    markdown_file: Path | None,
+    intervals: Intervals,
+    gates: Gates,
+    outputs: Outputs,
     verify: bool,
     options: LogitOptions,
 ) -> None:
-    """Evaluate PREDICTIONS side by side; differences are to the first run.
+    """Evaluate PREDICTIONS side by side; differences are to the baseline, or to the first run.
 
     PREDICTIONS are result files (.json, .json.gz, .parquet) or logits (.safetensors, .npz, .pt, or a folder of such
     shards) of a detector, with --annotations; or logits or scores of a classifier, without.
 
     \b
     ltcal report predictions.json --annotations lvis_v1_val.json
-    ltcal report before.json after.json --annotations val.json --json report.json
+    ltcal report before.json after.json --annotations val.json --html report.html
+    ltcal report predictions.json --annotations val.json --baseline main.json --max-drop bbox/APr=0.005
     ltcal report logits/ --annotations val.json --freq freq.csv --method none --method iif
     ltcal report logits.npz --labels labels.npy --freq freq.csv --method none --method logit-adjust
     """
     from longtail_cli import workflow
     from longtail_cli.adjust.registry import parse_method
     from longtail_cli.cli.progress import working
+    from longtail_cli.cli.report_outputs import check_places, write
+    from longtail_cli.workflow.gating import judged
+    from longtail_cli.workflow.reporting import Choices
 
-    inputs = [*predictions, *(path for path in (annotations, labels, frequencies) if path)]
-    _check_places(inputs, [place for place in (json_file, markdown_file) if place])
     methods = [parse_method(spec) for spec in specs]
     _check_options(predictions, annotations, labels, specs, verify)
     if annotations is None:
-        given = {"--fixed-ap": fixed_ap, "--pooled-ap": pooled_ap, "--max-dets": max_dets, "--iou-type": iou_types}
-        _refuse_for_classification([option for option, value in given.items() if value])
+        _refuse_for_classification(figures)
+    plan = _plan(gates)
+    baseline = [] if plan.baseline is None else [plan.baseline.path]
+    check_places([*predictions, *baseline, *(path for path in (annotations, labels, frequencies) if path)], outputs)
+    pictured = outputs.html_file is not None or outputs.plots is not None
+    rows_wanted = figures.per_category or pictured or outputs.csv_file is not None
+    bootstrap = _bootstrapping(intervals, plan, pictured)
     with working("report") as say:
         if annotations is None:
-            result = workflow.report_classification(
+            found = workflow.evaluate_classification(
                 predictions,
                 labels=labels,
                 frequencies=frequencies,
                 methods=methods,
                 options=options,
-                per_category=per_category,
+                per_category=rows_wanted,
+                bootstrap=bootstrap,
                 names=names,
                 say=say,
             )
         else:
-            result = workflow.report(
+            found = workflow.evaluate(
                 predictions,
                 annotations,
                 frequencies=frequencies,
                 methods=methods,
                 options=options,
-                score_space=score_space,
-                protocol=protocol,
-                iou_types=tuple(dict.fromkeys(iou_types)),
-                max_dets=max_dets,
-                fixed_ap=fixed_ap,
-                pooled_ap=pooled_ap,
-                tide=tide,
-                per_category=per_category,
+                choices=Choices(
+                    protocol=figures.protocol,
+                    iou_types=tuple(dict.fromkeys(figures.iou_types)),
+                    max_dets=figures.max_dets,
+                    fixed_ap=figures.fixed_ap,
+                    pooled_ap=figures.pooled_ap,
+                    tide=figures.tide,
+                    per_category=rows_wanted,
+                    reliability=figures.reliability or pictured,
+                    score_space=figures.score_space,
+                ),
+                bootstrap=bootstrap,
                 names=names,
                 say=say,
             )
-    _write(result, json_file, markdown_file)
-    for note in (*result.notes, *(f"{run.name}: {note}" for run in result.runs for note in run.notes)):
-        click.echo(note, err=True)
+        result = judged(found, plan)
+        say("writing", None)
+        command = shlex.join(["ltcal", *sys.argv[1:]])
+        write(result, found.resamples, outputs, rows_shown=figures.per_category, command=command)
+    _tell(result)
     if verify and annotations is not None:
         with working("verifying with the official packages"):
             workflow.verify(result, predictions, annotations, frequencies)
         click.echo("verified: every figure equals that of the official packages to 1e-9", err=True)
+    _end(result)
+
+
+def _plan(gates: Gates) -> GatePlan:
+    """What flags and files ask to be judged; with --no-gate nothing, and a baseline is for differences alone."""
+    from longtail_cli.workflow.baseline import read_baseline
+    from longtail_cli.workflow.gating import Asked, GatePlan, plan_gates
+
+    if not gates.gate:
+        return GatePlan(baseline=None if gates.baseline is None else read_baseline(gates.baseline))
+    asked = Asked(
+        gates={
+            "fail-under": gates.fail_under,
+            "fail-over": gates.fail_over,
+            "max-drop": gates.max_drop,
+            "max-rise": gates.max_rise,
+        },
+        baseline=gates.baseline,
+        on=gates.gate_on,
+        allow_undefined=gates.allow_undefined,
+        runs=gates.gate_runs,
+    )
+    return plan_gates(asked, Path())
+
+
+def _bootstrapping(intervals: Intervals, plan: GatePlan, pictured: bool) -> Bootstrapping | None:
+    """How to resample, or None; by the baseline's draws where it has any."""
+    from longtail_cli.workflow.evaluated import Bootstrapping
+
+    asked = intervals.bootstrap
+    if asked is False and plan.on == "interval" and plan.gates:
+        raise click.UsageError("--gate-on interval needs intervals: leave --no-bootstrap out")
+    if asked is None:
+        asked = pictured or plan.on == "interval" or intervals.resamples is not None or intervals.seed is not None
+    if not asked:
+        return None
+    if plan.baseline is not None:
+        return plan.baseline.bootstrapping(intervals.resamples, intervals.seed)
+    default = Bootstrapping()
+    seed = default.seed if intervals.seed is None else intervals.seed
+    return Bootstrapping(intervals.resamples or default.resamples, seed)
+
+
+def _tell(result: Report) -> None:
+    """Notes on stderr; and in a GitHub workflow the commands that mark what the gates found."""
+    import os
+
+    from longtail_cli.errors import one_line
+    from longtail_cli.report.github import workflow_commands
+
+    for note in (*result.notes, *(f"{run.name}: {note}" for run in result.runs for note in run.notes)):
+        click.echo(one_line(note), err=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        click.echo(workflow_commands(result), err=True, nl=False)
+
+
+def _end(result: Report) -> None:
+    """Raise what ends the build, now that everything is written."""
+    from longtail_cli.report.gate import outcome_error
+
+    error = outcome_error(result)
+    if error is not None:
+        raise error
 
 
 def _check_options(
@@ -155,33 +201,15 @@ def _check_options(
         raise click.UsageError("--verify is for result files as they are: write one with rescore, and verify that")
 
 
-def _refuse_for_classification(options: Sequence[str]) -> None:
+def _refuse_for_classification(figures: Figures) -> None:
     """Raise click's UsageError where options were given that only detections know."""
+    given = {
+        "--fixed-ap": figures.fixed_ap,
+        "--pooled-ap": figures.pooled_ap,
+        "--max-dets": figures.max_dets,
+        "--iou-type": figures.iou_types,
+        "--reliability": figures.reliability,
+    }
+    options = [option for option, value in given.items() if value]
     if options:
         raise click.UsageError(f"{', '.join(options)}: for detections, which need --annotations")
-
-
-def _check_places(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
-    """Refuse an output that would replace an input or another output. Raises UsageError."""
-    from longtail_cli.errors import Problem, UsageError
-
-    taken = {path.resolve() for path in inputs}
-    for path in outputs:
-        if path.resolve() in taken:
-            problem = Problem("output", "a place of its own", "that of an input or of another output")
-            raise UsageError(str(path), [problem], "choose another file")
-        taken.add(path.resolve())
-
-
-def _write(report: Report, json_file: Path | None, markdown_file: Path | None) -> None:
-    """Write the files that were asked for; the text goes to stdout unless one of them does."""
-    from longtail_cli.files.output import write_text
-    from longtail_cli.report.markdown import to_markdown
-    from longtail_cli.report.schema import to_json
-    from longtail_cli.report.text import to_text
-
-    renderers = {json_file: to_json, markdown_file: to_markdown}
-    for place, renderer in renderers.items():
-        if place is not None and place != STDOUT:
-            write_text(place, renderer(report))
-    click.echo(renderers.get(STDOUT, to_text)(report), nl=False)

@@ -85,16 +85,16 @@ def add_rows(scores: Singles, labels: Longs, group: Longs, sums: Sums) -> None:
         row, y = scores[i], labels[i]
         own = row[y]
         squares = _add_row(row, sums.mass[group[y]])
-        _find_peaks(bits[i], peak_bits)
+        find_peaks(bits[i], peak_bits)
         top, above = peaks[0], 0
         for run in range(len(peaks)):
             if peaks[run] > FIRST_BIN:
                 _add_excess(row, run, found, sums.excess)
             if peaks[run] >= own:
-                above += _above(row[run * RUN : (run + 1) * RUN], own, y - run * RUN)
+                above += count_above(row[run * RUN : (run + 1) * RUN], own, y - run * RUN)
             top = max(top, peaks[run])
         if own > FIRST_BIN:
-            sums.excess[y, _bin(own)] -= 1
+            sums.excess[y, bin_of(own)] -= 1
         _count(y, above, top, sums)
         sums.totals[1] -= np.log(max(np.float64(own), TINY))
         sums.totals[2] += max(squares + 1 - 2 * np.float64(own), 0.0)  # rounding can take a 0 below it
@@ -112,7 +112,7 @@ def _add_row(row: Singles, mass: Floats) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def _find_peaks(bits: Ints, peaks: Ints) -> None:
+def find_peaks(bits: Ints, peaks: Ints) -> None:
     """The greatest of each run. As integers, which order floats >= 0 as they are and need no care for NaN."""
     for run in range(len(peaks)):
         part = bits[run * RUN : (run + 1) * RUN]
@@ -130,11 +130,11 @@ def _add_excess(row: Singles, run: int, found: Ints, excess: Floats) -> None:
         found[number] = c
         number += row[c] > FIRST_BIN  # counted, not branched on: there is no telling which of them are
     for c in found[:number]:
-        excess[c, _bin(row[c])] += row[c]
+        excess[c, bin_of(row[c])] += row[c]
 
 
 @numba.njit(cache=True, nogil=True)
-def _above(part: Singles, own: float, place: int) -> int:
+def count_above(part: Singles, own: float, place: int) -> int:
     """How many scores stand before `own`: the greater ones, and equal ones left of `place`, which may lie outside."""
     above = np.uint32(0)  # of the width of a score, so that the loop is vectorised
     for c in range(len(part)):
@@ -143,7 +143,7 @@ def _above(part: Singles, own: float, place: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _bin(score: float) -> int:
+def bin_of(score: float) -> int:
     """The bin (k / BINS, (k + 1) / BINS] that holds `score`, a float32; 0 falls in the first.
 
     The product is exact in float64, and a float32 between 0 and 1 is never k / 15, so that rounding down is right.
@@ -154,7 +154,7 @@ def _bin(score: float) -> int:
 @numba.njit(cache=True, nogil=True)
 def _count(y: int, above: int, top: float, sums: Sums) -> None:
     hit = above == 0
-    place = _bin(top)
+    place = bin_of(top)
     sums.samples[y] += 1
     sums.hits[y] += hit
     sums.bins[place, 0] += 1

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from longtail_cli.evaluate import summary, tide
-from longtail_cli.evaluate.average_precision import curves
+from longtail_cli.evaluate import bootstrap, summary, tide
+from longtail_cli.evaluate.average_precision import curves, recall_at
+from longtail_cli.evaluate.bootstrap import Resampled
+from longtail_cli.evaluate.draws import Draws
 from longtail_cli.evaluate.geometry import Overlaps, mask_areas, overlaps
 from longtail_cli.evaluate.matching import Matches, match
 from longtail_cli.evaluate.pooled import pooled_ap
 from longtail_cli.evaluate.protocol import JUDGED, NOT_EXHAUSTIVE, IouType, Objects, Protocol, judgements, objects_of
+from longtail_cli.evaluate.reliability import ReliabilityFigures, reliability
 from longtail_cli.evaluate.selection import Selection, select, select_fixed
 from longtail_cli.evaluate.tide import Breakdown
 from longtail_cli.evaluate.tidecv import tidecv
@@ -23,12 +26,14 @@ from longtail_cli.tables import Bools, Detections, Floats, GroundTruth
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which figures to compute. tide: ``"aligned"``, ``"tidecv"`` or ``"off"``."""
+    """Which figures to compute. tide: ``"aligned"``, ``"tidecv"`` or ``"off"``. draws: resamples for a bootstrap."""
 
     fixed_ap: bool
     pooled_ap: bool
     per_category: bool
     tide: str
+    reliability: bool = False
+    draws: Draws | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,9 @@ class Figures:
     fixed, pooled: AP, APr, APc, APf.
     tide, tide_groups: the breakdown over all categories and by group.
     per_category: one mapping a category, in category order.
+    resampled: the headline figures, Fixed and pooled AP and the gains of `aligned` TIDE in each resample, under their
+        names in a report (``bbox/AP``, ``bbox/APfixed/AP``, ``tide/bbox/r/Cls``).
+    reliability: the calibration errors of the scores.
     """
 
     headline: Mapping[str, float | None]
@@ -47,6 +55,8 @@ class Figures:
     tide: Breakdown | None
     tide_groups: Mapping[str, Breakdown] | None
     per_category: list[dict[str, float | None]] | None
+    resampled: Resampled | None
+    reliability: ReliabilityFigures | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +101,22 @@ class Evaluation:
         number = len(self.ground_truth.categories)
         selection = select(detections, area, number, self.protocol, self.judged)
         matches = self._matches(detections, selection, pairs, area)
+        wide = self._wide(detections, pairs, area)
         with ThreadPoolExecutor(1) as beside:
             tide_found = beside.submit(self._tide, detections, pairs, matches)
             reduced = curves(matches)
-            fixed, pooled = self._fixed(detections, pairs, area)
+            ranked = {rank: recall_at(matches, rank) for rank in summary.RANKS[self.protocol.name]}
+            fixed, pooled = self._fixed(wide), self._pooled(detections, wide)
             breakdown, by_group = tide_found.result()
         return Figures(
-            headline=summary.headline(reduced, matches, self.protocol, self.groups),
+            headline=summary.headline(reduced, ranked, self.protocol, self.groups),
             fixed=fixed,
             pooled=pooled,
             tide=breakdown,
             tide_groups=by_group,
             per_category=summary.per_category(reduced, self.protocol) if self.wanted.per_category else None,
+            resampled=self._resampled(detections, pairs, matches, wide),
+            reliability=reliability(detections, pairs, matches, self.groups) if self.wanted.reliability else None,
         )
 
     def _matches(self, detections: Detections, selection: Selection, pairs: Overlaps, area: Floats) -> Matches:
@@ -111,17 +125,42 @@ class Evaluation:
             partial = (self._judgement(detections) & NOT_EXHAUSTIVE) != 0
         return match(selection, pairs, self.objects, area, partial, len(self.ground_truth.categories))
 
-    def _fixed(
-        self, detections: Detections, pairs: Overlaps, area: Floats
-    ) -> tuple[Mapping[str, float | None] | None, Mapping[str, float | None] | None]:
-        """Fixed AP and pooled AP, which go by the same detections."""
+    def _wide(self, detections: Detections, pairs: Overlaps, area: Floats) -> Matches | None:
+        """The matches of Fixed AP and pooled AP, which go by the same detections."""
         if not (self.wanted.fixed_ap or self.wanted.pooled_ap):
-            return None, None
+            return None
         selection = select_fixed(detections, area, len(self.ground_truth.categories), self.judged)
-        matches = self._matches(detections, selection, pairs, area)
-        fixed = summary.grouped_ap(curves(matches).ap[:, :, 0], self.groups) if self.wanted.fixed_ap else None
-        pooled = pooled_ap(detections, matches, self.groups) if self.wanted.pooled_ap else None
-        return fixed, pooled
+        return self._matches(detections, selection, pairs, area)
+
+    def _fixed(self, wide: Matches | None) -> Mapping[str, float | None] | None:
+        if wide is None or not self.wanted.fixed_ap:
+            return None
+        return summary.grouped_ap(curves(wide).ap[:, :, 0], self.groups)
+
+    def _pooled(self, detections: Detections, wide: Matches | None) -> Mapping[str, float | None] | None:
+        if wide is None or not self.wanted.pooled_ap:
+            return None
+        return pooled_ap(detections, wide, self.groups)
+
+    def _resampled(
+        self, detections: Detections, pairs: Overlaps, matches: Matches, wide: Matches | None
+    ) -> Resampled | None:
+        """One reduction after another over all draws."""
+        draws, iou_type, groups = self.wanted.draws, self.iou_type, self.groups
+        if draws is None:
+            return None
+        reductions = {f"{iou_type}/": bootstrap.headline(detections, self.objects, matches, self.protocol, groups)}
+        if wide is not None and self.wanted.fixed_ap:
+            reductions[f"{iou_type}/APfixed/"] = bootstrap.fixed(detections, self.objects, wide, groups)
+        if wide is not None and self.wanted.pooled_ap:
+            reductions[f"{iou_type}/APpool/"] = bootstrap.pooled(detections, self.objects, wide, groups)
+        if self.wanted.tide == "aligned":
+            reductions[f"tide/{iou_type}/"] = bootstrap.aligned_tide(detections, pairs, self.objects, matches, groups)
+        return {
+            prefix + name: values
+            for prefix, reduction in reductions.items()
+            for name, values in bootstrap.resampled(reduction, draws).items()
+        }
 
     def _tide(
         self, detections: Detections, pairs: Overlaps, matches: Matches

@@ -33,7 +33,7 @@ class Matches:
         outside the size range or of a category that the image does not annotate exhaustively.
     taken: int32 [M], the row in `Objects` matched at IoU 0.5 over all sizes, or `UNMATCHED`.
     num_objects: int64 [C, 4], objects that count.
-    counts: bool [G], whether each object counts over all sizes.
+    counts: bool [G, 4], whether each object counts.
     """
 
     selection: Selection
@@ -75,7 +75,7 @@ def match(
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(match_categories, [0, *cuts[1:-1]], [*cuts[1:-1], num_categories]))
     num_objects = np.column_stack([np.bincount(objects.category[of], minlength=num_categories) for of in counts.T])
-    return Matches(selection, true_positive, ignored, taken, num_objects, counts[:, 0].copy())
+    return Matches(selection, true_positive, ignored, taken, num_objects, counts)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -22,9 +22,13 @@ def pooled_ap(detections: Detections, matches: Matches, groups: Mapping[str, Boo
 
     groups: bool [C] by group name. Ties in score go by image, then category, then file position.
     """
-    pools = {"AP": np.ones(len(matches.num_objects), bool)}
-    pools |= {f"AP{name}": member for name, member in groups.items()}
+    pools = pools_of(len(matches.num_objects), groups)
     return {name: _pool(detections, matches, member) for name, member in pools.items()}
+
+
+def pools_of(categories: int, groups: Mapping[str, Bools]) -> dict[str, Bools]:
+    """Which categories are pooled for each figure: bool [C] by its name."""
+    return {"AP": np.ones(categories, bool)} | {f"AP{name}": member for name, member in groups.items()}
 
 
 def _pool(detections: Detections, matches: Matches, member: Bools) -> float | None:

@@ -6,20 +6,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from longtail_cli.evaluate.average_precision import Curves, mean, recall_at
-from longtail_cli.evaluate.matching import Matches
-from longtail_cli.evaluate.protocol import AREA_NAMES, GROUPS, Protocol
+from longtail_cli.evaluate.average_precision import Curves, mean
+from longtail_cli.evaluate.protocol import AREA_NAMES, GROUPS, Protocol, ProtocolName
 from longtail_cli.tables import Bools, Floats
 
 SIZES = ("s", "m", "l")
 AP50, AP75 = 0, 5  # rows of IOU_THRESHOLDS
 
 
+RANKS: dict[ProtocolName, tuple[int, ...]] = {"lvis": (), "coco": (1, 10)}
+"""Detections of each image and category that further recalls are limited to."""
+
+
 def headline(
-    curves: Curves, matches: Matches, protocol: Protocol, groups: Mapping[str, Bools]
+    curves: Curves, ranked: Mapping[int, Floats], protocol: Protocol, groups: Mapping[str, Bools]
 ) -> dict[str, float | None]:
     """AP, AP50, AP75, APs/m/l, APr/c/f and the recalls, fractions in [0, 1], None where undefined.
 
+    ranked: COCO's recalls with the best 1 and 10 detections of each image and category, float64 [10, C] by that number.
     groups: bool [C] by group name; a group that is absent has an undefined AP.
 
     Every figure is a mean over the defined categories (and thresholds). LVIS reports AR@300 with its sizes, COCO
@@ -30,8 +34,7 @@ def headline(
     figures = {"AP": mean(ap), "AP50": mean(ap[AP50]), "AP75": mean(ap[AP75])}
     figures |= {f"AP{size}": mean(curves.ap[:, :, AREA_NAMES.index(size)]) for size in SIZES}
     figures |= {f"AP{group}": mean(ap[:, groups.get(group, nowhere)]) for group in GROUPS}
-    if protocol.name == "coco":
-        figures |= {f"AR@{rank}": mean(recall_at(matches, rank)) for rank in (1, 10)}
+    figures |= {f"AR@{rank}": mean(recall) for rank, recall in ranked.items()}
     figures[f"AR@{protocol.max_dets}"] = mean(curves.recall[:, :, 0])
     for size in SIZES:
         figures[f"AR{size}@{protocol.max_dets}"] = mean(curves.recall[:, :, AREA_NAMES.index(size)])

@@ -21,6 +21,8 @@ from longtail_cli.evaluate.tide_errors import BKG, BOTH, CLS, DUPE, LOC, NO_OBJE
 from longtail_cli.tables import Bools, Detections, Floats, Ints, Longs
 
 MAIN_ERRORS = {"Cls": CLS, "Loc": LOC, "Both": BOTH, "Dupe": DUPE, "Bkg": BKG}
+SPECIAL = ("FalsePos", "FalseNeg")
+UNMENDED = "AP50"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class Points:
     category: int32 [M]. hit: bool [M], true positive. shown: bool [M], on the curve at all (not ignored).
     errors: of the same M detections. before, after: int64 [M], the order of the curve, best first over all categories,
         before and after mending (they differ in tidecv, in the order of equal scores).
-    object_category: int32 [G]. num_objects: int64 [C].
+    object_category: int32 [G]. counts: bool [G], objects that can be found. used: bool [G], those that were.
+    num_categories: C.
     """
 
     category: Ints
@@ -71,62 +74,74 @@ class Points:
     before: Longs
     after: Longs
     object_category: Ints
-    num_objects: Longs
+    counts: Bools
+    used: Bools
+    num_categories: int
 
 
 def aligned(
     detections: Detections, overlaps: Overlaps, objects: Objects, matches: Matches, groups: Mapping[str, Bools]
 ) -> tuple[Breakdown, dict[str, Breakdown]]:
     """The breakdown over all categories, and over each of `groups` (bool [C], by name)."""
+    return break_down(aligned_points(detections, overlaps, objects, matches), ALIGNED, groups)
+
+
+def aligned_points(detections: Detections, overlaps: Overlaps, objects: Objects, matches: Matches) -> Points:
+    """The selected detections with their errors, in the order of the `Selection`."""
     row = matches.selection.row
     hit = (matches.true_positive[:, 0] & 1) == 1
     shown = (matches.ignored[:, 0] & 1) == 0
     used = np.zeros(len(objects), bool)
     used[matches.taken[matches.taken != UNMATCHED]] = True
-    category, score = detections.category[row], detections.score[row]
-    errors = assign(row, category, score, shown & ~hit, overlaps, objects.category, matches.counts, used)
+    category, score, counts = detections.category[row], detections.score[row], matches.counts[:, 0].copy()
+    errors = assign(row, category, score, shown & ~hit, overlaps, objects.category, counts, used)
     order = matches.selection.best_first
-    points = Points(category, hit, shown, errors, order, order, objects.category, matches.num_objects[:, 0].copy())
-    return break_down(points, ALIGNED, groups)
+    number = len(matches.num_objects)
+    return Points(category, hit, shown, errors, order, order, objects.category, counts, used & counts, number)
 
 
 def break_down(points: Points, rules: Rules, groups: Mapping[str, Bools]) -> tuple[Breakdown, dict[str, Breakdown]]:
     """Mend each kind of error alone and take the difference of the mean AP, overall and in each group."""
-    main, special = _main(points), _special(points)
+    cases = cases_of(points)
     with ThreadPoolExecutor(THREADS) as pool:
-        cases = [_unmended(points), *main.values(), *special.values()]
-        before, *after = pool.map(lambda case: _ap(case, rules), cases)
-    by_name = dict(zip([*main, *special], after, strict=True))
+        found = pool.map(lambda case: _ap(case, points, rules), cases.values())
+        ap = dict(zip(cases, found, strict=True))
+    everything = np.ones(points.num_categories, bool)
+    return reduce(ap, rules, everything), {name: reduce(ap, rules, member) for name, member in groups.items()}
 
-    def breakdown(member: Bools) -> Breakdown:
-        base = _mean(before, member)
-        gain = {name: _gain(base, _mean(ap, member)) for name, ap in by_name.items()}
-        return Breakdown(
-            base, {name: _shown(gain[name], rules) for name in main}, {name: gain[name] for name in special}
-        )
 
-    return breakdown(np.ones(len(points.num_objects), bool)), {name: breakdown(of) for name, of in groups.items()}
+def reduce(ap: Mapping[str, Floats], rules: Rules, member: Bools) -> Breakdown:
+    """The gains over the categories that are `member` (bool [C]).
+
+    ap: float64 [C] of each of `cases_of`, NaN where a category is left out.
+    """
+    base = _mean(ap[UNMENDED], member)
+    gain = {name: _gain(base, _mean(one, member)) for name, one in ap.items() if name != UNMENDED}
+    main = {name: _shown(gain[name], rules) for name in (*MAIN_ERRORS, "Miss")}
+    return Breakdown(base, main, {name: gain[name] for name in SPECIAL})
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class Case:
     """What the curves are drawn from, some error mended or none; columns as in `Points`.
 
-    order: int64 [M]. keep: bool [M], on the curve.
+    order: int64 [M]. keep: bool [M], on the curve. objects: bool [G], those that count.
     """
 
     order: Longs
     keep: Bools
     category: Ints
     hit: Bools
-    num_objects: Longs
+    objects: Bools
 
 
-def _unmended(points: Points) -> _Case:
-    return _Case(points.before, points.shown, points.category, points.hit, points.num_objects)
+def cases_of(points: Points) -> dict[str, Case]:
+    """Nothing mended (`UNMENDED`), and each error mended alone."""
+    unmended = Case(points.before, points.shown, points.category, points.hit, points.counts)
+    return {UNMENDED: unmended, **_main(points), **_special(points)}
 
 
-def _main(points: Points) -> dict[str, _Case]:
+def _main(points: Points) -> dict[str, Case]:
     """Each of the six main errors mended."""
     errors, cases = points.errors, {}
     for name, kind in MAIN_ERRORS.items():
@@ -137,31 +152,29 @@ def _main(points: Points) -> dict[str, _Case]:
             keep[mended] = True
             hit, category = hit.copy(), category.copy()
             hit[mended], category[mended] = True, points.object_category[errors.mends[mended]]
-        cases[name] = _Case(points.after, keep, category, hit, points.num_objects)
-    missed = np.bincount(points.object_category[errors.missed], minlength=len(points.num_objects))
-    left = points.num_objects - missed
-    cases["Miss"] = _Case(points.after, points.shown, points.category, points.hit, left)
+        cases[name] = Case(points.after, keep, category, hit, points.counts)
+    cases["Miss"] = Case(points.after, points.shown, points.category, points.hit, points.counts & ~errors.missed)
     return cases
 
 
-def _special(points: Points) -> dict[str, _Case]:
+def _special(points: Points) -> dict[str, Case]:
     """No false positive before a hit; and only the objects that were found."""
-    found = np.bincount(points.category[points.hit], minlength=len(points.num_objects))
     hits_first = points.after[np.argsort(~points.hit[points.after], kind="stable")]
     return {
-        "FalsePos": _Case(hits_first, points.shown, points.category, points.hit, points.num_objects),
-        "FalseNeg": _Case(points.after, points.shown, points.category, points.hit, found),
+        "FalsePos": Case(hits_first, points.shown, points.category, points.hit, points.counts),
+        "FalseNeg": Case(points.after, points.shown, points.category, points.hit, points.used),
     }
 
 
-def _ap(case: _Case, rules: Rules) -> Floats:
+def _ap(case: Case, points: Points, rules: Rules) -> Floats:
     """AP of each category over the kept detections: float64 [C], NaN where the category is left out."""
+    num_objects = np.bincount(points.object_category[case.objects], minlength=points.num_categories)
     row = case.order[case.keep[case.order]]
     category = case.category[row]
     by_category = np.argsort(sort_key(category), kind="stable")
-    start = np.searchsorted(category[by_category], np.arange(len(case.num_objects) + 1))
-    ap = single_curve(start, case.hit[row[by_category]], case.num_objects, rules.recalls, rules.epsilon)
-    defined = case.num_objects > 0
+    start = np.searchsorted(category[by_category], np.arange(len(num_objects) + 1))
+    ap = single_curve(start, case.hit[row[by_category]], num_objects, rules.recalls, rules.epsilon)
+    defined = num_objects > 0
     if rules.empty_counts:
         defined = defined | (np.diff(start) > 0)
     return np.where(defined, ap, np.nan)

@@ -53,8 +53,8 @@ def tidecv(
     errors = assign(row, category, score, ~hit, overlaps, objects.category, counts, used)
     before = np.argsort(-score, kind="stable")
     after = np.lexsort((hit, -score))
-    num_objects = np.bincount(objects.category[counts], minlength=len(ground_truth.categories))
-    points = Points(category, hit, ~ignored, errors, before, after, objects.category, num_objects)
+    number = len(ground_truth.categories)
+    points = Points(category, hit, ~ignored, errors, before, after, objects.category, counts, used & counts, number)
     return break_down(points, TIDECV, groups)
 
 

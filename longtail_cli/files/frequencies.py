@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from longtail_cli.errors import InputError, Problem, UsageError
@@ -71,11 +71,14 @@ def write_frequencies(table: FrequencyTable, path: Path, columns: Mapping[str, F
 def frequencies_csv(table: FrequencyTable, columns: Mapping[str, Floats]) -> str:
     """The table as CSV, floats in as many digits as they need to be read back the same; empty where undefined."""
     cells = _cells(table, columns)
+    return "".join(map(_record, [list(cells), *zip(*cells.values(), strict=True)]))
+
+
+def _record(cells: Sequence[Cell]) -> str:
+    """One line. It is written with CRLF, as only then all Pythons quote a lone CR inside a cell."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(cells)
-    writer.writerows(zip(*cells.values(), strict=True))
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _frequencies_json(table: FrequencyTable, columns: Mapping[str, Floats]) -> str:

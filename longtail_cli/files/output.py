@@ -40,6 +40,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def _cannot_write(path: Path, error: OSError) -> OutputError:
     problem = Problem("file", "a place that can be written to", error.strerror or str(error))
     return OutputError(str(path), [problem], "choose another place, or mend its permissions")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from longtail_cli import __version__
@@ -10,6 +12,8 @@ from longtail_cli.report.model import Report
 
 KIND, VERSION = "ltcal-report", 1
 FORMAT = f"{KIND}/{VERSION}"
+
+_NOT_A_NUMBER = re.compile(r"[:\[,]\s*-?(?:NaN|Infinity)\b")
 
 
 class _Head(msgspec.Struct):
@@ -21,11 +25,16 @@ class _Document(msgspec.Struct):
     signature: object
     runs: object
     notes: object
+    groups: object
+    bootstrap: object
+    baseline: object
+    gates: object
 
 
 def to_json(report: Report) -> str:
     """The report as indented JSON with one trailing newline; undefined figures are ``null``."""
-    document = _Document(FORMAT, report.signature, report.runs, report.notes)
+    parts = (getattr(report, name) for name in _Document.__struct_fields__[1:])
+    document = _Document(FORMAT, *parts)
     return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
 
 
@@ -44,4 +53,16 @@ def from_json(text: str, source: str) -> Report:
             raise InputError(source, [Problem("format", FORMAT, found)], fix)
         return msgspec.json.decode(text, type=Report)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise InputError(source, [Problem("content", f"a report ({FORMAT})", str(error))], fix) from error
+        problem = Problem("content", f"a report ({FORMAT})", str(error))
+        raise InputError(source, [problem], _mending(text, str(error)) or fix) from error
+
+
+def _mending(text: str, reason: str) -> str | None:
+    """How to mend a text that does not decode, where the reason tells; None where it does not."""
+    if "truncated" in reason:
+        return "the file is cut off: write it again with `ltcal report --json`"
+    if "malformed" in reason and _NOT_A_NUMBER.search(text):
+        return "the file holds NaN or Infinity, which are no JSON: `ltcal report --json` writes null for undefined"
+    if text.lstrip().startswith("["):
+        return "this is a list, as result files are: pass a file that `ltcal report --json` wrote"
+    return None

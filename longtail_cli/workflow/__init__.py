@@ -8,26 +8,37 @@ from typing import TYPE_CHECKING, Any
 from longtail_cli.workflow.inputs import require_torch
 
 if TYPE_CHECKING:
-    from longtail_cli.workflow.classifying import report_classification
+    from longtail_cli.workflow.classifying import evaluate_classification, report_classification
     from longtail_cli.workflow.counting import compute_freq
-    from longtail_cli.workflow.reporting import report
+    from longtail_cli.workflow.reporting import evaluate, report
     from longtail_cli.workflow.rescoring import rescore
     from longtail_cli.workflow.rescoring_logits import rescore_logits
     from longtail_cli.workflow.verifying import verify
 
-__all__ = ["compute_freq", "report", "report_classification", "rescore", "rescore_logits", "verify"]
+__all__ = [
+    "compute_freq",
+    "evaluate",
+    "evaluate_classification",
+    "report",
+    "report_classification",
+    "rescore",
+    "rescore_logits",
+    "verify",
+]
 
 _HOME = {
     "compute_freq": "counting",
     "rescore": "rescoring",
     "rescore_logits": "rescoring_logits",
+    "evaluate": "reporting",
+    "evaluate_classification": "classifying",
     "report": "reporting",
     "report_classification": "classifying",
     "verify": "verifying",
 }
 
 
-_NEEDS_TORCH = ("rescore_logits", "report_classification")
+_NEEDS_TORCH = ("rescore_logits", "evaluate_classification", "report_classification")
 
 
 def __getattr__(name: str) -> Any:

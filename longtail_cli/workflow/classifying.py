@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from hashlib import sha256
@@ -19,14 +20,18 @@ from longtail_cli.adjust.base import Method
 from longtail_cli.adjust.registry import parse_method
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.evaluate.classification import GROUPS, ClassificationFigures, Tally
+from longtail_cli.evaluate.classification_rows import RowTally, resampled_figures
+from longtail_cli.evaluate.draws import Draws
 from longtail_cli.files.frequencies import read_frequencies
 from longtail_cli.files.labels import read_labels
 from longtail_cli.files.logits import LogitsFile
 from longtail_cli.files.source import digest, printable
-from longtail_cli.report.model import CategoryRow, Classification, ReliabilityBin, Report, Run, Signature
+from longtail_cli.report.model import CategoryRow, Classification, GroupSize, ReliabilityBin, Report, Run, Signature
 from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Longs
 from longtail_cli.workflow.batches import THREADS, through
+from longtail_cli.workflow.category_rows import groups_sha256
 from longtail_cli.workflow.correcting import Plan, check_classes, opened, plans_for
+from longtail_cli.workflow.evaluated import Bootstrapping, Evaluated, Outcome, Resampled, evaluated
 from longtail_cli.workflow.inputs import LogitOptions, device_of
 from longtail_cli.workflow.naming import names_of_runs
 from longtail_cli.workflow.telling import Say, nobody
@@ -42,15 +47,43 @@ def report_classification(
     methods: Sequence[Method] = (),
     options: LogitOptions = DEFAULT_OPTIONS,
     per_category: bool = False,
+    bootstrap: Bootstrapping | None = None,
     names: Sequence[str] = (),
     say: Say = nobody,
 ) -> Report:
+    """Evaluate classifiers side by side: `evaluate_classification` without the resamples."""
+    return evaluate_classification(
+        predictions,
+        labels=labels,
+        frequencies=frequencies,
+        methods=methods,
+        options=options,
+        per_category=per_category,
+        bootstrap=bootstrap,
+        names=names,
+        say=say,
+    ).report
+
+
+def evaluate_classification(
+    predictions: Sequence[Path],
+    *,
+    labels: Path | None = None,
+    frequencies: Path | None = None,
+    methods: Sequence[Method] = (),
+    options: LogitOptions = DEFAULT_OPTIONS,
+    per_category: bool = False,
+    bootstrap: Bootstrapping | None = None,
+    names: Sequence[str] = (),
+    say: Say = nobody,
+) -> Evaluated:
     """Evaluate classifiers side by side.
 
     predictions: logits or scores of classification, at least one, all of the same rows and classes. labels: the true
     classes, an index among the columns that are classes for each row; None where the files hold them.
     frequencies: a table for the methods and for the groups many, medium and few. methods: each file of logits is
-    corrected by each of them, a run each; without any, logits get their activation alone. names: of the runs.
+    corrected by each of them, a run each; without any, logits get their activation alone. bootstrap: how to resample
+    the rows for intervals; None for none. names: of the runs.
     say: told what is being done, for a progress display.
     Raises InputError for broken files and UsageError for options that do not fit them.
     """
@@ -60,11 +93,12 @@ def report_classification(
     files = [_opened(path, options, methods) for path in predictions]
     truth = _labels(files[0], labels)
     groups, notes = _groups(files[0], table)
-    runs: list[Run] = []
+    draws = None if bootstrap is None else Draws(len(truth), bootstrap.resamples, bootstrap.seed)
+    outcomes: list[Outcome] = []
     for path, file, own_names in zip(predictions, files, run_names, strict=True):
         _check_same(file, files[0], truth)
-        case = _Case(file, truth, groups, table, per_category)
-        runs += _runs(case, path, methods, options, device, own_names, say)
+        case = _Case(file, truth, groups, table, per_category, draws)
+        outcomes += _outcomes(case, path, methods, options, device, own_names, say)
     signature = Signature(
         version=__version__,
         protocol="classification",
@@ -75,8 +109,10 @@ def report_classification(
         categories=len(files[0].columns),
         annotations_sha256=sha256(truth.astype("<i8").tobytes()).hexdigest(),
         frequencies_sha256=None if frequencies is None else digest(frequencies),
+        groups_sha256=groups_sha256(None if table is None else table.group),
     )
-    return Report(signature=signature, runs=tuple(runs), notes=notes)
+    found = Report(signature, tuple(one.run for one in outcomes), notes, groups=_group_sizes(files[0], truth, groups))
+    return evaluated(found, draws, {one.run.name: one.resampled for one in outcomes})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +124,10 @@ class _Case:
     groups: npt.NDArray[np.int8] | None
     table: FrequencyTable | None
     per_category: bool
+    draws: Draws | None
 
 
-def _runs(
+def _outcomes(
     case: _Case,
     path: Path,
     methods: Sequence[Method],
@@ -98,15 +135,15 @@ def _runs(
     device: torch.device,
     names: Sequence[str],
     say: Say,
-) -> Iterator[Run]:
+) -> Iterator[Outcome]:
     file = case.file
     if file.content == "scores":
         plans: tuple[Plan, ...] = (Plan(None, Adjuster((), file.columns, device), ()),)
     else:
         plans = plans_for(file, methods or (parse_method("none"),), case.table, options, device)
     found = _figures(case, [plan.adjuster for plan in plans], device, say)
-    for name, plan, figures in zip(names, plans, found, strict=True):
-        yield Run(
+    for name, plan, (figures, resampled) in zip(names, plans, found, strict=True):
+        run = Run(
             name=name,
             source=printable(str(path)),
             sha256=None,
@@ -117,34 +154,51 @@ def _runs(
             notes=plan.notes,
             classification=_classification(figures),
         )
+        yield Outcome(run, resampled)
 
 
-def _figures(case: _Case, adjusters: Sequence[Adjuster], device: torch.device, say: Say) -> list[ClassificationFigures]:
-    """The figures after each adjuster."""
+def _figures(
+    case: _Case, adjusters: Sequence[Adjuster], device: torch.device, say: Say
+) -> list[tuple[ClassificationFigures, Resampled]]:
+    """The figures after each adjuster, and those of each resample."""
     counters = [_Counter(case) for _ in adjusters]
     tasks = [(adjuster, counter.count) for adjuster, counter in zip(adjusters, counters, strict=True)]
     for _ in through(case.file, tasks, device, say):
         pass
-    return [counter.figures() for counter in counters]
+    return [(counter.figures(), counter.resampled()) for counter in counters]
 
 
 class _Counter:
     """A tally for each thread, so that batches can be counted at once."""
 
     def __init__(self, case: _Case) -> None:
-        self._truth = case.truth
+        self._truth, self._draws = case.truth, case.draws
+        classes = len(case.file.columns)
+        self._rows = None if case.draws is None else RowTally(len(case.truth), classes, case.groups)
         self._all = [Tally(len(case.file.columns), case.groups) for _ in range(THREADS)]
         self._free: SimpleQueue[Tally] = SimpleQueue()
         for tally in self._all:
             self._free.put(tally)
 
     def count(self, scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> None:
+        of_classes, labels = scores[:, columns.classes].cpu().numpy(), self._truth[batch.first :][: len(batch)]
         tally = self._free.get()
-        tally.add(scores[:, columns.classes].cpu().numpy(), self._truth[batch.first : batch.first + len(batch)])
+        tally.add(of_classes, labels)
         self._free.put(tally)
+        if self._rows is not None:
+            self._rows.add(batch.first, of_classes, labels)
 
     def figures(self) -> ClassificationFigures:
         return reduce(Tally.plus, self._all).figures()
+
+    def resampled(self) -> Resampled:
+        """The figures of each resample by name; none without draws."""
+        if self._rows is None or self._draws is None:
+            return {}
+        rows, draws = self._rows, self._draws
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = list(pool.map(lambda b: resampled_figures(rows, draws.weight(b)), range(draws.resamples)))
+        return {f"classification/{name}": np.array([one[name] for one in found], np.float64) for name in found[0]}
 
 
 def _opened(path: Path, options: LogitOptions, methods: Sequence[Method]) -> LogitsFile:
@@ -203,6 +257,16 @@ def _groups(file: LogitsFile, table: FrequencyTable | None) -> tuple[npt.NDArray
     return np.array([GROUPS.index(table.group[place]) for place in row.tolist()], np.int8), ()
 
 
+def _group_sizes(file: LogitsFile, truth: Longs, groups: npt.NDArray[np.int8] | None) -> dict[str, GroupSize]:
+    """What the figures over all classes, and those of each group, rest on; each row is an image."""
+    samples = np.bincount(truth, minlength=len(file.columns))
+    members = {"all": np.ones(len(samples), bool)}
+    if groups is not None:
+        members |= {name: groups == g for g, name in enumerate(GROUPS)}
+    rows = {name: samples[member] for name, member in members.items()}
+    return {name: GroupSize(int((own > 0).sum()), int(own.sum()), int(own.sum())) for name, own in rows.items()}
+
+
 def _classification(figures: ClassificationFigures) -> Classification:
     return Classification(
         top1=figures.top1,
@@ -231,6 +295,8 @@ def _categories(case: _Case, figures: ClassificationFigures) -> tuple[CategoryRo
             images=samples[column],
             instances=samples[column],
             metrics={"classification": {"recall": figures.recall[column]}},
+            train_images=None if table is None else int(table.image_count[number]),
+            train_instances=None if table is None else int(table.instance_count[number]),
         )
         for number, column in enumerate(np.argsort(ids).tolist())
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +24,34 @@ from longtail_cli.workflow.inputs import LogitOptions, kind_of
 from longtail_cli.workflow.naming import names_of_runs
 from longtail_cli.workflow.telling import Say, nobody
 
+if TYPE_CHECKING:
+    from longtail_cli.workflow.evaluated import Bootstrapping, Evaluated
+
 DEFAULT_OPTIONS = LogitOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Which figures of detections, by which rules.
+
+    protocol: ``auto`` takes LVIS where every image says which categories it judges, else COCO.
+    iou_types: ``bbox`` and ``segm``; empty means what the first file holds. max_dets: None means 300 for LVIS, 100 for
+    COCO. tide: ``aligned``, ``tidecv`` or ``off``. reliability: D-ECE and LaECE.
+    score_space: what the scores of result files are, for the methods.
+    """
+
+    protocol: str = "auto"
+    iou_types: tuple[str, ...] = ()
+    max_dets: int | None = None
+    fixed_ap: bool = False
+    pooled_ap: bool = False
+    tide: str = "aligned"
+    per_category: bool = False
+    reliability: bool = False
+    score_space: ScoreSpace = "prob"
+
+
+DEFAULT_CHOICES = Choices()
 
 
 def report(
@@ -32,28 +61,45 @@ def report(
     frequencies: Path | None = None,
     methods: Sequence[Method] = (),
     options: LogitOptions = DEFAULT_OPTIONS,
-    score_space: ScoreSpace = "prob",
-    protocol: str = "auto",
-    iou_types: Sequence[str] = (),
-    max_dets: int | None = None,
-    fixed_ap: bool = False,
-    pooled_ap: bool = False,
-    tide: str = "aligned",
-    per_category: bool = False,
+    choices: Choices = DEFAULT_CHOICES,
+    bootstrap: Bootstrapping | None = None,
     names: Sequence[str] = (),
     say: Say = nobody,
 ) -> Report:
+    """Evaluate result files and logits side by side: `evaluate` without the resamples."""
+    return evaluate(
+        predictions,
+        annotations,
+        frequencies=frequencies,
+        methods=methods,
+        options=options,
+        choices=choices,
+        bootstrap=bootstrap,
+        names=names,
+        say=say,
+    ).report
+
+
+def evaluate(
+    predictions: Sequence[Path],
+    annotations: Path,
+    *,
+    frequencies: Path | None = None,
+    methods: Sequence[Method] = (),
+    options: LogitOptions = DEFAULT_OPTIONS,
+    choices: Choices = DEFAULT_CHOICES,
+    bootstrap: Bootstrapping | None = None,
+    names: Sequence[str] = (),
+    say: Say = nobody,
+) -> Evaluated:
     """Evaluate result files and logits side by side.
 
     predictions: COCO/LVIS result lists or detection logits, at least one. annotations: the COCO or LVIS file they were
     made for. frequencies: a table for the methods, and for the groups r/c/f where the annotations carry no
     ``frequency``, or in place of it.
     methods: each file is corrected by each of them, a run each; without any, result files are taken as they are and
-    logits decoded as they are. options: how logits are read and decoded. score_space: what the scores of result files
-    are, for the methods.
-    protocol: ``auto`` takes LVIS where every image says which categories it judges, else COCO.
-    iou_types: ``bbox`` and ``segm``; empty means what the first file holds. max_dets: None means 300 for LVIS, 100 for
-    COCO. tide: ``aligned``, ``tidecv`` or ``off``. names: of the runs, by default the file names or methods.
+    logits decoded as they are. options: how logits are read and decoded. bootstrap: how to resample the images for
+    intervals; None for none. names: of the runs, by default the file names or methods.
     say: told what is being done, for a progress display.
 
     Figures are fractions, None where undefined. Raises InputError for broken files and UsageError for options that
@@ -68,31 +114,44 @@ def report(
     with ThreadPoolExecutor(3) as pool:
         annotations_sha256 = pool.submit(digest, annotations)
         sha256 = {path: pool.submit(digest, path) for path in predictions if kind_of(path) == "results"}
-        from longtail_cli.workflow import runs as evaluating  # imports numba, which takes its time
+        from longtail_cli.workflow import category_rows, evaluated  # they import numba, which takes its time
+        from longtail_cli.workflow import runs as evaluating
         from longtail_cli.workflow.sources import sources_of
 
-        types = tuple(dict.fromkeys(map(_iou_type, iou_types))) or evaluating.types_held(predictions[0])
-        sources = sources_of(predictions, methods, table, types, options, score_space, run_names, sha256, pool, say)
+        types = tuple(dict.fromkeys(map(_iou_type, choices.iou_types))) or evaluating.types_held(predictions[0])
+        sources = sources_of(
+            predictions, methods, table, types, options, choices.score_space, run_names, sha256, pool, say
+        )
         truth_read = pool.submit(read_annotations, annotations, masks="segm" in types)
-        wanted = evaluating.Wanted(fixed_ap=fixed_ap, pooled_ap=pooled_ap, per_category=per_category, tide=tide)
+        wanted = evaluating.Wanted(
+            choices.fixed_ap, choices.pooled_ap, choices.per_category, choices.tide, choices.reliability
+        )
         evaluating.load_kernels(wanted)
         truth = truth_read.result()
-        rules = _protocol(protocol, truth, max_dets)
-        groups, notes = _groups(truth, table)
-        bench = [evaluating.Evaluation.prepare(truth, rules, iou_type, groups, wanted) for iou_type in types]
-        runs = evaluating.in_turn(bench, sources, say)
+        rules = _protocol(choices.protocol, truth, choices.max_dets)
+        labels, notes = _groups(truth, table)
+        draws = (
+            None if bootstrap is None else evaluating.Draws(len(truth.image_id), bootstrap.resamples, bootstrap.seed)
+        )
+        bench = [
+            evaluating.Evaluation.prepare(truth, rules, iou_type, _members(labels), replace(wanted, draws=draws))
+            for iou_type in types
+        ]
+        outcomes = evaluating.in_turn(bench, sources, category_rows.train_counts(truth, table), say)
     signature = Signature(
         version=__version__,
         protocol=rules.name,
         max_dets=rules.max_dets,
         iou_types=types,
-        tide=tide,
+        tide=choices.tide,
         images=len(truth.image_id),
         categories=len(truth.categories),
         annotations_sha256=annotations_sha256.result(),
         frequencies_sha256=None if frequencies is None else digest(frequencies),
+        groups_sha256=category_rows.groups_sha256(labels),
     )
-    return Report(signature=signature, runs=runs, notes=notes)
+    found = Report(signature, tuple(one.run for one in outcomes), notes, groups=category_rows.group_sizes(bench[0]))
+    return evaluated.evaluated(found, draws, {one.run.name: one.resampled for one in outcomes})
 
 
 def _iou_type(name: str) -> IouType:
@@ -116,13 +175,17 @@ def _protocol(name: str, truth: GroundTruth, max_dets: int | None) -> Protocol:
     return Protocol(chosen, max_dets or DEFAULT_MAX_DETS[chosen])
 
 
-def _groups(truth: GroundTruth, table: FrequencyTable | None) -> tuple[dict[str, Bools], tuple[str, ...]]:
-    """Members of r, c and f by category, from the table if there is one, else from the annotations."""
-    label = truth.categories.frequency if table is None else _labels(truth, table)
-    if label is None:
-        return {}, ("no frequency groups: the annotations have no `frequency` field; pass --freq for APr, APc, APf",)
-    array = np.array(label)
-    return {group: array == group for group in GROUPS}, ()
+def _groups(truth: GroundTruth, table: FrequencyTable | None) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """The group of each category, from the table if there is one, else from the annotations; and notes."""
+    labels = truth.categories.frequency if table is None else _labels(truth, table)
+    if labels is None:
+        return None, ("no frequency groups: the annotations have no `frequency` field; pass --freq for APr, APc, APf",)
+    return labels, ()
+
+
+def _members(labels: Sequence[str] | None) -> dict[str, Bools]:
+    """Members of r, c and f by category; empty without groups."""
+    return {} if labels is None else {group: np.array(labels) == group for group in GROUPS}
 
 
 def _labels(truth: GroundTruth, table: FrequencyTable) -> tuple[str, ...]:

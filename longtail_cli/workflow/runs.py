@@ -12,20 +12,34 @@ from pathlib import Path
 
 import numpy as np
 
+from longtail_cli.evaluate.draws import Draws
 from longtail_cli.evaluate.evaluation import Evaluation, Figures, Wanted
 from longtail_cli.evaluate.geometry import Overlaps, rows_of
 from longtail_cli.evaluate.kernels import load_kernels
 from longtail_cli.evaluate.protocol import IouType, Protocol
+from longtail_cli.evaluate.reliability import IOU_THRESHOLD, ReliabilityFigures, are_confidences
 from longtail_cli.evaluate.selection import images_over
 from longtail_cli.evaluate.tide import Breakdown
 from longtail_cli.files.results import held_fields, locate, read_results
 from longtail_cli.files.source import printable
-from longtail_cli.report.model import CategoryRow, Gains, Run, Tide
+from longtail_cli.report.model import DetectionBin, Gains, Reliability, Run, Tide
 from longtail_cli.tables import Detections, Longs, Masks, Results
+from longtail_cli.workflow.category_rows import TrainCounts, category_rows
+from longtail_cli.workflow.evaluated import Outcome
 from longtail_cli.workflow.inputs import kind_of
 from longtail_cli.workflow.telling import Say, bytes_done
 
-__all__ = ["Candidate", "Evaluation", "Source", "Wanted", "in_turn", "load_kernels", "read_in_turn", "types_held"]
+__all__ = [
+    "Candidate",
+    "Draws",
+    "Evaluation",
+    "Source",
+    "Wanted",
+    "in_turn",
+    "load_kernels",
+    "read_in_turn",
+    "types_held",
+]
 
 IOU_FIELDS: dict[IouType, str] = {"bbox": "bbox", "segm": "masks"}
 """The field of a result file that each IoU type is measured on."""
@@ -86,9 +100,11 @@ class Source:
     place: tuple[Longs, ...] | None = None
 
 
-def in_turn(bench: Sequence[Evaluation], sources: Iterable[Source], say: Say) -> tuple[Run, ...]:
+def in_turn(
+    bench: Sequence[Evaluation], sources: Iterable[Source], train: TrainCounts | None, say: Say
+) -> tuple[Outcome, ...]:
     """A run for each candidate; geometry is computed once a source, and again only where boxes or masks differ."""
-    runs: list[Run] = []
+    outcomes: list[Outcome] = []
     before: Detections | None = None
     geometry: list[Overlaps] = []
     for source in sources:
@@ -101,9 +117,11 @@ def in_turn(bench: Sequence[Evaluation], sources: Iterable[Source], say: Say) ->
             elif before is None or not _same_places(before, detections):
                 geometry = [one.geometry(detections) for one in bench]
             figures = [one.figures(detections, pairs) for one, pairs in zip(bench, geometry, strict=True)]
-            runs.append(_run(bench, figures, detections, source, candidate))
+            run = _run(bench, figures, detections, source, candidate, train)
+            resampled = {name: values for one in figures for name, values in (one.resampled or {}).items()}
+            outcomes.append(Outcome(run, resampled))
             before = None if shared is not None else detections
-    return tuple(runs)
+    return tuple(outcomes)
 
 
 def _dealt_out(
@@ -142,6 +160,7 @@ def _run(
     detections: Detections,
     source: Source,
     candidate: Candidate,
+    train: TrainCounts | None,
 ) -> Run:
     types = [one.iou_type for one in bench]
     return Run(
@@ -155,8 +174,13 @@ def _run(
             for iou_type, found, one in zip(types, figures, bench, strict=True)
             if found.tide is not None and found.tide_groups is not None
         },
-        categories=_categories(bench, figures),
-        notes=(_cap_note(detections, bench[0].protocol), *candidate.notes),
+        categories=category_rows(bench, figures, train),
+        notes=(_cap_note(detections, bench[0].protocol), *_score_note(bench, detections), *candidate.notes),
+        reliability={
+            iou_type: _reliability(found.reliability)
+            for iou_type, found in zip(types, figures, strict=True)
+            if found.reliability is not None
+        },
     )
 
 
@@ -174,27 +198,18 @@ def _tide(overall: Breakdown, groups: Mapping[str, Breakdown], mode: str) -> Tid
     return Tide(mode, overall.ap50, overall.main, overall.special, by_group)
 
 
-def _categories(bench: Sequence[Evaluation], figures: Sequence[Figures]) -> tuple[CategoryRow, ...]:
-    """A row a category where they were asked for; counts are those of the evaluated annotations."""
-    if not bench[0].wanted.per_category:
+def _reliability(found: ReliabilityFigures) -> Reliability:
+    bins = {
+        group: tuple(DetectionBin(one.count, one.confidence, one.precision, one.iou) for one in of_group)
+        for group, of_group in found.bins.items()
+    }
+    return Reliability(IOU_THRESHOLD, found.errors, bins)
+
+
+def _score_note(bench: Sequence[Evaluation], detections: Detections) -> tuple[str, ...]:
+    if not bench[0].wanted.reliability or are_confidences(detections.score):
         return ()
-    categories, objects = bench[0].ground_truth.categories, bench[0].objects
-    counted = ~objects.ignore & ~objects.excluded
-    instances = np.bincount(objects.category[counted], minlength=len(categories))
-    pairs = np.unique(np.column_stack([objects.category, objects.image])[counted], axis=0)
-    images = np.bincount(pairs[:, 0], minlength=len(categories))
-    group = {index: name for name, member in bench[0].groups.items() for index in np.flatnonzero(member).tolist()}
-    return tuple(
-        CategoryRow(
-            id=int(categories.id[c]),
-            name=categories.name[c],
-            group=group.get(c),
-            images=int(images[c]),
-            instances=int(instances[c]),
-            metrics={one.iou_type: (found.per_category or [])[c] for one, found in zip(bench, figures, strict=True)},
-        )
-        for c in range(len(categories))
-    )
+    return ("D-ECE and LaECE are undefined: some scores lie outside [0, 1]",)
 
 
 def _cap_note(detections: Detections, protocol: Protocol) -> str:

@@ -16,6 +16,8 @@ from longtail_cli.report.markdown import to_markdown
 from longtail_cli.report.schema import from_json, to_json
 from longtail_cli.report.text import to_text
 from longtail_cli.workflow import report
+from longtail_cli.workflow.evaluated import Evaluated
+from longtail_cli.workflow.reporting import Choices
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "digit_scenes"
@@ -50,7 +52,7 @@ def failing(*arguments: object, annotations: Path = VAL) -> str:
 def test_tables_go_to_stdout_and_notes_to_stderr(folder: Path) -> None:
     result = ltcal(BEFORE, "--max-dets", CAP)
     assert result.exit_code == 0
-    assert result.stdout == to_text(report([BEFORE], VAL, max_dets=CAP))
+    assert result.stdout == to_text(report([BEFORE], VAL, choices=Choices(max_dets=CAP)))
     assert result.stdout.startswith("LVIS protocol, at most 20 detections per image; 180 images, 10 categories; ltcal ")
     assert result.stderr.startswith("predictions.json: 15202 detections; 17")
     assert "images reach the cap of 20" in result.stderr
@@ -169,10 +171,10 @@ def test_verify_agrees_with_the_official_packages(folder: Path) -> None:
 def test_a_figure_that_is_not_the_official_one_exits_with_1_after_all_outputs_are_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = report([BEFORE], VAL, protocol="coco", tide="off")
+    right = report([BEFORE], VAL, choices=Choices(protocol="coco", tide="off"))
     box = {**right.runs[0].metrics["bbox"], "AP75": 0.125}
     wrong = dataclasses.replace(right, runs=(dataclasses.replace(right.runs[0], metrics={"bbox": box}),))
-    monkeypatch.setattr("longtail_cli.workflow.report", lambda *_, **__: wrong)
+    monkeypatch.setattr("longtail_cli.workflow.evaluate", lambda *_, **__: Evaluated(wrong, None))
     result = ltcal(BEFORE, "--verify", "--json", "out.json", "--markdown", "out.md")
     assert result.exit_code == 1
     assert "predictions.json, bbox, AP75: expected 0." in result.stderr

@@ -1,8 +1,22 @@
 """The report in a pull request."""
 
-from reports import classification_report, classification_run, report, run
+import dataclasses
+
+import pytest
+from reports import (
+    BASELINE,
+    HOSTILE,
+    classification_report,
+    classification_run,
+    gated_report,
+    many_categories,
+    report,
+    run,
+    verdict,
+)
 
 from longtail_cli.report.markdown import to_markdown
+from longtail_cli.report.model import Baseline, Report
 
 
 def test_tables_that_github_renders():
@@ -42,3 +56,122 @@ def test_confusion_by_group_with_the_run_in_the_title():
 def test_names_of_runs_can_break_no_title():
     text = to_markdown(classification_report(classification_run("<b>*a*\n# b", 0.0)))
     assert "**Mass of the scores by group, &lt;b&gt;\\*a\\* \\# b**" in text
+
+
+def test_gates_come_first_with_a_mark_beside_the_word():
+    parts = to_markdown(gated_report(run("after", 0.0))).split("\n\n")
+    assert parts[1] == "**Gates: 2 pass, 3 fail (figures are fractions)**"
+    assert [line.split("|")[1].strip() for line in parts[2].splitlines()[2:]] == [
+        "❌ **failed**",
+        "❌ **undefined**",
+        "❌ **not comparable**",
+        "✅ **passed**",
+        "⚠️ **undefined, allowed**",
+    ]
+    assert (
+        parts[2]
+        .splitlines()[2]
+        .endswith(
+            "| max-drop bbox/APr           | after | 0.1000 (-0.1000) |      1% | after: bbox/APr failed         |"
+        )
+    )
+
+
+def test_why_a_baseline_cannot_be_compared_stands_in_the_notes():
+    other = dataclasses.replace(BASELINE, differences=("other annotations", "another cap"))
+    text = to_markdown(gated_report(run("a", 0.0), baseline=other))
+    assert text.endswith(
+        "\n\n- baseline main.json cannot be compared: other annotations\n"
+        "- baseline main.json cannot be compared: another cap\n- a note on all\n- a: a note\n"
+    )
+
+
+def size(text: str) -> int:
+    return len(text.encode())
+
+
+def categories_in(text: str) -> list[int]:
+    """The ids of the table of categories."""
+    return [
+        int(line.split("|")[2])
+        for line in text.splitlines()
+        if line.startswith("| c") and line.split("|")[2].strip().isdigit()
+    ]
+
+
+def changed(count: int) -> Report:
+    """Two runs over so many categories, of which those of greater ids changed more, up and down in turn."""
+    before = [0.5] * count
+    after = [0.5 + (-1) ** key * key / (4 * count) for key in range(count)]
+    return report(many_categories("before", before), many_categories("after", after))
+
+
+def test_within_the_limit_nothing_is_left_out():
+    whole = to_markdown(changed(50))
+    assert to_markdown(changed(50), size(whole)) == whole
+    assert to_markdown(changed(50), size(whole) - 1) != whole
+
+
+def test_the_rows_that_changed_most_are_kept_whole_and_in_order():
+    one = changed(50)
+    limit = size(to_markdown(one)) - 1000
+    text = to_markdown(one, limit)
+    kept = categories_in(text)
+    (row,) = [line for line in text.splitlines() if line.startswith("| c49 ")]
+    assert limit - size(row) - 1 < size(text) <= limit
+    assert kept == list(range(50 - len(kept), 50))
+    assert set(text.splitlines()) - set(to_markdown(one).splitlines()) == {
+        f"{50 - len(kept)} of 50 rows left out for want of room; those that changed most are kept; "
+        "`ltcal report --csv` has them all."
+    }
+
+
+def test_of_one_run_the_first_rows_are_kept():
+    one = report(many_categories("a", [0.5] * 50))
+    text = to_markdown(one, size(to_markdown(one)) - 500)
+    kept = categories_in(text)
+    assert 0 < len(kept) < 50
+    assert kept == list(range(len(kept)))
+    assert "the first in order of id are kept" in text
+
+
+def test_every_limit_is_kept_and_every_line_left_is_whole():
+    one = gated_report(*changed(20).runs, baseline=BASELINE)
+    whole = to_markdown(one)
+    lines = {line.replace(" ", "").replace("-", "") for line in whole.splitlines()}
+    sizes = []
+    for limit in range(-1, size(whole) + 40, 37):
+        text = to_markdown(one, limit)
+        assert size(text) <= max(limit, 0)
+        assert text == "" or text.endswith("\n")
+        other = [line for line in text.splitlines() if line.replace(" ", "").replace("-", "") not in lines]
+        assert all(" left out for want of room" in line for line in other)
+        sizes.append(size(text))
+    assert sizes == sorted(sizes)
+
+
+def test_without_room_for_tables_gates_and_what_is_missing_stay():
+    one = gated_report(*changed(20).runs)
+    text = to_markdown(one, 1200)
+    assert "❌ **failed**" in text
+    assert "6 of 6 tables left out for want of room; `ltcal report --json` has all figures." in text
+    assert to_markdown(one, 200).splitlines()[-1] == (
+        "All gates, tables and notes left out for want of room; `ltcal report --json` has all figures."
+    )
+    assert to_markdown(one, 20) == ""
+
+
+def hostile_report(name: str) -> Report:
+    one = gated_report(run(name, 0.0, category=name), gates=(verdict("failed", run=name, message=name),))
+    return dataclasses.replace(one, baseline=Baseline(name, run(name, 0.0), ()), notes=(name,))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_name_leaves_the_page_as_it_is(name):
+    def shape(text: str) -> list[int]:
+        return [line.count("|") - line.count("\\|") for line in text.splitlines()]
+
+    text = to_markdown(hostile_report(name))
+    assert shape(text) == shape(to_markdown(hostile_report("plain")))
+    assert not set("<>\x00\x1b\ud800") & set(text)
+    text.encode()

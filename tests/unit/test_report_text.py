@@ -2,9 +2,22 @@
 
 import dataclasses
 
-from reports import classification_report, classification_run, report, run
+import pytest
+from reports import (
+    BASELINE,
+    HOSTILE,
+    classification_report,
+    classification_run,
+    gated_report,
+    reliable,
+    report,
+    resampled_report,
+    run,
+    trained,
+    verdict,
+)
 
-from longtail_cli.report.model import Report
+from longtail_cli.report.model import Baseline, Interval, Report, Run
 from longtail_cli.report.text import to_text
 
 
@@ -150,3 +163,144 @@ def test_names_of_runs_cannot_act_on_the_terminal_where_they_are_titles():
     assert "group, red\N{REPLACEMENT CHARACTER}[31m\n" in to_text(
         classification_report(classification_run("red\x1b[31m", 0.0))
     )
+
+
+def table(text: str, title: str) -> list[str]:
+    """The lines below a title and its header."""
+    (found,) = [part.splitlines() for part in text.split("\n\n") if part.startswith(f"{title}\n")]
+    return found[1:]
+
+
+def test_a_baseline_stands_first_and_every_run_is_held_against_it():
+    text = to_text(gated_report(run("before", 0.0), run("after", 0.015), gates=(), baseline=BASELINE))
+    assert table(text, "Boxes")[2:] == [
+        "baseline: main   12.50   50.00      -",
+        "before           25.00   50.00      -",
+        "  difference    +12.50   +0.00      -",
+        "after            26.50   50.00      -",
+        "  difference    +14.00   +0.00      -",
+    ]
+    header, _, cat, _ = table(text, "Boxes, AP by category")
+    assert header.split()[-5:] == ["main", "before", "difference", "after", "difference"]
+    assert cat.split()[-5:] == ["12.50", "25.00", "+12.50", "26.50", "+14.00"]
+
+
+def test_a_baseline_that_cannot_be_compared_is_not_shown():
+    other = dataclasses.replace(BASELINE, differences=("it has other annotations",))
+    one = gated_report(run("before", 0.0), run("after", 0.015), gates=())
+    assert to_text(dataclasses.replace(one, baseline=other)) == to_text(one)
+
+
+def test_of_a_baseline_that_lacks_figures_what_there_is_is_shown():
+    bare = dataclasses.replace(run("main", 0.0), metrics={"bbox": {"AP": 0.25}}, tide={}, categories=())
+    text = to_text(gated_report(run("after", 0.015), gates=(), baseline=Baseline("main.json", bare, ())))
+    assert table(text, "Boxes")[2:] == [
+        "baseline: main  25.00       -      -",
+        "after           26.50   50.00      -",
+        "  difference    +1.50       -      -",
+    ]
+    assert [line.split()[0] for line in table(text, "Boxes, Pooled AP")[2:]] == ["after"]
+    assert table(text, "Boxes, AP by category")[2].split() == ["cat", "7", "c", "3", "4", "26.50"]
+
+
+def test_a_baseline_with_a_category_less_leaves_its_difference_undefined():
+    less = dataclasses.replace(BASELINE.run, categories=BASELINE.run.categories[1:])
+    text = to_text(gated_report(run("after", 0.015), gates=(), baseline=Baseline("main.json", less, ())))
+    assert table(text, "Boxes, AP by category")[2].split()[-3:] == ["-", "26.50", "-"]
+
+
+def test_a_breakdown_by_other_rules_is_not_compared():
+    tide = dataclasses.replace(BASELINE.run.tide["bbox"], protocol="tidecv")
+    other = Baseline("main.json", dataclasses.replace(BASELINE.run, tide={"bbox": tide}), ())
+    text = to_text(gated_report(run("after", 0.0), gates=(), baseline=other))
+    assert len(table(text, "Boxes, TIDE (aligned): AP50 gained by mending")) == 3
+
+
+def test_intervals_of_figures_and_of_their_differences_and_what_groups_rest_on():
+    text = to_text(resampled_report(run("before", 0.0), run("after", 0.015)))
+    assert table(text, "95% intervals from 1,000 resamples of the images, before")[:3] == [
+        "figure             value    95% interval",
+        "---------------  -------  --------------",
+        "bbox/AP            25.00  20.00 to 30.00",
+    ]
+    after = table(text, "95% intervals from 1,000 resamples of the images, after")
+    assert after[0].split("  ")[-1] == "95% interval of the difference"
+    assert after[2:5] == [
+        "bbox/AP            26.50  20.00 to 30.00         +1.50                    -1.00 to +4.00",
+        "bbox/AP50          50.00               -         +0.00                                 -",
+        "bbox/APr               -               -             -                                 -",
+    ]
+    assert table(text, "What the figures of the groups rest on") == [
+        "group      categories    images    ground truths",
+        "-------  ------------  --------  ---------------",
+        "all                 2         5               12",
+        "rare                1         1                2",
+    ]
+
+
+def test_intervals_of_classification_leave_the_confusion_out_and_print_plain_figures_as_they_are():
+    one = classification_run("a", 0.0)
+    figures = dataclasses.replace(one, intervals={"classification/nll": Interval(1.25, 1.75)})
+    rows = [line.split() for line in table(to_text(classification_report(figures)), "95% intervals, a")[2:]]
+    assert ["classification/nll", "1.5000", "1.2500", "to", "1.7500"] in rows
+    assert len(rows) == 10
+
+
+def test_reliability_overall_and_by_group():
+    assert table(
+        to_text(report(reliable(run("a", 0.0)), reliable(run("b", 0.0)))), "Boxes, reliability of scores at IoU 0.50"
+    ) == [
+        "run             D-ECE    LaECE    D-ECE rare    LaECE rare",
+        "------------  -------  -------  ------------  ------------",
+        "a               12.50    25.00             -             -",
+        "b               12.50    25.00             -             -",
+        "  difference    +0.00    +0.00             -             -",
+    ]
+
+
+def test_errors_at_another_iou_threshold_are_not_compared():
+    main = reliable(run("main", 0.0))
+    stricter = dataclasses.replace(main.reliability["bbox"], iou_threshold=0.75)
+    other = dataclasses.replace(main, reliability={"bbox": stricter})
+    text = to_text(gated_report(reliable(run("after", 0.0)), gates=(), baseline=Baseline("main.json", other, ())))
+    assert [line.split()[0] for line in table(text, "Boxes, reliability of scores at IoU 0.50")[2:]] == ["after"]
+
+
+def test_training_images_of_categories_where_they_are_known():
+    header, _, cat, dog = table(to_text(report(trained(run("a", 0.0), 17))), "Boxes, AP by category")
+    assert header.split()[:5] == ["category", "id", "group", "train", "images"]
+    assert cat.split()[:4] == ["cat", "7", "c", "17"]
+    assert dog.split()[:4] == ["dog", "9", "-", "-"]
+
+
+def test_gates_come_last_and_those_that_fail_come_first():
+    text = to_text(gated_report(run("after", 0.0)))
+    assert [part.splitlines()[0] for part in text.split("\n\n")][-1] == (
+        "Gates: 2 pass, 3 fail (figures are fractions)"
+    )
+    assert [line.split("  ")[0] for line in table(text, "Gates: 2 pass, 3 fail (figures are fractions)")[2:]] == [
+        "failed",
+        "undefined",
+        "not comparable",
+        "passed",
+        "undefined, allowed",
+    ]
+    assert "failed              max-drop bbox/APr            after  0.1000 (-0.1000)       1%  after: bbox/APr" in text
+
+
+def hostile_report(name: str) -> Report:
+    baseline = Baseline("main.json", run(name, 0.0), ())
+    one: Run = run(name, 0.0, category=name)
+    return gated_report(one, gates=(verdict("failed", run=name, message=name),), baseline=baseline)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_stay_on_their_line_and_give_no_commands_to_terminals_and_runners(name):
+    text = to_text(hostile_report(name))
+    assert len(text.splitlines()) == len(to_text(hostile_report("plain")).splitlines())
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    assert not [line for line in text.splitlines() if line.lstrip().startswith("::") or "##[" in line]
+
+
+def test_colons_within_a_name_stay():
+    assert "std::vector" in to_text(report(run("a", 0.0, category="std::vector")))

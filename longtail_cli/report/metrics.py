@@ -1,0 +1,61 @@
+"""Names of figures: the paths of the JSON, without the words that only structure it.
+
+``bbox/APr``, ``bbox/APfixed/APr``, ``tide/bbox/FalsePos``, ``tide/bbox/r/Bkg``, ``reliability/bbox/D-ECE``,
+``classification/top1``, ``categories/17/bbox/AP``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from longtail_cli.report.model import Classification, Figure, Gains, Run, Tide
+
+STRUCTURE = frozenset({"metrics", "main", "special", "groups", "errors", "all"})
+"""Words of the JSON paths that names leave out; a path with them is understood too."""
+
+LOWER_IS_BETTER = ("tide/", "reliability/", "classification/ece", "classification/classwise_ece", "classification/nll",
+                   "classification/brier")  # fmt: skip
+
+
+def canonical(path: str) -> str:
+    """The name of the figure at a JSON path inside a run."""
+    return "/".join(part for part in path.strip("/").split("/") if part not in STRUCTURE)
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether a figure is an error, or what mending one would gain."""
+    return name.startswith(LOWER_IS_BETTER) and not name.endswith("/AP50")
+
+
+def figures_of(run: Run) -> dict[str, Figure]:
+    """Every figure of a run by its name, None where undefined."""
+    return dict(_figures(run))
+
+
+def _figures(run: Run) -> Iterator[tuple[str, Figure]]:
+    yield from _flat("", run.metrics)
+    for iou_type, tide in run.tide.items():
+        parts: dict[str, Tide | Gains] = {"": tide, **{f"/{group}": gains for group, gains in tide.groups.items()}}
+        for group, gains in parts.items():
+            yield from _flat(f"tide/{iou_type}{group}/", {"AP50": gains.AP50, **gains.main, **gains.special})
+    for iou_type, reliability in run.reliability.items():
+        for group, errors in reliability.errors.items():
+            yield from _flat(canonical(f"reliability/{iou_type}/{group}") + "/", errors)
+    if run.classification is not None:
+        yield from _flat("classification/", _of_classification(run.classification))
+    for row in run.categories:
+        yield from _flat(f"categories/{row.id}/", row.metrics)
+
+
+def _of_classification(found: Classification) -> dict[str, object]:
+    values = {one.name: getattr(found, one.name) for one in dataclasses.fields(found)}
+    return {name: value for name, value in values.items() if name != "reliability"}
+
+
+def _flat(prefix: str, figures: Mapping[str, object]) -> Iterator[tuple[str, Figure]]:
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{prefix}{name}/", value)
+        elif value is None or isinstance(value, float | int):
+            yield f"{prefix}{name}", value

@@ -1,0 +1,30 @@
+"""Runs before gates, for the tests of gates."""
+
+from dataclasses import replace
+
+from reports import run
+
+from longtail_cli.report.gate import judge, parse_gate
+from longtail_cli.report.model import Baseline, GroupSize
+
+SIZES = {"all": GroupSize(1203, 19809, 244707), "r": GroupSize(337, 400, 1205), "c": GroupSize(1, 2, 1),
+         "f": GroupSize(0, 0, 0)}  # fmt: skip
+
+
+def detector(name="after", *, intervals=(), deltas=(), **figures):
+    """A run with these figures of boxes."""
+    one = run(name, 0.0)
+    metrics = {"bbox": {**one.metrics["bbox"], **figures}}
+    return replace(one, metrics=metrics, intervals=dict(intervals), deltas=dict(deltas))
+
+
+def gate(text, kind="fail-under"):
+    return parse_gate(kind, text, f"--{kind}")
+
+
+def judged(found, *gates, on="value", allow_undefined=False, runs=()):
+    return judge(found, gates, on=on, allow_undefined=allow_undefined, runs=runs)
+
+
+def with_baseline(found, base, *differences):
+    return replace(found, baseline=Baseline("baseline.json", base, differences))

@@ -1,0 +1,89 @@
+"""What must hold for every gate, figure and interval."""
+
+from dataclasses import replace
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from reports import report, run
+
+from longtail_cli.report.gate import KINDS, Gate, judge, parse_gate
+from longtail_cli.report.model import Interval
+
+figures = st.floats(0, 1)
+limits = st.floats(0, 1)
+kinds = st.sampled_from(KINDS)
+CLEAR = 1e-9
+
+
+def outcome(kind, limit, base, value, *, on="value", interval=None, relative=False):
+    """The verdict on a run of this AP after one of `base`; interval: of what the gate judges."""
+    before, after = (replace(run(name, 0.0), metrics={"bbox": {"AP": ap}}) for name, ap in (("a", base), ("b", value)))
+    if interval is not None:
+        after = replace(after, intervals={"bbox/AP": interval}, deltas={"bbox/AP": interval})
+    gate = Gate(kind, "bbox/AP", limit, relative, repr(limit))
+    verdicts = judge(report(before, after), [gate], on=on, allow_undefined=False, runs=("b",))
+    return verdicts[0].outcome
+
+
+def excess(kind, limit, base, value):
+    """How far a figure is beyond the limit; below 0 where it is not."""
+    found = {"fail-under": limit - value, "fail-over": value - limit}
+    return (found | {"max-drop": base - value - limit, "max-rise": value - base - limit})[kind]
+
+
+@given(kinds, limits, figures, figures)
+def test_by_value_what_is_beyond_fails_and_what_is_not_passes(kind, limit, base, value):
+    beyond = excess(kind, limit, base, value)
+    assume(abs(beyond) > CLEAR)
+    assert outcome(kind, limit, base, value) == ("failed" if beyond > 0 else "passed")
+
+
+@given(kinds, st.integers(0, 10_000), st.integers(0, 10_000))
+def test_by_value_equality_passes_however_it_is_rounded(kind, base, step):
+    down = kind == "max-drop"
+    assume(step <= base if down else base + step <= 10_000)
+    value = (base - step if down else base + step) / 10_000
+    limit = step / 10_000 if kind.startswith("max") else value
+    assert outcome(kind, limit, base / 10_000, value) == "passed"
+    text = f"bbox/AP={limit:.4f}"
+    assert parse_gate(kind, text, "--option").limit == limit
+
+
+@given(kinds, limits, figures, figures)
+def test_a_relative_limit_is_a_share_of_the_reference(kind, share, base, value):
+    assume(kind.startswith("max"))
+    assume(abs(excess(kind, share * base, base, value)) > CLEAR)
+    assert outcome(kind, share, base, value, relative=True) == outcome(kind, share * base, base, value)
+
+
+@given(kinds, limits, figures, figures, st.tuples(st.floats(-1, 1), st.floats(-1, 1)))
+def test_by_interval_is_never_stricter_than_by_value(kind, limit, base, value, ends):
+    interval = Interval(min(ends), max(ends))
+    assume(outcome(kind, limit, base, value) == "passed")
+    assert outcome(kind, limit, base, value, on="interval", interval=interval) == "passed"
+
+
+@given(kinds, limits, figures, figures, figures, figures)
+def test_by_interval_fails_exactly_where_an_interval_about_the_value_is_wholly_beyond(
+    kind, limit, base, value, below, above
+):
+    observed = value - base if kind.startswith("max") else value
+    interval = Interval(observed - below, observed + above)
+    nearest = above if kind in ("fail-under", "max-drop") else below
+    beyond = excess(kind, limit, base, value) - nearest
+    assume(abs(beyond) > CLEAR)
+    expected = "failed" if beyond > 0 else "passed"
+    assert outcome(kind, limit, base, value, on="interval", interval=interval) == expected
+
+
+@given(kinds, limits, figures, figures)
+def test_by_interval_of_no_width_is_by_value(kind, limit, base, value):
+    observed = value - base if kind.startswith("max") else value
+    interval = Interval(observed, observed)
+    assert outcome(kind, limit, base, value, on="interval", interval=interval) == outcome(kind, limit, base, value)
+
+
+@given(st.sampled_from(("fail-under", "max-drop")), st.decimals(0, 1, places=6))
+def test_what_is_written_is_kept(kind, limit):
+    gate = parse_gate(kind, f"bbox/AP={limit}", "--option")
+    assert (gate.written, gate.limit) == (str(limit), float(limit))
