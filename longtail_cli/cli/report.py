@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from longtail_cli.cli.logit_options import logit_options
 from longtail_cli.cli.report_options import FILE, Figures, Gates, Intervals, Outputs
 
 if TYPE_CHECKING:
+    from longtail_cli.adjust.base import Method
     from longtail_cli.report.model import Report
-    from longtail_cli.workflow.evaluated import Bootstrapping
+    from longtail_cli.workflow.evaluated import Bootstrapping, Evaluated
     from longtail_cli.workflow.gating import GatePlan
     from longtail_cli.workflow.inputs import LogitOptions
+    from longtail_cli.workflow.telling import Say
 
 
 @click.command()
@@ -65,53 +68,23 @@ def report(
     from longtail_cli.cli.progress import working
     from longtail_cli.cli.report_outputs import check_places, write
     from longtail_cli.workflow.gating import judged
-    from longtail_cli.workflow.reporting import Choices
 
-    methods = [parse_method(spec) for spec in specs]
     _check_options(predictions, annotations, labels, specs, verify)
     if annotations is None:
         _refuse_for_classification(figures)
+    methods = tuple(parse_method(spec) for spec in specs)
     plan = _plan(gates)
     baseline = [] if plan.baseline is None else [plan.baseline.path]
     check_places([*predictions, *baseline, *(path for path in (annotations, labels, frequencies) if path)], outputs)
     pictured = outputs.html_file is not None or outputs.plots is not None
-    rows_wanted = figures.per_category or pictured or outputs.csv_file is not None
-    bootstrap = _bootstrapping(intervals, plan, pictured)
+    wanted = replace(
+        figures,
+        per_category=figures.per_category or pictured or outputs.csv_file is not None,
+        reliability=figures.reliability or pictured,
+    )
+    inputs = _Inputs(predictions, annotations, labels, frequencies, methods, names, options)
     with working("report") as say:
-        if annotations is None:
-            found = workflow.evaluate_classification(
-                predictions,
-                labels=labels,
-                frequencies=frequencies,
-                methods=methods,
-                options=options,
-                per_category=rows_wanted,
-                bootstrap=bootstrap,
-                names=names,
-                say=say,
-            )
-        else:
-            found = workflow.evaluate(
-                predictions,
-                annotations,
-                frequencies=frequencies,
-                methods=methods,
-                options=options,
-                choices=Choices(
-                    protocol=figures.protocol,
-                    iou_types=tuple(dict.fromkeys(figures.iou_types)),
-                    max_dets=figures.max_dets,
-                    fixed_ap=figures.fixed_ap,
-                    pooled_ap=figures.pooled_ap,
-                    tide=figures.tide,
-                    per_category=rows_wanted,
-                    reliability=figures.reliability or pictured,
-                    score_space=figures.score_space,
-                ),
-                bootstrap=bootstrap,
-                names=names,
-                say=say,
-            )
+        found = _evaluated(inputs, wanted, _bootstrapping(intervals, plan, pictured), say)
         result = judged(found, plan)
         say("writing", None)
         command = shlex.join(["ltcal", *sys.argv[1:]])
@@ -122,6 +95,48 @@ def report(
             workflow.verify(result, predictions, annotations, frequencies)
         click.echo("verified: every figure equals that of the official packages to 1e-9", err=True)
     _end(result)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What is evaluated. annotations: None for classification."""
+
+    predictions: tuple[Path, ...]
+    annotations: Path | None
+    labels: Path | None
+    frequencies: Path | None
+    methods: tuple[Method, ...]
+    names: tuple[str, ...]
+    options: LogitOptions
+
+
+def _evaluated(inputs: _Inputs, figures: Figures, bootstrap: Bootstrapping | None, say: Say) -> Evaluated:
+    from longtail_cli import workflow
+    from longtail_cli.workflow.reporting import Choices
+
+    if inputs.annotations is None:
+        return workflow.evaluate_classification(
+            inputs.predictions,
+            labels=inputs.labels,
+            frequencies=inputs.frequencies,
+            methods=inputs.methods,
+            options=inputs.options,
+            per_category=figures.per_category,
+            bootstrap=bootstrap,
+            names=inputs.names,
+            say=say,
+        )
+    return workflow.evaluate(
+        inputs.predictions,
+        inputs.annotations,
+        frequencies=inputs.frequencies,
+        methods=inputs.methods,
+        options=inputs.options,
+        choices=Choices(**asdict(figures)),
+        bootstrap=bootstrap,
+        names=inputs.names,
+        say=say,
+    )
 
 
 def _plan(gates: Gates) -> GatePlan:

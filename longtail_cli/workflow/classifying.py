@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import reduce
 from hashlib import sha256
 from pathlib import Path
-from queue import SimpleQueue
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +15,20 @@ from longtail_cli.adjust.apply import Adjuster
 from longtail_cli.adjust.base import Method
 from longtail_cli.adjust.registry import parse_method
 from longtail_cli.errors import InputError, Problem, UsageError
-from longtail_cli.evaluate.classification import GROUPS, ClassificationFigures, Tally
-from longtail_cli.evaluate.classification_rows import RowTally, resampled_figures
+from longtail_cli.evaluate.classification import GROUPS, ClassificationFigures
 from longtail_cli.evaluate.draws import Draws
 from longtail_cli.files.frequencies import read_frequencies
 from longtail_cli.files.labels import read_labels
 from longtail_cli.files.logits import LogitsFile
 from longtail_cli.files.source import digest, printable
 from longtail_cli.report.model import CategoryRow, Classification, GroupSize, ReliabilityBin, Report, Run, Signature
-from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Longs
-from longtail_cli.workflow.batches import THREADS, through
+from longtail_cli.tables import FrequencyTable, Longs
 from longtail_cli.workflow.category_rows import groups_sha256
 from longtail_cli.workflow.correcting import Plan, check_classes, opened, plans_for
-from longtail_cli.workflow.evaluated import Bootstrapping, Evaluated, Outcome, Resampled, evaluated
+from longtail_cli.workflow.evaluated import Bootstrapping, Evaluated, Outcome, evaluated
 from longtail_cli.workflow.inputs import LogitOptions, device_of
 from longtail_cli.workflow.naming import names_of_runs
+from longtail_cli.workflow.tallying import Case, tallied
 from longtail_cli.workflow.telling import Say, nobody
 
 DEFAULT_OPTIONS = LogitOptions()
@@ -97,7 +92,7 @@ def evaluate_classification(
     outcomes: list[Outcome] = []
     for path, file, own_names in zip(predictions, files, run_names, strict=True):
         _check_same(file, files[0], truth)
-        case = _Case(file, truth, groups, table, per_category, draws)
+        case = Case(file, truth, groups, table, per_category, draws)
         outcomes += _outcomes(case, path, methods, options, device, own_names, say)
     signature = Signature(
         version=__version__,
@@ -115,20 +110,8 @@ def evaluate_classification(
     return evaluated(found, draws, {one.run.name: one.resampled for one in outcomes})
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """One file and what it is held against. groups: int8 [C] in column order, or None."""
-
-    file: LogitsFile
-    truth: Longs
-    groups: npt.NDArray[np.int8] | None
-    table: FrequencyTable | None
-    per_category: bool
-    draws: Draws | None
-
-
 def _outcomes(
-    case: _Case,
+    case: Case,
     path: Path,
     methods: Sequence[Method],
     options: LogitOptions,
@@ -141,7 +124,7 @@ def _outcomes(
         plans: tuple[Plan, ...] = (Plan(None, Adjuster((), file.columns, device), ()),)
     else:
         plans = plans_for(file, methods or (parse_method("none"),), case.table, options, device)
-    found = _figures(case, [plan.adjuster for plan in plans], device, say)
+    found = tallied(case, [plan.adjuster for plan in plans], device, say)
     for name, plan, (figures, resampled) in zip(names, plans, found, strict=True):
         run = Run(
             name=name,
@@ -155,50 +138,6 @@ def _outcomes(
             classification=_classification(figures),
         )
         yield Outcome(run, resampled)
-
-
-def _figures(
-    case: _Case, adjusters: Sequence[Adjuster], device: torch.device, say: Say
-) -> list[tuple[ClassificationFigures, Resampled]]:
-    """The figures after each adjuster, and those of each resample."""
-    counters = [_Counter(case) for _ in adjusters]
-    tasks = [(adjuster, counter.count) for adjuster, counter in zip(adjusters, counters, strict=True)]
-    for _ in through(case.file, tasks, device, say):
-        pass
-    return [(counter.figures(), counter.resampled()) for counter in counters]
-
-
-class _Counter:
-    """A tally for each thread, so that batches can be counted at once."""
-
-    def __init__(self, case: _Case) -> None:
-        self._truth, self._draws = case.truth, case.draws
-        classes = len(case.file.columns)
-        self._rows = None if case.draws is None else RowTally(len(case.truth), classes, case.groups)
-        self._all = [Tally(len(case.file.columns), case.groups) for _ in range(THREADS)]
-        self._free: SimpleQueue[Tally] = SimpleQueue()
-        for tally in self._all:
-            self._free.put(tally)
-
-    def count(self, scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> None:
-        of_classes, labels = scores[:, columns.classes].cpu().numpy(), self._truth[batch.first :][: len(batch)]
-        tally = self._free.get()
-        tally.add(of_classes, labels)
-        self._free.put(tally)
-        if self._rows is not None:
-            self._rows.add(batch.first, of_classes, labels)
-
-    def figures(self) -> ClassificationFigures:
-        return reduce(Tally.plus, self._all).figures()
-
-    def resampled(self) -> Resampled:
-        """The figures of each resample by name; none without draws."""
-        if self._rows is None or self._draws is None:
-            return {}
-        rows, draws = self._rows, self._draws
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = list(pool.map(lambda b: resampled_figures(rows, draws.weight(b)), range(draws.resamples)))
-        return {f"classification/{name}": np.array([one[name] for one in found], np.float64) for name in found[0]}
 
 
 def _opened(path: Path, options: LogitOptions, methods: Sequence[Method]) -> LogitsFile:
@@ -284,7 +223,7 @@ def _classification(figures: ClassificationFigures) -> Classification:
     )
 
 
-def _categories(case: _Case, figures: ClassificationFigures) -> tuple[CategoryRow, ...]:
+def _categories(case: Case, figures: ClassificationFigures) -> tuple[CategoryRow, ...]:
     """A row a class, in order of id."""
     ids, samples, table = case.file.columns.category_id, figures.samples.tolist(), case.table
     return tuple(
