@@ -61,7 +61,7 @@ def judgement(case: Case, beyond: bool, passed: bool) -> str:
     interval = f" ({_interval(case.interval, decimals)})" if case.interval is not None else ""
     about = f"{case.gate.metric} of {case.run.name} is {case.value:.{decimals}f}"
     if case.gate.kind in AGAINST_REFERENCE:
-        against = f"{case.observed:+.{decimals}f} against {case.base:.{decimals}f} of {_reference(case.report)}"
+        against = f"{case.observed:+z.{decimals}f} against {case.base:.{decimals}f} of {_reference(case.report)}"
         side = "more than" if beyond else "within"
         return f"{about}, {against}{interval}, {side} the {_allowance(case)} that is allowed{noise}{_basis(case)}"
     word = "under" if case.gate.kind in FLOORS else "over"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from longtail_cli.errors import Problem, UsageError
+from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.files.baseline import read_baseline as read_text
 from longtail_cli.files.resamples import Resamples, read_resamples, resamples_path
 from longtail_cli.report.comparing import differences
 from longtail_cli.report.model import Baseline, Report
 from longtail_cli.report.schema import from_json
-from longtail_cli.workflow.evaluated import Bootstrapping, Evaluated, with_deltas
+from longtail_cli.workflow.evaluated import Bootstrapping, Evaluated, intervals_of, with_deltas
+
+SAME = 1e-9
+"""Intervals differ by less where another NumPy took the quantiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,30 @@ class BaselineFile:
 
 
 def read_baseline(path: Path) -> BaselineFile:
-    """The report at `path` with the resamples beside it. Raises InputError where either is broken."""
-    report = from_json(read_text(path), str(path))
-    beside = resamples_path(path)
-    return BaselineFile(path, report, read_resamples(beside) if beside.exists() else None)
+    """The report at `path` with the resamples beside it, if it was resampled and they are there.
+
+    Raises InputError where either is broken, or the resamples are those of another report.
+    """
+    report, beside = from_json(read_text(path), str(path)), resamples_path(path)
+    if report.bootstrap is None or not beside.exists():
+        return BaselineFile(path, report, None)
+    resamples = read_resamples(beside)
+    _check_same(report, resamples, path, beside)
+    return BaselineFile(path, report, resamples)
+
+
+def _check_same(report: Report, resamples: Resamples, path: Path, beside: Path) -> None:
+    """Raise InputError unless the intervals of the report are those of the resamples: files get mixed up."""
+    for run in report.runs:
+        found = intervals_of(run, resamples.runs.get(run.name, {}))
+        same = found.keys() == run.intervals.keys() and all(
+            math.isclose(getattr(found[name], end), getattr(one, end), abs_tol=SAME)
+            for name, one in run.intervals.items()
+            for end in ("low", "high")
+        )
+        if not same:
+            problem = Problem(f"run {run.name}", f"the resamples behind {path}", "those of another report")
+            raise InputError(str(beside), [problem], "write the report again with --bootstrap, and keep both files")
 
 
 def held_against(found: Evaluated, baseline: BaselineFile) -> Report:

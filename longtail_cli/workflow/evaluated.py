@@ -49,7 +49,7 @@ def evaluated(report: Report, draws: Draws | None, resampled: Mapping[str, Resam
         return Evaluated(report, None)
     resamples = Resamples(draws.seed, draws.sha256(), resampled)
     bootstrap = Bootstrap(resamples.number, resamples.seed, resamples.sha256)
-    runs = tuple(replace(run, intervals=_intervals(run, resampled[run.name])) for run in report.runs)
+    runs = tuple(replace(run, intervals=intervals_of(run, resampled[run.name])) for run in report.runs)
     first = runs[0]
     compared = tuple(with_deltas(run, resampled[run.name], first, resampled[first.name]) for run in runs[1:])
     return Evaluated(replace(report, runs=(first, *compared), bootstrap=bootstrap), resamples)
@@ -66,7 +66,8 @@ def with_deltas(run: Run, own: Resampled, reference: Run, base: Resampled) -> Ru
     return replace(run, deltas={name: deltas[name] for name in own if name in deltas})
 
 
-def _intervals(run: Run, resampled: Resampled) -> dict[str, Interval]:
+def intervals_of(run: Run, resampled: Resampled) -> dict[str, Interval]:
+    """The interval of each figure that was resampled and is defined."""
     values = figures_of(run)
     found = {name: _interval(values.get(name), of_figure) for name, of_figure in resampled.items()}
     return {name: one for name, one in found.items() if one is not None}

@@ -255,6 +255,22 @@ def test_gates_on_intervals_need_the_resamples_of_the_baseline(folder: Path) -> 
     assert ltcal(*gate, "--no-bootstrap").exit_code == BAD_INPUT
 
 
+def test_resamples_of_another_report_are_refused(folder: Path) -> None:
+    write_baseline("--bootstrap", *RESAMPLES)
+    ltcal("worse.json", "--bootstrap", *RESAMPLES, "--json", "other.json")
+    Path("main.ltcal.parquet").write_bytes(Path("other.ltcal.parquet").read_bytes())
+    result = ltcal("worse.json", "--baseline", "main.json", "--bootstrap")
+    assert result.exit_code == BAD_INPUT
+    assert "those of another report" in result.stderr
+
+
+def test_old_resamples_beside_a_report_without_any_are_not_looked_at(folder: Path) -> None:
+    write_baseline("--bootstrap", *RESAMPLES)
+    write_baseline()
+    assert Path("main.ltcal.parquet").exists()
+    assert ltcal("worse.json", "--baseline", "main.json", "--bootstrap", "--resamples", 20).exit_code == PASSED
+
+
 CONFIG = '[tool.ltcal.gate.fail-under]\n"bbox/APr" = 0.9\n'
 
 
