@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.output import replacing
@@ -49,6 +47,9 @@ def resamples_path(report: Path) -> Path:
 
 def write_resamples(path: Path, resamples: Resamples) -> None:
     """Write a row for each run and resample and a column for each figure; whole or not at all."""
+    import pyarrow as pa  # here, as reports without a bootstrap do not need it
+    import pyarrow.parquet as pq
+
     number, names = resamples.number, list(resamples.runs)
     figures = list(next(iter(resamples.runs.values())))
     columns: dict[str, pa.Array] = {
@@ -65,6 +66,9 @@ def write_resamples(path: Path, resamples: Resamples) -> None:
 
 def read_resamples(path: Path) -> Resamples:
     """The resamples back. Raises InputError where the file is no such table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     fix = "write the report again with `ltcal report --bootstrap --json`"
     try:
         table = pq.read_table(path)

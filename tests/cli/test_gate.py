@@ -333,3 +333,20 @@ def test_without_a_terminal_or_a_home(folder: Path) -> None:
     )
     assert done.returncode == FAILED
     assert "expected at least 0.9" in done.stderr
+
+
+def test_a_classifier_is_judged_alike(folder: Path) -> None:
+    """Rows are images there: they are resampled, and count as what the figures of a group rest on."""
+    digits = ROOT / "examples" / "digits_lt"
+    assert CliRunner().invoke(main, ["compute-freq", str(digits / "train.txt"), "-o", "freq.csv"]).exit_code == PASSED
+    call = ["report", str(digits / "logits.npz"), "--freq", "freq.csv", "--bootstrap", "--resamples", "50"]
+    both = [*call, "--method", "none", "--method", "iif"]
+    few = [*both, "--max-drop", "classification/few=0.01", "--gate-on", "interval", "--json", "out.json"]
+    assert CliRunner().invoke(main, few).exit_code == PASSED
+    medium = CliRunner().invoke(main, [*both, "--max-drop", "classification/medium=0.001", "--gate-on", "interval"])
+    assert medium.exit_code == FAILED
+    assert "it rests on 4 classes and 344 images" in medium.stdout
+    none, iif = from_json(Path("out.json").read_text("utf-8"), "out.json").runs
+    assert iif.deltas["classification/few"].low > 0
+    assert none.intervals["classification/top1"].low < 0.6860 < none.intervals["classification/top1"].high
+    assert "classification/classwise_ece" not in none.intervals  # it would take every score of every row
