@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -21,6 +20,7 @@ from longtail_cli.report.junit import to_junit
 from longtail_cli.report.markdown import to_markdown
 from longtail_cli.report.model import Report
 from longtail_cli.report.schema import to_json
+from longtail_cli.report.tables import without_rows
 from longtail_cli.report.text import to_text
 from longtail_cli.tables import Floats
 
@@ -57,7 +57,7 @@ def write(report: Report, resamples: Resamples | None, outputs: Outputs, *, rows
 
     rows_shown: whether text and Markdown have the tables by category. command: that made the report, for the page.
     """
-    shown = report if rows_shown else _without_rows(report)
+    shown = report if rows_shown else without_rows(report)
     texts = _texts(report, shown, outputs, command)
     pictures = _pictures(report, outputs.plots)
     summary = _summary(shown) if outputs.github_summary else ""
@@ -117,8 +117,3 @@ def _summary(report: Report) -> str:
     place = Path(os.environ[SUMMARY])
     used = place.stat().st_size if place.exists() else 0
     return to_markdown(report, GITHUB_SUMMARY_LIMIT - used)
-
-
-def _without_rows(report: Report) -> Report:
-    baseline = report.baseline and replace(report.baseline, run=replace(report.baseline.run, categories=()))
-    return replace(report, runs=tuple(replace(run, categories=()) for run in report.runs), baseline=baseline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from longtail_cli.report.category_tables import category_tables
 from longtail_cli.report.cells import GROUP_TITLES, Table, difference, percent, shown
@@ -45,6 +46,12 @@ def sides_of(report: Report) -> list[Side]:
     runs = [(run.name, run) for run in report.runs]
     reference = report.reference
     return runs if reference is report.runs[0] else [(f"baseline: {reference.name}", reference), *runs]
+
+
+def without_rows(report: Report) -> Report:
+    """The report without its categories, whose tables are long."""
+    baseline = report.baseline and replace(report.baseline, run=replace(report.baseline.run, categories=()))
+    return replace(report, runs=tuple(replace(run, categories=()) for run in report.runs), baseline=baseline)
 
 
 def headline(report: Report) -> str:
