@@ -1,0 +1,63 @@
+"""A report as large as that of LVIS, made up, for the tests of the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from reports import HOSTILE, MAIN, SPECIAL, report
+
+from longtail_cli.report.model import (
+    CategoryRow,
+    DetectionBin,
+    Gains,
+    GroupSize,
+    Interval,
+    Reliability,
+    Report,
+    Run,
+    Tide,
+)
+
+CATEGORIES = 1203
+GROUPS = ("r", "c", "f")
+
+
+def big_report(categories: int = CATEGORIES) -> Report:
+    """Two runs over so many categories; the names of the first few are hostile, the others ``category 17``."""
+    before, after = _run("before", 0.0, categories), _run("after", 0.02, categories)
+    intervals = {f"bbox/{name}": Interval(0.2, 0.4) for name in ("AP", "APr", "APc", "APf", "AP50")}
+    deltas = {name: Interval(0.01, 0.03) for name in intervals}
+    sizes = {name: GroupSize(categories // 3, 5000, 80000) for name in ("all", *GROUPS)}
+    runs = replace(before, intervals=intervals), replace(after, intervals=intervals, deltas=deltas)
+    return replace(report(*runs), groups=sizes)
+
+
+def _run(name: str, shift: float, categories: int) -> Run:
+    rng = np.random.default_rng(0)
+    train = np.maximum(1, np.sort(rng.pareto(0.7, categories) * 3)[::-1]).astype(int).tolist()
+    ap = np.clip(rng.normal(0.3, 0.15, categories) + shift * rng.random(categories), 0, 1).tolist()
+    rows = tuple(_row(n, train[n], ap[n] if n % 50 else None) for n in range(categories))
+    figures = {"AP": 0.3 + shift, "AP50": 0.5 + shift, "AP75": 0.3, "APs": 0.2, "APm": 0.3, "APl": None}
+    figures |= {"APr": 0.2 + shift, "APc": 0.3 + shift, "APf": 0.4}
+    gains = Gains(0.5, MAIN, SPECIAL)
+    tide = Tide("aligned", 0.5 + shift, MAIN, SPECIAL, dict.fromkeys(GROUPS, gains))
+    bins = tuple(DetectionBin(1000 - 30 * b, (b + 0.5) / 25, b / 25, 0.8) for b in range(25))
+    errors = {group: {"D-ECE": 0.1, "LaECE": 0.12} for group in ("all", *GROUPS)}
+    return Run(
+        name=name,
+        source=f"{name}.json",
+        sha256="00ff",
+        method=None,
+        metrics={"bbox": figures},
+        tide={"bbox": tide},
+        categories=rows,
+        notes=("a note",),
+        reliability={"bbox": Reliability(0.5, errors, dict.fromkeys(("all", *GROUPS), bins))},
+    )
+
+
+def _row(number: int, train: int, ap: float | None) -> CategoryRow:
+    name = HOSTILE[number] if number < len(HOSTILE) else f"category {number}"
+    group = "f" if train > 100 else "c" if train > 10 else "r"
+    return CategoryRow(number, name, group, 40, 60, {"bbox": {"AP": ap, "AP50": ap}}, train, 2 * train)
