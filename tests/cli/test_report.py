@@ -153,6 +153,30 @@ def test_lvis_rules_need_lvis_annotations(folder: Path) -> None:
     assert ltcal(BEFORE, "--protocol", "coco").stdout.startswith("COCO protocol, at most 100")
 
 
+def test_a_page_and_its_pictures(folder: Path) -> None:
+    """They add the categories, the reliability and the intervals by themselves; the tables stay as short as asked."""
+    result = ltcal(
+        BEFORE, "after.json", "--html", "out.html", "--plots", "plots", "--json", "out.json", "--resamples", 20
+    )
+    assert result.exit_code == 0
+    page = Path("out.html").read_text("utf-8")
+    written = from_json(Path("out.json").read_text("utf-8"), "out.json")
+    assert page.startswith("<!DOCTYPE html>")
+    assert written.runs[1].categories
+    assert written.runs[1].reliability["bbox"].errors["all"]["D-ECE"] is not None
+    assert written.runs[1].deltas
+    assert "by category" not in result.stdout
+    pictures = {path.name for path in Path("plots").iterdir()}
+    assert {"ap-by-group-bbox.png", "tide-bbox.pdf", "training-frequency.png"} <= pictures
+    assert len(pictures) == 2 * 6
+
+
+def test_no_bootstrap_is_no_bootstrap(folder: Path) -> None:
+    assert ltcal(BEFORE, "--html", "out.html", "--json", "out.json", "--no-bootstrap").exit_code == 0
+    assert from_json(Path("out.json").read_text("utf-8"), "out.json").bootstrap is None
+    assert not Path("out.ltcal.parquet").exists()
+
+
 def test_nothing_heavy_is_loaded(folder: Path) -> None:
     code = "import sys; from longtail_cli.cli import main; main(standalone_mode=False); print(*sys.modules)"
     out = folder / "out.json"
