@@ -1,0 +1,50 @@
+"""Compiled kernels need a place, also where neither the package nor a home folder can be written to."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from longtail_cli.cli.kernel_cache import VARIABLE, find_kernel_cache
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder, and nothing else that can be written to; for root that has to be said, not done."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.delenv(VARIABLE)
+    return tmp_path
+
+
+def test_a_folder_of_the_user_is_kept_between_runs(nowhere: Path) -> None:
+    find_kernel_cache()
+    first = os.environ.pop(VARIABLE)
+    find_kernel_cache()
+    assert os.environ[VARIABLE] == first
+    assert Path(first).parent == nowhere
+    assert Path(first).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_others_can_write_to_is_not_trusted(nowhere: Path) -> None:
+    planted = nowhere / f"ltcal-kernels-{os.getuid()}"
+    planted.mkdir()
+    planted.chmod(0o777)
+    find_kernel_cache()
+    assert os.environ[VARIABLE] != str(planted)
+    assert Path(os.environ[VARIABLE]).is_dir()
+
+
+def test_what_the_user_says_stands(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "elsewhere")
+    find_kernel_cache()
+    assert os.environ[VARIABLE] == "elsewhere"
+
+
+def test_numba_finds_its_own_place_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    find_kernel_cache()
+    assert VARIABLE not in os.environ
