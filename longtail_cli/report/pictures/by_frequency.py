@@ -33,10 +33,6 @@ class Point:
     after: Figure
 
 
-ROW = 36
-"""Letters that a legend of one row has room for."""
-
-
 def pictures(report: Report, kind: str) -> list[Picture]:
     """A picture for each run but the reference. kind: ``bbox``, ``segm`` or ``classification``."""
     pairs = pairs_of(report)
@@ -161,5 +157,4 @@ def _draw_legend(figure: Sheet, groups: Sequence[str | None], before: Side | Non
         round_mark = Look(INK, "o")
         entries += [(mark(round_mark, INK, PAPER), short(before[0])), (mark(round_mark, INK, INK), short(after[0]))]
     if entries:
-        in_a_row = len(groups) < 4 and sum(len(label) for _, label in entries) <= ROW
-        legend(figure, entries, columns=5 if in_a_row else 3)
+        legend(figure, entries)

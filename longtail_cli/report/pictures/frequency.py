@@ -54,7 +54,7 @@ def _draw(rows: Sequence[CategoryRow], weights: Mapping[str, Floats]) -> Drawing
     for axes in below:
         entries += draw_weights(axes, {name: curve[order] for name, curve in weights.items()})
     figure.axes[-1].set_xlabel(f"classes by training images (1 to {len(rows)})")
-    legend(figure, entries, columns=4)
+    legend(figure, entries)
     return Drawing(figure)
 
 

@@ -90,7 +90,7 @@ def _draw(curves: Sequence[Curve], right: str) -> Drawing:
     below.set(xlabel="score", ylabel="count", yscale="log")
     below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     figure.align_ylabels()
-    legend(figure, entries, columns=2)
+    legend(figure, entries)
     return Drawing(figure, labels)
 
 

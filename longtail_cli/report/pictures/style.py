@@ -21,6 +21,9 @@ BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = "#0072b2", "#e69f00", "#009e73", 
 COLUMN, WIDE = 4.6, 9.4
 """Widths in inches. Text stays readable where a paper prints them over one column and over both."""
 
+LETTERS, HANDLE = 13, 6
+"""Letters of a legend to an inch, and the room that the mark and the gap before each take."""
+
 CURVES = (
     (BLUE, "-"),
     (ORANGE, "--"),
@@ -98,12 +101,24 @@ def sheet(width: float = COLUMN, height: float = 3.2) -> Figure:
     return Figure(figsize=(width, height), dpi=300, layout="constrained")
 
 
-def legend(figure: Figure, entries: Sequence[tuple[Artist, str]], columns: int = 3) -> None:
-    """Above the axes. The texts are set last: as labels, those that begin with an underscore would be left out."""
-    handles = [handle for handle, _ in entries]
-    box = figure.legend(handles, ["-"] * len(handles), loc="outside upper left", ncols=min(columns, len(handles)))
-    for text, (_, label) in zip(box.get_texts(), entries, strict=True):
+def legend(figure: Figure, entries: Sequence[tuple[Artist, str]]) -> None:
+    """Above the axes, in as many columns as have room. The texts are set last: as labels, those that begin with an
+    underscore would be left out.
+    """
+    handles, labels = [handle for handle, _ in entries], [label for _, label in entries]
+    columns = _columns(labels, int(LETTERS * figure.get_figwidth()))
+    box = figure.legend(handles, ["-"] * len(handles), loc="outside upper left", ncols=columns)
+    for text, label in zip(box.get_texts(), labels, strict=True):
         text.set_text(label)
+
+
+def _columns(labels: Sequence[str], room: int) -> int:
+    """The most columns, filled one after another, that take no more than `room` letters; at least one."""
+    for rows in range(1, len(labels)):
+        columns = [labels[first : first + rows] for first in range(0, len(labels), rows)]
+        if sum(max(map(len, column)) + HANDLE for column in columns) <= room:
+            return len(columns)
+    return 1
 
 
 def horizontal_grid(axes: Axes) -> None:
