@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from reports import run
 
-from longtail_cli.report.gate import judge, parse_gate
+from longtail_cli.report.gates.judging import judge, parse_gate
 from longtail_cli.report.model import Baseline, GroupSize
 
 SIZES = {"all": GroupSize(1203, 19809, 244707), "r": GroupSize(337, 400, 1205), "c": GroupSize(1, 2, 1),

@@ -194,7 +194,7 @@ def _tell(result: Report) -> None:
 
 def _end(result: Report) -> None:
     """Raise what ends the build, now that everything is written."""
-    from longtail_cli.report.gate import outcome_error
+    from longtail_cli.report.gates.judging import outcome_error
 
     error = outcome_error(result)
     if error is not None:

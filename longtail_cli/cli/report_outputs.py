@@ -87,7 +87,7 @@ def _texts(report: Report, shown: Report, outputs: Outputs, command: str) -> dic
     if outputs.csv_file is not None:
         texts[outputs.csv_file] = to_csv(report)
     if outputs.html_file is not None:
-        from longtail_cli.report.html import to_html
+        from longtail_cli.report.page.html import to_html
 
         texts[outputs.html_file] = to_html(report, _weights(report), command)
     return texts

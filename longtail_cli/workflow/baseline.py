@@ -9,7 +9,7 @@ from pathlib import Path
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.files.baseline import read_baseline as read_text
 from longtail_cli.files.resamples import Resamples, read_resamples, resamples_path
-from longtail_cli.report.comparing import differences
+from longtail_cli.report.gates.comparing import differences
 from longtail_cli.report.model import Baseline, Report
 from longtail_cli.report.schema import from_json
 from longtail_cli.workflow.evaluated import Bootstrapping, Evaluated, intervals_of, with_deltas

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from longtail_cli.errors import Problem, UsageError
 from longtail_cli.files.gate_config import TABLE, GateConfig, find_gate_config
-from longtail_cli.report.gate import KINDS, Gate, GateKind, JudgedOn, judge, merged, parse_gate
-from longtail_cli.report.limits import AGAINST_REFERENCE
+from longtail_cli.report.gates.judging import KINDS, Gate, GateKind, JudgedOn, judge, merged, parse_gate
+from longtail_cli.report.gates.limits import AGAINST_REFERENCE
 from longtail_cli.report.model import Report
 from longtail_cli.workflow.baseline import BaselineFile, held_against, paired, read_baseline
 from longtail_cli.workflow.evaluated import Evaluated

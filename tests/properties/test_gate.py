@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from reports import report, run
 
-from longtail_cli.report.gate import KINDS, Gate, judge, parse_gate
+from longtail_cli.report.gates.judging import KINDS, Gate, judge, parse_gate
 from longtail_cli.report.model import Interval
 
 figures = st.floats(0, 1)

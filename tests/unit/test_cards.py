@@ -5,9 +5,9 @@ from dataclasses import replace
 from big_reports import big_report
 from reports import classification_report, classification_run
 
-from longtail_cli.report.cards import cards_of
-from longtail_cli.report.category_grid import grid_of
 from longtail_cli.report.model import Interval
+from longtail_cli.report.page.cards import cards_of
+from longtail_cli.report.page.category_grid import grid_of
 from longtail_cli.report.tables import without_rows
 
 BIG = big_report(12)

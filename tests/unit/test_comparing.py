@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from longtail_cli.report.comparing import differences
+from longtail_cli.report.gates.comparing import differences
 from longtail_cli.report.model import Signature
 
 LVIS = Signature("0.1.0", "lvis", 300, ("bbox",), "aligned", 19809, 1203, "ab" * 32, None, "cd" * 32)

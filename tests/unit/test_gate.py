@@ -7,7 +7,7 @@ from gates import SIZES, detector, gate, judged, with_baseline
 from reports import report
 
 from longtail_cli.errors import GateError, NotComparableError, UsageError
-from longtail_cli.report.gate import outcome_error
+from longtail_cli.report.gates.judging import outcome_error
 from longtail_cli.report.model import GroupSize, Interval
 
 # By value

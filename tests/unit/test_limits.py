@@ -4,7 +4,7 @@ import pytest
 from gates import gate
 
 from longtail_cli.errors import UsageError
-from longtail_cli.report.gate import Gate, merged, parse_gate
+from longtail_cli.report.gates.judging import Gate, merged, parse_gate
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from big_reports import big_report
 from reports import BASELINE, classification_report, classification_run, report, run
 
 from longtail_cli.errors import MissingExtraError
-from longtail_cli.report.html import to_html
+from longtail_cli.report.page.html import to_html
 from longtail_cli.report.pictures import as_svg, pictures_of, rendered
 
 SMALL = big_report(40)

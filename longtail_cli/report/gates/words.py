@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from longtail_cli.report.limits import AGAINST_REFERENCE, FLOORS, Gate
+from longtail_cli.report.gates.limits import AGAINST_REFERENCE, FLOORS, Gate
 from longtail_cli.report.model import Figure, Interval, Report, Run, Verdict
 
 DECIMALS = (4, 6, 8, 10, 12)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from longtail_cli.errors import GateError, LtcalError, NotComparableError, Problem, UsageError
-from longtail_cli.report.gate_names import check_in_baseline, check_known
-from longtail_cli.report.gate_words import Case, expectation, finding, incomparable, judgement, undefined
-from longtail_cli.report.limits import AGAINST_REFERENCE, FLOORS, KINDS, Gate, GateKind, merged, parse_gate
+from longtail_cli.report.gates.limits import AGAINST_REFERENCE, FLOORS, KINDS, Gate, GateKind, merged, parse_gate
+from longtail_cli.report.gates.names import check_in_baseline, check_known
+from longtail_cli.report.gates.words import Case, expectation, finding, incomparable, judgement, undefined
 from longtail_cli.report.metrics import figures_of
 from longtail_cli.report.model import Figure, Interval, Report, Run, Verdict
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from longtail_cli.errors import Problem, UsageError
-from longtail_cli.report.limits import AGAINST_REFERENCE, Gate
+from longtail_cli.report.gates.limits import AGAINST_REFERENCE, Gate
 from longtail_cli.report.model import Figure
 
 OPTIONS = {

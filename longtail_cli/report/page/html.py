@@ -7,11 +7,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from longtail_cli.errors import MissingExtraError, Problem
-from longtail_cli.report.cards import cards_of
-from longtail_cli.report.category_grid import grid_of
 from longtail_cli.report.cells import fit
 from longtail_cli.report.gate_tables import gate, in_order, outcome
 from longtail_cli.report.model import Report
+from longtail_cli.report.page.cards import cards_of
+from longtail_cli.report.page.category_grid import grid_of
 from longtail_cli.report.pictures import as_svg, pictures_of
 from longtail_cli.report.tables import headline, tables_of, without_rows
 from longtail_cli.tables import Floats
@@ -19,7 +19,7 @@ from longtail_cli.tables import Floats
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-PAGE = files("longtail_cli.report") / "page"
+PAGE = files(__package__)
 
 
 def to_html(report: Report, weights: Mapping[str, Floats], command: str) -> str:
@@ -58,7 +58,7 @@ def _environment() -> Environment:
         problem = Problem("jinja2", "an installed package", "none")
         raise MissingExtraError("--html", [problem], "pip install 'ltcal[html]'") from error
     return Environment(
-        loader=PackageLoader("longtail_cli.report", "page"),
+        loader=PackageLoader("longtail_cli.report.page", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

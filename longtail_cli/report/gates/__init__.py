@@ -1,0 +1,1 @@
+"""Gates: limits on figures, what may be compared, and verdicts in words."""
