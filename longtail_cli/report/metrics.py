@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 
 from longtail_cli.report.model import Classification, Figure, Gains, Run, Tide
@@ -26,6 +27,13 @@ def canonical(path: str) -> str:
 def lower_is_better(name: str) -> bool:
     """Whether a figure is an error, or what mending one would gain."""
     return name.startswith(LOWER_IS_BETTER) and not name.endswith("/AP50")
+
+
+def bounds_of(name: str) -> tuple[float, float]:
+    """Between which values a figure lies by definition."""
+    if name.startswith("tide/") and not name.endswith("/AP50"):
+        return -1.0, 1.0
+    return 0.0, math.inf if name in ("classification/nll", "classification/brier") else 1.0
 
 
 def figures_of(run: Run) -> dict[str, Figure]:

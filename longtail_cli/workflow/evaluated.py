@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from longtail_cli.evaluate.draws import Draws, interval
 from longtail_cli.files.resamples import Resamples
-from longtail_cli.report.metrics import figures_of
+from longtail_cli.report.metrics import bounds_of, figures_of
 from longtail_cli.report.model import Bootstrap, Figure, Interval, Report, Run
 from longtail_cli.tables import Floats
 
@@ -67,10 +67,14 @@ def with_deltas(run: Run, own: Resampled, reference: Run, base: Resampled) -> Ru
 
 
 def intervals_of(run: Run, resampled: Resampled) -> dict[str, Interval]:
-    """The interval of each figure that was resampled and is defined."""
+    """The interval of each figure that was resampled and is defined, as far as its values go."""
     values = figures_of(run)
-    found = {name: _interval(values.get(name), of_figure) for name, of_figure in resampled.items()}
-    return {name: one for name, one in found.items() if one is not None}
+    found = {}
+    for name, of_figure in resampled.items():
+        one, (least, greatest) = _interval(values.get(name), of_figure), bounds_of(name)
+        if one is not None:
+            found[name] = Interval(max(one.low, least), min(one.high, greatest))
+    return found
 
 
 def _interval(value: Figure, resampled: Floats) -> Interval | None:
