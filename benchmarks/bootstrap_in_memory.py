@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from longtail_cli.evaluate.draws import Draws
-from longtail_cli.evaluate.evaluation import Evaluation, Wanted
+from longtail_cli.evaluate.bootstrap.resampling import Draws
+from longtail_cli.evaluate.evaluation import Evaluation
+from longtail_cli.evaluate.options import EvaluationOptions
 from longtail_cli.evaluate.protocol import GROUPS, Protocol
-from longtail_cli.files.annotations import read_annotations
-from longtail_cli.files.results import locate, read_results
+from longtail_cli.files.annotations.reader import read_annotations
+from longtail_cli.files.results.file import locate, read_results
 from longtail_cli.tables import Detections
 
 
@@ -25,7 +26,7 @@ def main() -> None:
     found = locate(read_results(Path(sys.argv[2]), fields=frozenset(["bbox"])), truth)
     label = np.array(truth.categories.frequency)
     groups = {group: label == group for group in GROUPS}
-    plain = Wanted(fixed_ap=False, pooled_ap=False, per_category=False, tide="aligned")
+    plain = EvaluationOptions(fixed_ap=False, pooled_ap=False, per_category=False, tide="aligned")
     images = len(truth.image_id)
     once, few, many = (
         Evaluation.prepare(truth, Protocol("lvis", 300), "bbox", groups, wanted)

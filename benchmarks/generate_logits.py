@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 CLASSES, PROPOSALS, OBJECTS = 1203, 1000, 12
 CLASSIFIER_CLASSES, BLOCK_ROWS = 1000, 20_000

@@ -29,15 +29,15 @@ import torch
 from tabulate import tabulate
 
 from longtail_cli.adjust.registry import parse_method
-from longtail_cli.evaluate.classification import Tally
+from longtail_cli.evaluate.classification.metrics import Tally
 from longtail_cli.files.frequencies import read_frequencies
 from longtail_cli.tables import Logits
-from longtail_cli.workflow.batches import THREADS, one_thread_each
-from longtail_cli.workflow.classifying import report_classification
-from longtail_cli.workflow.correcting import opened, plans_for
-from longtail_cli.workflow.decoding import decoded_whole
-from longtail_cli.workflow.inputs import LogitOptions, device_of
-from longtail_cli.workflow.telling import nobody
+from longtail_cli.workflow.decode_logits import decode_all
+from longtail_cli.workflow.logit_batches import THREADS, one_thread_each
+from longtail_cli.workflow.options import LogitOptions, device_of
+from longtail_cli.workflow.prepare_methods import open_with_options, prepare_methods
+from longtail_cli.workflow.progress import no_progress
+from longtail_cli.workflow.report_classification import evaluate_classification
 
 HERE = Path(__file__).parent
 METHODS = ("none", "iif", "logit-adjust")
@@ -67,13 +67,13 @@ def detection(cases: Path, runs: int, images: int, options: LogitOptions) -> Non
     """Read, adjust, softmax, threshold, suppression and cap, for one method and for several in one pass."""
     dump = case(cases, "detection", "--images", str(images))
     table = read_frequencies(dump.with_name(dump.name + ".freq.csv"))
-    rows = bare([batch.logits.float() for batch in opened(dump, options).batches(1000)], runs)
+    rows = bare([batch.logits.float() for batch in open_with_options(dump, options).batches(1000)], runs)
 
     def ours(specs: tuple[str, ...]) -> object:
-        file = opened(dump, options)
+        file = open_with_options(dump, options)
         device = device_of(options.device)
-        plans = plans_for(file, [parse_method(spec) for spec in specs], table, options, device)
-        return decoded_whole(file, plans, options, device, nobody)
+        plans = prepare_methods(file, [parse_method(spec) for spec in specs], table, options, device)
+        return decode_all(file, plans, options, device, no_progress)
 
     for specs in (*((method,) for method in METHODS), METHODS[:2], METHODS):
         rows.append((" and ".join(specs), timed(partial(ours, specs), runs)))
@@ -83,14 +83,14 @@ def detection(cases: Path, runs: int, images: int, options: LogitOptions) -> Non
 def classification(cases: Path, runs: int, number: int, options: LogitOptions) -> None:
     """The whole report of a classifier, and its arithmetic alone on logits in memory."""
     dump = case(cases, "classification", "--rows", str(number))
-    batches = list(opened(dump, options).batches(1024))
+    batches = list(open_with_options(dump, options).batches(1024))
     rows = [
         *bare([batch.logits for batch in batches], runs),
         ("softmax and all figures", timed(lambda: all_figures(batches), runs)),
     ]
     batches.clear()
     for method in ("none", "temperature:t=2"):
-        report = partial(report_classification, [dump], methods=[parse_method(method)], options=options)
+        report = partial(evaluate_classification, [dump], methods=[parse_method(method)], options=options)
         rows.append((f"report from the file, {method}", timed(report, runs)))
     show(f"{number} rows of 1,000 classes", rows)
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from longtail_cli.report.metrics import figures_of
-from longtail_cli.workflow import evaluate
-from longtail_cli.workflow.evaluated import Bootstrapping
+from longtail_cli.reports.metric_names import metrics_of
+from longtail_cli.workflow.intervals import Bootstrapping
+from longtail_cli.workflow.report_detection import evaluate
 
 FIGURES = ("bbox/AP", "bbox/AP50", "bbox/APr", "bbox/APc", "bbox/APf")
 NORMAL = 2 * 1.959964
@@ -40,8 +40,8 @@ def main() -> None:
         for annotations, found in dealt(options.case, options.sets):
             truth.write_text(json.dumps(annotations))
             predictions.write_text(json.dumps(found))
-            run = evaluate([predictions], truth, bootstrap=Bootstrapping(options.resamples, 0)).report.runs[0]
-            for name, value in figures_of(run).items():
+            run = evaluate([predictions], truth, bootstrap=Bootstrapping(options.resamples, 0)).runs[0]
+            for name, value in metrics_of(run).items():
                 if name in FIGURES and value is not None:
                     values[name].append(value)
                     errors[name].append((run.intervals[name].high - run.intervals[name].low) / NORMAL)

@@ -1,7 +1,8 @@
-"""What can go wrong, said so that a person can mend it.
+"""What can go wrong, and how to fix it.
 
-Every error names what was expected, what was found and where, and how to put it right. The core raises; only
-`longtail_cli.cli` turns an error into text on stderr and an exit code.
+Every error names what was expected, what was found and where, and how to fix it. The core raises and speaks of
+parameters, written `` `max_dets=` `` or `` `tide='off'` ``; only `longtail_cli.cli` turns an error into text on stderr
+and an exit code, and parameters into flags.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import ClassVar
 
 MAX_PROBLEMS = 10
@@ -67,7 +69,7 @@ class LtcalError(Exception):
             head = [one_line(f"{self.source}: {self.total} problems"), *(f"  {problem}" for problem in self.problems)]
         hidden = self.total - len(self.problems)
         more = [f"  ... and {hidden} more"] if hidden else []
-        return "\n".join([*head, *more, f"To mend it: {self.fix}"])
+        return "\n".join([*head, *more, f"Fix: {self.fix}"])
 
 
 class InputError(LtcalError):
@@ -102,3 +104,11 @@ class NotComparableError(LtcalError):
     """A baseline that was made by other rules or on other data. Exit code 3."""
 
     exit_code = 3
+
+
+def check_choice(parameter: str, value: object, choices: Sequence[str]) -> None:
+    """Raise UsageError unless the `value` of a parameter is one of its `choices`."""
+    if value not in choices:
+        near = get_close_matches(str(value), choices, 1)
+        fix = f"did you mean {near[0]}?" if near else "choose one of these"
+        raise UsageError(f"`{parameter}=`", [Problem("value", f"one of {', '.join(choices)}", repr(value))], fix)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,11 @@ Singles = npt.NDArray[np.float32]
 
 HeadName = Literal["softmax", "sigmoid", "bags"]
 BackgroundName = Literal["none", "first", "last"]
+ScoreSpace = Literal["prob", "logit"]
+
+HEADS: tuple[HeadName, ...] = get_args(HeadName)
+BACKGROUNDS: tuple[BackgroundName, ...] = get_args(BackgroundName)
+SCORE_SPACES: tuple[ScoreSpace, ...] = get_args(ScoreSpace)
 
 
 @dataclass(frozen=True)

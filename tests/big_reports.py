@@ -7,17 +7,8 @@ from dataclasses import replace
 import numpy as np
 from reports import HOSTILE, MAIN, SPECIAL, report
 
-from longtail_cli.report.model import (
-    CategoryRow,
-    DetectionBin,
-    Gains,
-    GroupSize,
-    Interval,
-    Reliability,
-    Report,
-    Run,
-    Tide,
-)
+from longtail_cli.metrics import CategoryMetrics, DetectionBin, Interval, Reliability, Tide, TideGains
+from longtail_cli.reports.model import GroupSize, Report, Run
 
 CATEGORIES = 1203
 GROUPS = ("r", "c", "f")
@@ -40,7 +31,7 @@ def _run(name: str, shift: float, categories: int) -> Run:
     rows = tuple(_row(n, train[n], ap[n] if n % 50 else None) for n in range(categories))
     figures = {"AP": 0.3 + shift, "AP50": 0.5 + shift, "AP75": 0.3, "APs": 0.2, "APm": 0.3, "APl": None}
     figures |= {"APr": 0.2 + shift, "APc": 0.3 + shift, "APf": 0.4}
-    gains = Gains(0.5, MAIN, SPECIAL)
+    gains = TideGains(0.5, MAIN, SPECIAL)
     tide = Tide("aligned", 0.5 + shift, MAIN, SPECIAL, dict.fromkeys(GROUPS, gains))
     bins = tuple(DetectionBin(1000 - 30 * b, (b + 0.5) / 25, b / 25, 0.8) for b in range(25))
     errors = {group: {"D-ECE": 0.1, "LaECE": 0.12} for group in ("all", *GROUPS)}
@@ -57,7 +48,7 @@ def _run(name: str, shift: float, categories: int) -> Run:
     )
 
 
-def _row(number: int, train: int, ap: float | None) -> CategoryRow:
+def _row(number: int, train: int, ap: float | None) -> CategoryMetrics:
     name = HOSTILE[number] if number < len(HOSTILE) else f"category {number}"
     group = "f" if train > 100 else "c" if train > 10 else "r"
-    return CategoryRow(number, name, group, 40, 60, {"bbox": {"AP": ap, "AP50": ap}}, train, 2 * train)
+    return CategoryMetrics(number, name, group, 40, 60, {"bbox": {"AP": ap, "AP50": ap}}, train, 2 * train)

@@ -214,7 +214,7 @@ def _box_near(drawn: Drawn, box: Box, other: Box) -> Box:
 
 
 def _dress_results(drawn: Drawn, found: list[Entry]) -> None:
-    """Give the detections of a case their masks, and fields that nobody asked for."""
+    """Give the detections of a case their masks, and fields that no_progress asked for."""
     rng = drawn.rng
     with_box, with_note = rng.random() < 0.5, rng.random() < 0.3
     for entry in found:

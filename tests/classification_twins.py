@@ -15,7 +15,7 @@ TINY = 2.0**-126  # the least normal float32
 def classification(
     scores: Sequence[Sequence[float]], labels: Sequence[int], classes: int, group: Sequence[int] | None
 ) -> dict[str, Any]:
-    """The figures by the names of `ClassificationFigures`; group: index into `GROUPS` or -1, by class."""
+    """The figures by the names of `ClassificationMetrics`; group: index into `GROUPS` or -1, by class."""
     rank = [_rank(row, y) for row, y in zip(scores, labels, strict=True)]
     recall = [_mean([rank[i] == 0 for i in _rows(labels, [c])]) for c in range(classes)]
     members = [[c for c in range(classes) if group is not None and group[c] == g] for g in range(len(GROUPS))]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from longtail_cli.adjust.base import ClassAffine, Method
-from longtail_cli.adjust.registry import two_way
+from longtail_cli.adjust.registry import score_affine
 from longtail_cli.adjust.steps import Step
 from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Singles
 
@@ -34,7 +34,7 @@ def table(
 
 def coefficients(method: Method, frequencies: FrequencyTable) -> ClassAffine:
     """The map of each class where one score a detection is all there is."""
-    affine, notes = two_way(method, frequencies, NoEvidence())
+    affine, notes = score_affine(method, frequencies, NoEvidence())
     return ClassAffine(affine.scale, affine.shift, notes)
 
 

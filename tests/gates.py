@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from reports import run
 
-from longtail_cli.report.gates.judging import judge, parse_gate
-from longtail_cli.report.model import Baseline, GroupSize
+from longtail_cli.reports.gates.judging import judge
+from longtail_cli.reports.gates.limits import parse_gate
+from longtail_cli.reports.model import Baseline, GroupSize
 
 SIZES = {"all": GroupSize(1203, 19809, 244707), "r": GroupSize(337, 400, 1205), "c": GroupSize(1, 2, 1),
          "f": GroupSize(0, 0, 0)}  # fmt: skip

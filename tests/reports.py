@@ -2,35 +2,29 @@
 
 import dataclasses
 
-from longtail_cli.report.model import (
-    Baseline,
-    Bootstrap,
-    CategoryRow,
+from longtail_cli.metrics import (
+    CategoryMetrics,
     Classification,
     DetectionBin,
-    Gains,
-    GroupSize,
     Interval,
     Reliability,
     ReliabilityBin,
-    Report,
-    Run,
-    Signature,
     Tide,
-    Verdict,
+    TideGains,
 )
+from longtail_cli.reports.model import Baseline, Bootstrap, GroupSize, Report, Run, Signature, Verdict
 
 MAIN = {"Cls": 0.01, "Loc": 0.02, "Both": 0.0, "Dupe": 0.0, "Bkg": -0.005, "Miss": 0.1}
 SPECIAL = {"FalsePos": 0.2, "FalseNeg": 0.15}
-NOTHING = Gains(None, dict.fromkeys(MAIN), dict.fromkeys(SPECIAL))
+NOTHING = TideGains(None, dict.fromkeys(MAIN), dict.fromkeys(SPECIAL))
 
 
 def run(name: str, shift: float, category: str = "cat") -> Run:
     """A run whose AP figures are `shift` above those of shift 0."""
     metrics = {"AP": 0.25 + shift, "AP50": 0.5, "APr": None, "APpool": {"AP": 0.2 + shift, "APr": None}}
     tide = Tide("aligned", 0.5, MAIN, SPECIAL, {"r": NOTHING})
-    row = CategoryRow(7, category, "c", 3, 4, {"bbox": {"AP": 0.25 + shift, "AP50": 0.5}})
-    empty = CategoryRow(9, "dog", None, 0, 0, {"bbox": {"AP": None, "AP50": None}})
+    row = CategoryMetrics(7, category, "c", 3, 4, {"bbox": {"AP": 0.25 + shift, "AP50": 0.5}})
+    empty = CategoryMetrics(9, "dog", None, 0, 0, {"bbox": {"AP": None, "AP50": None}})
     return Run(name, f"{name}.json", "00ff", None, {"bbox": metrics}, {"bbox": tide}, (row, empty), ("a note",))
 
 
@@ -48,8 +42,8 @@ def classification_run(name: str, shift: float) -> Run:
         reliability=(ReliabilityBin(0, None, None), ReliabilityBin(8, 0.5, 0.25)),
     )  # fmt: skip
     rows = (
-        CategoryRow(0, "cat", "many", 6, 6, {"classification": {"recall": 0.5 + shift}}),
-        CategoryRow(1, "dog", "few", 0, 0, {"classification": {"recall": None}}),
+        CategoryMetrics(0, "cat", "many", 6, 6, {"classification": {"recall": 0.5 + shift}}),
+        CategoryMetrics(1, "dog", "few", 0, 0, {"classification": {"recall": None}}),
     )
     return Run(name, "logits.npz", "00ff", name, {}, {}, rows, (), figures)
 
@@ -121,5 +115,7 @@ def trained(one: Run, images: int) -> Run:
 
 def many_categories(name: str, values: list[float]) -> Run:
     """A run with a category for each of the AP values, of ids from 0 on."""
-    rows = [CategoryRow(key, f"c{key}", "f", 1, 1, {"bbox": {"AP": ap, "AP50": ap}}) for key, ap in enumerate(values)]
+    rows = [
+        CategoryMetrics(key, f"c{key}", "f", 1, 1, {"bbox": {"AP": ap, "AP50": ap}}) for key, ap in enumerate(values)
+    ]
     return dataclasses.replace(run(name, 0.0), categories=tuple(rows))

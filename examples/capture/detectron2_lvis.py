@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from longtail_cli.capture import capture_fast_rcnn
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 
 def main(config: str, weights: str, out: str, dataset: str = "lvis_v1_val") -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from longtail_cli.capture import capture_bbox_head
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 
 def main(config: str, checkpoint: str, out: str) -> None:

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from longtail_cli.capture import append_classification
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 
 @torch.inference_mode()

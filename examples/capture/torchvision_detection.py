@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from longtail_cli.capture import capture_dense_head, capture_roi_heads
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 
 @torch.inference_mode()

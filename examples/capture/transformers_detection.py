@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from longtail_cli.capture import append_object_detections
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 SOFTMAX = {"detr", "yolos", "table-transformer"}  # the others are sigmoid, without background
 

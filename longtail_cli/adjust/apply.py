@@ -14,11 +14,11 @@ from longtail_cli.tables import Floats, LogitColumns, Longs
 LARGEST = 1e30
 """Stands in for the two-way logit of a score that is 1 to the last bit: finite, so that a weight of 0 makes it 0."""
 
-Action = Callable[[torch.Tensor, torch.Tensor | None, torch.Tensor], torch.Tensor]
+ApplyStep = Callable[[torch.Tensor, torch.Tensor | None, torch.Tensor], torch.Tensor]
 """Takes logits, features, and memory for the logits after a step, which may be the logits themselves; returns these."""
 
 
-def two_way(log_scores: torch.Tensor) -> torch.Tensor:
+def binary_logit(log_scores: torch.Tensor) -> torch.Tensor:
     """Z = ln s - ln(1 - s) of ln s <= 0, of any shape, finite for finite ln s."""
     return (log_scores - torch.log(-torch.expm1(log_scores))).clamp(max=LARGEST)
 
@@ -34,9 +34,9 @@ class Adjuster:
         self, steps: Sequence[Step], columns: LogitColumns, device: torch.device, dtype: torch.dtype = torch.float32
     ) -> None:
         self._device, self._dtype = device, dtype
-        self._actions: list[Action] = []
+        self._functions: list[ApplyStep] = []
         for step in steps:
-            self._actions.append(self._action(step, columns))
+            self._functions.append(self._apply_step(step, columns))
             if not isinstance(step, ColumnAffine | Reclassify):
                 columns = LogitColumns("sigmoid", "none", columns.category_id)
         self.columns = columns
@@ -53,12 +53,12 @@ class Adjuster:
         own = torch.empty(logits.shape, dtype=self._dtype, device=self._device) if out is None else out
         adjusted = logits if (logits.dtype, logits.device) == (own.dtype, own.device) else own.copy_(logits)
         beside = None if features is None else features.to(self._device, self._dtype)
-        for action in self._actions:
+        for action in self._functions:
             adjusted = action(adjusted, beside, own)
             own = own if adjusted.shape == own.shape else adjusted  # fewer columns, in memory of their own
         return adjusted
 
-    def _action(self, step: Step, columns: LogitColumns) -> Action:
+    def _apply_step(self, step: Step, columns: LogitColumns) -> ApplyStep:
         match step:
             case ColumnAffine():
                 return self._affine(step)
@@ -67,13 +67,13 @@ class Adjuster:
             case SigmoidProduct():
                 shift = self._constant(step.shift)
                 classes = columns.classes
-                return lambda z, _, out: two_way(logsigmoid(z[:, classes]) + logsigmoid(z[:, classes] + shift))
+                return lambda z, _, out: binary_logit(logsigmoid(z[:, classes]) + logsigmoid(z[:, classes] + shift))
             case SliceSoftmax():
                 return self._slice_softmax(step)
             case Reclassify():
                 return self._reclassify(step, columns)
 
-    def _affine(self, step: ColumnAffine) -> Action:
+    def _affine(self, step: ColumnAffine) -> ApplyStep:
         scale, shift = self._constant(step.scale), self._constant(step.shift)
         if (step.scale == 1).all():
             return lambda z, _, out: torch.add(z, shift, out=out)
@@ -81,21 +81,21 @@ class Adjuster:
             return lambda z, _, out: torch.mul(z, scale, out=out)
         return lambda z, _, out: torch.addcmul(shift, z, scale, out=out)
 
-    def _score_factor(self, step: ScoreFactor, columns: LogitColumns) -> Action:
+    def _score_factor(self, step: ScoreFactor, columns: LogitColumns) -> ApplyStep:
         shift = self._constant(step.shift)
         log_scores = logsigmoid if columns.head == "sigmoid" else lambda z: torch.log_softmax(z, dim=1)
-        return lambda z, _, out: two_way(log_scores(z)[:, columns.classes] + shift)
+        return lambda z, _, out: binary_logit(log_scores(z)[:, columns.classes] + shift)
 
-    def _slice_softmax(self, step: SliceSoftmax) -> Action:
+    def _slice_softmax(self, step: SliceSoftmax) -> ApplyStep:
         bounds, column = step.bounds.tolist(), self._index(step.column)
 
         def decode(z: torch.Tensor, _: torch.Tensor | None, out: torch.Tensor) -> torch.Tensor:
             parts = [torch.log_softmax(z[:, start:end], dim=1) for start, end in pairwise(bounds)]
-            return two_way(torch.cat(parts, dim=1)[:, column] + parts[0][:, 1:2])
+            return binary_logit(torch.cat(parts, dim=1)[:, column] + parts[0][:, 1:2])
 
         return decode
 
-    def _reclassify(self, step: Reclassify, columns: LogitColumns) -> Action:
+    def _reclassify(self, step: Reclassify, columns: LogitColumns) -> ApplyStep:
         weight = self._constant(step.weight)
 
         def classify(z: torch.Tensor, features: torch.Tensor | None, out: torch.Tensor) -> torch.Tensor:

@@ -48,7 +48,7 @@ class ClassAffine:
     notes: tuple[Note, ...] = ()
 
 
-class Evidence(Protocol):
+class DataAccess(Protocol):
     """What a method may look at beside the counts; `longtail_cli.workflow` reads it from files."""
 
     def learned(self, path: str, columns: LogitColumns) -> Mapping[str, Floats]:
@@ -69,19 +69,19 @@ class Evidence(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class MethodContext:
     """What a correction goes by. A result file counts as a sigmoid head with a column for each row of the table.
 
     columns: what the columns are, after `steps`.
     table: how often the classes of `columns` occur, in order of id; None where there is none.
     classifier: float32 [K, D], the weights of the last layer, where the file holds them and features; else None.
-    evidence: what else can be looked at. steps: what was done to the logits before this method.
+    data_access: what else can be looked at. steps: what was done to the logits before this method.
     """
 
     columns: LogitColumns
     table: FrequencyTable | None
     classifier: Singles | None
-    evidence: Evidence
+    data_access: DataAccess
     steps: tuple[Step, ...] = ()
 
     def counts(self, spec: str) -> FrequencyTable:
@@ -122,7 +122,7 @@ def rank(ids: Longs) -> Longs:
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class Adjustment:
     """What a method does to full logits. steps: in order; none where nothing changes. columns: what they are after."""
 
     steps: tuple[Step, ...]
@@ -130,7 +130,7 @@ class Correction:
     notes: tuple[Note, ...] = ()
 
 
-def two_way_columns(columns: LogitColumns) -> LogitColumns:
+def binary_columns(columns: LogitColumns) -> LogitColumns:
     """The columns after a step that leaves two-way logits."""
     return LogitColumns("sigmoid", "none", columns.category_id)
 
@@ -148,8 +148,8 @@ class Method(Protocol):
         """Whether the method needs a frequency table."""
         ...
 
-    def correction(self, setting: Setting) -> Correction:
-        """What the method does in `setting`. Raises InputError and UsageError where it cannot do anything."""
+    def adjustment(self, context: MethodContext) -> Adjustment:
+        """What the method does in `context`. Raises InputError and UsageError where it cannot do anything."""
         ...
 
 
@@ -244,7 +244,7 @@ class NamedMethod(ABC):
             raise UsageError(f"method {self.name}", problems, "`ltcal methods` lists the parameters and their ranges")
 
     @abstractmethod
-    def correction(self, setting: Setting) -> Correction: ...
+    def adjustment(self, context: MethodContext) -> Adjustment: ...
 
     @classmethod
     def parameters(cls) -> tuple[Parameter, ...]:
@@ -286,9 +286,9 @@ class CountMethod(NamedMethod):
         """The map for the classes of `table`. Raises InputError where the counts do not allow one."""
         ...
 
-    def correction(self, setting: Setting) -> Correction:
-        affine = self.coefficients(setting.counts(self.spec))
-        return Correction((setting.on_columns(affine),), setting.columns, affine.notes)
+    def adjustment(self, context: MethodContext) -> Adjustment:
+        affine = self.coefficients(context.counts(self.spec))
+        return Adjustment((context.on_columns(affine),), context.columns, affine.notes)
 
 
 def _documentation(method: type[NamedMethod]) -> tuple[str, str]:

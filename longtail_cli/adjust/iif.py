@@ -26,7 +26,7 @@ Normalizer = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class IifWeights:
     """IIF weights. value: float64 [C], finite. notes: the classes that are out of the ordinary."""
 
     value: Floats
@@ -73,7 +73,7 @@ def iif_weights(
     variant: VariantName,
     zero_count: ZeroCountName = "max",
     ids: Longs | None = None,
-) -> Weights:
+) -> IifWeights:
     """The weight of each class, always finite.
 
     counts: int64 [C], n >= 0. total: K >= every n. ids: int64 [C], category ids for messages, else row numbers.
@@ -87,7 +87,7 @@ def iif_weights(
     if variant == "smooth":
         unseen = shares(counts, total, "max", ids).notes
         notes = tuple(Note(note.rows, "never occur; the smooth formula has a weight for them") for note in unseen)
-        return Weights(np.log((total + 1) / (counts + 1)) + 1, notes)
+        return IifWeights(np.log((total + 1) / (counts + 1)) + 1, notes)
     given = shares(counts, total, zero_count, ids)
     value = _formula(variant, given)
     endless = np.isneginf(value)
@@ -99,7 +99,7 @@ def iif_weights(
         Note(value < 0, "have a negative weight, which turns the order of their scores over"),
         Note(value == 0, "have weight 0: all their scores become equal"),
     )
-    return Weights(value, tuple(note for note in met if note.rows.any()))
+    return IifWeights(value, tuple(note for note in met if note.rows.any()))
 
 
 def _formula(variant: VariantName, given: Shares) -> Floats:

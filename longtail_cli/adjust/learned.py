@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from longtail_cli.adjust.base import Correction, FileName, NamedMethod, Setting
-from longtail_cli.adjust.steps import ColumnAffine
+from longtail_cli.adjust.base import Adjustment, FileName, MethodContext, NamedMethod, Number
+from longtail_cli.adjust.steps import ColumnAffine, Reclassify
 from longtail_cli.errors import Problem, UsageError
 from longtail_cli.tables import Floats
 
@@ -27,18 +27,18 @@ class _Learned(NamedMethod):
     parameters_used: ClassVar[tuple[str, ...]] = ("alpha", "beta")
     file: Saved
 
-    def correction(self, setting: Setting) -> Correction:
-        setting.check_one_scale()
-        found = setting.evidence.learned(self.file, setting.columns)
+    def adjustment(self, context: MethodContext) -> Adjustment:
+        context.check_one_scale()
+        found = context.data_access.learned(self.file, context.columns)
         strange = sorted(set(found) - set(self.parameters_used))
         if "alpha" not in found or strange:
             problem = Problem("parameters", " and ".join(self.parameters_used), ", ".join(found) or "none")
             raise UsageError(
                 f"method {self.spec}", [problem], "choose the method that learned them: lws, disalign, vector"
             )
-        scale = _on_columns(setting, found["alpha"], 1.0)
-        shift = _on_columns(setting, found["beta"], 0.0) if "beta" in found else np.zeros_like(scale)
-        return Correction((ColumnAffine(scale, shift),), setting.columns)
+        scale = _on_columns(context, found["alpha"], 1.0)
+        shift = _on_columns(context, found["beta"], 0.0) if "beta" in found else np.zeros_like(scale)
+        return Adjustment((ColumnAffine(scale, shift),), context.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,38 @@ class VectorScaling(_Learned):
     name: ClassVar[str] = "vector"
 
 
-def _on_columns(setting: Setting, values: Floats, neutral: float) -> Floats:
+def _on_columns(context: MethodContext, values: Floats, neutral: float) -> Floats:
     """Values of the C classes or of all K columns, on the K columns; `neutral` for a background without a value."""
-    if len(values) == setting.width():
+    if len(values) == context.width():
         return values
-    full = np.full(setting.width(), neutral)
-    full[setting.columns.classes] = values
+    full = np.full(context.width(), neutral)
+    full[context.columns.classes] = values
     return full
+
+
+@dataclass(frozen=True, slots=True)
+class TauNormalized(NamedMethod):
+    """z'_c = f · w_c / |w_c|^tau with the features f of the row and the weights w_c of the last layer, both from the
+    file; a bias is left out, and the background keeps its logit.
+
+    Source: Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition", ICLR 2020, section 4
+    """
+
+    name: ClassVar[str] = "tau-norm"
+    uses_counts: ClassVar[bool] = False
+    tau: Annotated[float, Number("strength; 0 leaves the weights as they are", low=0.0)] = 1.0
+
+    def adjustment(self, context: MethodContext) -> Adjustment:
+        if context.classifier is None:
+            problem = Problem("tensors", "`weight` [K, D] of the classifier and `features` [N, D]", "neither")
+            raise UsageError(f"method {self.spec}", [problem], "save both with the logits (docs/logits.md)")
+        if context.steps or context.columns.head == "bags":
+            problem = Problem("place", "the first method, on a softmax or sigmoid head", "another")
+            raise UsageError(f"method {self.spec}", [problem], "it computes the logits anew: begin with it")
+        weight = context.classifier.astype(np.float64)[context.columns.classes]
+        length = np.linalg.norm(weight, axis=1, keepdims=True)
+        still = np.flatnonzero(length == 0)
+        if len(still):
+            problem = Problem(f"`weight`, class column {still[0]}", "a vector that is not 0", "0")
+            raise UsageError(f"method {self.spec}", [problem], "save the weights of the trained classifier")
+        return Adjustment((Reclassify(weight / length**self.tau),), context.columns)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from longtail_cli.adjust.base import Choice, ClassAffine, Correction, CountMethod, Number, Setting, two_way_columns
+from longtail_cli.adjust.base import Adjustment, Choice, ClassAffine, CountMethod, MethodContext, Number, binary_columns
 from longtail_cli.adjust.counts import Count, Shares, ZeroCount, counts_of, shares
 from longtail_cli.adjust.steps import ScoreFactor
 from longtail_cli.tables import FrequencyTable
@@ -66,13 +66,13 @@ class NorCal(CountMethod):
         given = _shares(table, self)
         return ClassAffine(np.ones(len(table)), -self.gamma * np.log(given.count), given.notes)
 
-    def correction(self, setting: Setting) -> Correction:
-        affine = self.coefficients(setting.counts(self.spec))
-        columns = setting.columns
-        on_columns = setting.on_columns(affine)
+    def adjustment(self, context: MethodContext) -> Adjustment:
+        affine = self.coefficients(context.counts(self.spec))
+        columns = context.columns
+        on_columns = context.on_columns(affine)
         if self.renormalize == "yes":
-            return Correction((on_columns,), columns, affine.notes)
-        return Correction((ScoreFactor(on_columns.shift[columns.classes]),), two_way_columns(columns), affine.notes)
+            return Adjustment((on_columns,), columns, affine.notes)
+        return Adjustment((ScoreFactor(on_columns.shift[columns.classes]),), binary_columns(columns), affine.notes)
 
 
 @dataclass(frozen=True, slots=True)

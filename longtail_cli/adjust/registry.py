@@ -10,22 +10,21 @@ from types import MappingProxyType
 
 import numpy as np
 
+from longtail_cli.adjust.bags import BalancedGroupSoftmax
 from longtail_cli.adjust.base import (
-    Correction,
-    Evidence,
+    Adjustment,
+    DataAccess,
     FileName,
     Method,
+    MethodContext,
     NamedMethod,
     Note,
-    Setting,
     Value,
     needs_logits,
 )
-from longtail_cli.adjust.classifier import TauNormalized
-from longtail_cli.adjust.fractal import FractalCalibration
-from longtail_cli.adjust.groups import BalancedGroupSoftmax
+from longtail_cli.adjust.fracal import FractalCalibration
 from longtail_cli.adjust.iif import InverseImageFrequency
-from longtail_cli.adjust.learned import DisAlign, LearnableWeightScaling, VectorScaling
+from longtail_cli.adjust.learned import DisAlign, LearnableWeightScaling, TauNormalized, VectorScaling
 from longtail_cli.adjust.prior import BalancedSoftmax, LabelDistributionAwareMargin, LogitAdjustment, NorCal
 from longtail_cli.adjust.steps import ColumnAffine, Step
 from longtail_cli.adjust.target import TargetPrior
@@ -73,15 +72,15 @@ class Chain:
     def uses_counts(self) -> bool:
         return any(part.uses_counts for part in self.parts)
 
-    def correction(self, setting: Setting) -> Correction:
-        done = Correction((), setting.columns)
+    def adjustment(self, context: MethodContext) -> Adjustment:
+        done = Adjustment((), context.columns)
         for part in self.parts:
-            found = part.correction(replace(setting, columns=done.columns, steps=setting.steps + done.steps))
-            done = Correction(done.steps + found.steps, found.columns, done.notes + found.notes)
-        return replace(done, steps=merged(done.steps))
+            found = part.adjustment(replace(context, columns=done.columns, steps=context.steps + done.steps))
+            done = Adjustment(done.steps + found.steps, found.columns, done.notes + found.notes)
+        return replace(done, steps=merge_affine_steps(done.steps))
 
 
-def merged(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+def merge_affine_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """The same steps with neighbouring affine maps made one."""
     kept: list[Step] = []
     for step in steps:
@@ -93,13 +92,15 @@ def merged(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return tuple(kept)
 
 
-def two_way(method: Method, table: FrequencyTable, evidence: Evidence) -> tuple[ColumnAffine, tuple[Note, ...]]:
+def score_affine(
+    method: Method, table: FrequencyTable, data_access: DataAccess
+) -> tuple[ColumnAffine, tuple[Note, ...]]:
     """The map of the classes of `table` where one score a detection is all there is.
 
     Raises UsageError for a method that needs the full logits.
     """
     columns = LogitColumns("sigmoid", "none", table.category_id)
-    found = method.correction(Setting(columns, table, None, evidence))
+    found = method.adjustment(MethodContext(columns, table, None, data_access))
     if not found.steps:
         return ColumnAffine(np.ones(len(table)), np.zeros(len(table))), found.notes
     if len(found.steps) == 1 and isinstance(found.steps[0], ColumnAffine):

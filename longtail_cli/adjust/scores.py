@@ -7,17 +7,12 @@ rounding, are set apart by the next float. The order is then kept exactly, and w
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from longtail_cli.adjust.steps import ColumnAffine
-from longtail_cli.tables import Floats, Ints, Longs
+from longtail_cli.tables import Floats, Ints, Longs, ScoreSpace
 
-ScoreSpace = Literal["prob", "logit"]
-SCORE_SPACES: tuple[ScoreSpace, ...] = ("prob", "logit")
-
-LEAST: dict[ScoreSpace, float] = {"prob": 0.0, "logit": -float(np.finfo(np.float64).max)}
+MIN_SCORE: dict[ScoreSpace, float] = {"prob": 0.0, "logit": -float(np.finfo(np.float64).max)}
 """The lowest score of each space."""
 
 
@@ -33,7 +28,7 @@ def sigmoid(z: Floats) -> Floats:
     return np.where(z < 0, small, 1.0) / (1.0 + small)
 
 
-def corrected_scores(score: Floats, category: Longs | Ints, affine: ColumnAffine, space: ScoreSpace) -> Floats:
+def adjusted_scores(score: Floats, category: Longs | Ints, affine: ColumnAffine, space: ScoreSpace) -> Floats:
     """The score of each detection after the map, float64 [N].
 
     In ``prob`` sigmoid(a_c logit(s) + b_c), in ``logit`` a_c s + b_c, with a_c, b_c the scale and shift of its class.
@@ -58,12 +53,12 @@ def _mapped(values: Floats, scale: float, shift: float, space: ScoreSpace) -> Fl
     """The map of one class for ascending, different scores."""
     with np.errstate(over="ignore"):
         z = scale * (logit(values) if space == "prob" else values) + shift
-    mapped = sigmoid(z) if space == "prob" else np.clip(z, LEAST["logit"], -LEAST["logit"])
+    mapped = sigmoid(z) if space == "prob" else np.clip(z, MIN_SCORE["logit"], -MIN_SCORE["logit"])
     if scale == 0:
         return mapped
     if scale < 0:
-        return _ascending(mapped[::-1], LEAST[space])[::-1]
-    return _ascending(mapped, LEAST[space])
+        return _ascending(mapped[::-1], MIN_SCORE[space])[::-1]
+    return _ascending(mapped, MIN_SCORE[space])
 
 
 def _ascending(values: Floats, least: float) -> Floats:

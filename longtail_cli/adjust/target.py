@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from longtail_cli.adjust.base import Choice, ClassAffine, Correction, FileName, NamedMethod, Note, Setting, rank
+from longtail_cli.adjust.base import Adjustment, Choice, ClassAffine, FileName, MethodContext, NamedMethod, Note, rank
 from longtail_cli.adjust.counts import Count, ZeroCount, counts_of, shares
-from longtail_cli.adjust.shift import by_confusion, by_maximum_likelihood
 from longtail_cli.errors import InputError, Problem, UsageError
-from longtail_cli.tables import Floats, FrequencyTable
+from longtail_cli.tables import Floats, FrequencyTable, Longs, Singles
 
 TargetName = Literal["uniform", "file", "em", "bbse"]
 TARGETS: tuple[TargetName, ...] = ("uniform", "file", "em", "bbse")
 
-LEAST_SHARE = 1e-8
+MIN_SHARE = 1e-8
 """Stands in for an estimated share of 0, whose logarithm is no number."""
 
 
@@ -37,15 +37,15 @@ class TargetPrior(NamedMethod):
     count: Count = "image"
     zero_count: ZeroCount = "max"
 
-    def correction(self, setting: Setting) -> Correction:
+    def adjustment(self, context: MethodContext) -> Adjustment:
         if (self.prior in ("file", "bbse")) != bool(self.file):
             problem = Problem("file", "a name for prior=file and prior=bbse, none otherwise", repr(self.file))
             raise UsageError(f"method {self.spec}", [problem], "for example target-prior:prior=file,file=target.csv")
-        table = setting.counts(self.spec)
+        table = context.counts(self.spec)
         source, notes = self._shares(table)
-        target, more = self._target(setting, table, source)
+        target, more = self._target(context, table, source)
         affine = ClassAffine(np.ones(len(table)), np.log(target) - np.log(source))
-        return Correction((setting.on_columns(affine),), setting.columns, notes + more)
+        return Adjustment((context.on_columns(affine),), context.columns, notes + more)
 
     def _shares(self, table: FrequencyTable) -> tuple[Floats, tuple[Note, ...]]:
         """n_c / Σ n with stand-ins for zeros, float64 [C], sums to 1."""
@@ -54,33 +54,94 @@ class TargetPrior(NamedMethod):
         share = given.count / given.total
         return share / share.sum(), given.notes
 
-    def _target(self, setting: Setting, table: FrequencyTable, source: Floats) -> tuple[Floats, tuple[Note, ...]]:
+    def _target(self, context: MethodContext, table: FrequencyTable, source: Floats) -> tuple[Floats, tuple[Note, ...]]:
         """p_t in the order of the table, all above 0."""
         if self.prior == "uniform":
             return np.full(len(table), 1.0 / len(table)), ()
         if self.prior == "file":
-            other = setting.evidence.prior(self.file)
+            other = context.data_access.prior(self.file)
             if not np.array_equal(other.category_id, table.category_id):
                 problem = Problem("category_id", f"the {len(table)} classes of the training table", "others")
                 raise InputError(self.file, [problem], "count both sets by the same list of categories")
             return self._shares(other)
-        self._refuse_detection(setting)
-        row = rank(setting.columns.category_id)
+        self._refuse_detection(context)
+        row = rank(context.columns.category_id)
         estimate = np.empty(len(table))
-        estimate[row] = self._estimate(setting, source[row])
-        absent = estimate < LEAST_SHARE
-        text = f"are estimated not to occur; taken as a share of {LEAST_SHARE:g}"
-        return np.maximum(estimate, LEAST_SHARE), (Note(absent, text),) if absent.any() else ()
+        estimate[row] = self._estimate(context, source[row])
+        absent = estimate < MIN_SHARE
+        text = f"are estimated not to occur; taken as a share of {MIN_SHARE:g}"
+        return np.maximum(estimate, MIN_SHARE), (Note(absent, text),) if absent.any() else ()
 
-    def _estimate(self, setting: Setting, source: Floats) -> Floats:
+    def _estimate(self, context: MethodContext, source: Floats) -> Floats:
         """p_t in column order."""
-        evidence, steps = setting.evidence, setting.steps
+        data_access, steps = context.data_access, context.steps
         if self.prior == "em":
-            return by_maximum_likelihood(lambda: evidence.predictions(steps), source)
-        return by_confusion(evidence.labelled(self.file, steps), evidence.predictions(steps), len(source))
+            return by_maximum_likelihood(lambda: data_access.predictions(steps), source)
+        return by_confusion(data_access.labelled(self.file, steps), data_access.predictions(steps), len(source))
 
-    def _refuse_detection(self, setting: Setting) -> None:
-        if setting.columns.head != "softmax" or setting.columns.background != "none":
-            found = f"{setting.columns.head}, background {setting.columns.background}"
+    def _refuse_detection(self, context: MethodContext) -> None:
+        if context.columns.head != "softmax" or context.columns.background != "none":
+            found = f"{context.columns.head}, background {context.columns.background}"
             problem = Problem("head", "softmax without background, as classifiers of whole images have", found)
             raise UsageError(f"method {self.spec}", [problem], "choose prior=uniform or prior=file")
+
+
+MAX_ROUNDS = 200
+TOLERANCE = 1e-7
+"""EM ends where no share changes by more."""
+
+
+def by_maximum_likelihood(predictions: Callable[[], Iterable[Singles]], source: Floats) -> Floats:
+    """p_t that makes the predictions most likely, by EM.
+
+    p_t'(c) = mean over rows of p_t(c)/p_s(c) s_c / Σ_j p_t(j)/p_s(j) s_j, beginning with p_t = p_s (Saerens et al.,
+    "Adjusting the Outputs of a Classifier to New a Priori Probabilities", Neural Computation 2002, section 2.2).
+
+    predictions: gives the scores float32 [n, C] block by block, anew at every call; rows sum to 1.
+    source: p_s, float64 [C], > 0, sums to 1. Returns float64 [C], >= 0, sums to 1; `source` where there are no rows.
+    """
+    target = source
+    for _ in range(MAX_ROUNDS):
+        total, rows = np.zeros_like(source), 0
+        for scores in predictions():
+            weighted = scores * (target / source)
+            total += (weighted / weighted.sum(axis=1, keepdims=True)).sum(axis=0)
+            rows += len(scores)
+        if not rows:
+            return source
+        before, target = target, total / rows
+        if np.abs(target - before).max() < TOLERANCE:
+            break
+    return target
+
+
+def by_confusion(labelled: Iterable[tuple[Singles, Longs]], predictions: Iterable[Singles], classes: int) -> Floats:
+    """p_t = w p_v with C w = μ: C_ij the share of the labelled rows of class j predicted as i, μ_i of all rows.
+
+    Black box shift estimation (Lipton et al., "Detecting and Correcting for Label Shift with Black Box Predictors",
+    ICML 2018, section 3, with hard predictions). p_v are the class shares of the labelled rows. Where C cannot be
+    inverted (a class is never predicted), w is the solution of least squares and norm; negative shares become 0.
+
+    Returns float64 [C], >= 0, sums to 1. Raises InputError where a class has no labelled row, there are no predictions,
+    or only ones of classes that no labelled row was predicted as.
+    """
+    joint = np.zeros((classes, classes))
+    for scores, label in labelled:
+        np.add.at(joint, (scores.argmax(axis=1), label), 1.0)
+    absent = np.flatnonzero(joint.sum(axis=0) == 0)
+    if len(absent):
+        problem = Problem("labels", f"rows of all {classes} classes", f"none of class column {absent[0]}")
+        fix = "pass a labelled file with every class, or choose prior=em"
+        raise InputError("prior=bbse", [problem], fix, total=len(absent))
+    predicted = sum(
+        (np.bincount(scores.argmax(axis=1), minlength=classes) for scores in predictions), np.zeros(classes)
+    )
+    if not predicted.sum():
+        raise InputError("prior=bbse", [Problem("predictions", "at least one row", "none")], "pass a file with rows")
+    joint /= joint.sum()
+    ratio = np.linalg.lstsq(joint, predicted / predicted.sum(), rcond=None)[0]
+    share = np.maximum(ratio * joint.sum(axis=0), 0.0)
+    if not share.sum():
+        problem = Problem("predictions", "classes that are predicted for labelled rows too", "none of these")
+        raise InputError("prior=bbse", [problem], "pass labelled rows of the same classifier, or choose prior=em")
+    return np.asarray(share / share.sum())

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from longtail_cli.adjust.base import Correction, NamedMethod, Number, Setting
+from longtail_cli.adjust.base import Adjustment, MethodContext, NamedMethod, Number
 from longtail_cli.adjust.steps import ColumnAffine
 
 
@@ -21,8 +21,8 @@ class Unchanged(NamedMethod):
     name: ClassVar[str] = "none"
     uses_counts: ClassVar[bool] = False
 
-    def correction(self, setting: Setting) -> Correction:
-        return Correction((), setting.columns)
+    def adjustment(self, context: MethodContext) -> Adjustment:
+        return Adjustment((), context.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,6 @@ class Temperature(NamedMethod):
     uses_counts: ClassVar[bool] = False
     t: Annotated[float, Number("above 1 softens the scores, below 1 sharpens them", low=1e-6)]
 
-    def correction(self, setting: Setting) -> Correction:
-        width = setting.width()
-        return Correction((ColumnAffine(np.full(width, 1.0 / self.t), np.zeros(width)),), setting.columns)
+    def adjustment(self, context: MethodContext) -> Adjustment:
+        width = context.width()
+        return Adjustment((ColumnAffine(np.full(width, 1.0 / self.t), np.zeros(width)),), context.columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from longtail_cli.capture.faults import misfit
+from longtail_cli.capture.mismatch import misfit
 
 Size = tuple[int, int]
 """(height, width) in pixels."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from longtail_cli.capture.faults import misfit
+from longtail_cli.capture.mismatch import misfit
 from longtail_cli.tables import BackgroundName, HeadName, LogitColumns
 
 Kind = tuple[HeadName, BackgroundName]

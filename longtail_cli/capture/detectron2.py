@@ -10,9 +10,9 @@ import torch
 
 from longtail_cli.capture.boxes import Size, clipped, per_class, resized
 from longtail_cli.capture.columns import Kind, choose_columns
-from longtail_cli.capture.faults import check_evaluating, misfit, wrong_model
+from longtail_cli.capture.mismatch import check_evaluating, misfit, wrong_model
 from longtail_cli.capture.watching import Method, watched
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 SOURCE = "capture_fast_rcnn"
 

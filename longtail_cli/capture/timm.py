@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from longtail_cli.capture.columns import choose_columns
-from longtail_cli.capture.faults import misfit
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.capture.mismatch import misfit
+from longtail_cli.files.logits.writer import LogitsWriter
 
 SOURCE = "append_classification"
 

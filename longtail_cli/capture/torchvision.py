@@ -11,9 +11,9 @@ import torch
 
 from longtail_cli.capture.boxes import Size, clipped, resized
 from longtail_cli.capture.columns import ColumnChoice, Kind, choose_columns
-from longtail_cli.capture.faults import check_evaluating, misfit, wrong_model
+from longtail_cli.capture.mismatch import check_evaluating, misfit, wrong_model
 from longtail_cli.capture.watching import Method, watched
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 
 @dataclass(frozen=True, slots=True)

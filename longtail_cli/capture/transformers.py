@@ -9,8 +9,8 @@ import torch
 
 from longtail_cli.capture.boxes import Size, cxcywh_to_xyxy, resized
 from longtail_cli.capture.columns import Kind, choose_columns
-from longtail_cli.capture.faults import misfit
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.capture.mismatch import misfit
+from longtail_cli.files.logits.writer import LogitsWriter
 
 SOURCE = "append_object_detections"
 

@@ -1,7 +1,7 @@
 """The command line: one module a command. This is the one place where errors become text and exit codes.
 
 Exit codes: 0 done; 1 a gate or a verification failed; 2 bad usage or bad input; 3 not comparable; 130 interrupted;
-141 nobody reads the output any more.
+141 no_progress reads the output any more.
 """
 
 from __future__ import annotations

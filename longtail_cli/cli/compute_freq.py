@@ -76,18 +76,19 @@ def compute_freq(
     SOURCE is a COCO or LVIS annotation file (.json), an image list with lines of path and label (.txt), a CSV with a
     label column, or a label array (.npy, .npz); each may be gzipped. Without -o the table goes to stdout as CSV.
     """
-    from longtail_cli.cli.progress import working
+    from longtail_cli.cli.progress_bar import working
     from longtail_cli.files.frequencies import format_of, frequencies_csv, write_frequencies
     from longtail_cli.files.output import replacing
     from longtail_cli.frequency import tail_ratio as ratio_below
-    from longtail_cli.report.plots import frequency_plot, plot_format
-    from longtail_cli.workflow import counting
+    from longtail_cli.reports.plots.frequency_chart import frequency_plot, plot_format
+    from longtail_cli.workflow.compute_freq import compute_freq as count_classes
+    from longtail_cli.workflow.compute_freq import weight_columns
 
     if output is not None:
         format_of(output)
     drawn = None if plot is None else plot_format(plot)
     with working(f"counting {source.name}"):
-        table, notes = counting.compute_freq(
+        table, notes = count_classes(
             source,
             take_embedded=from_categories,
             num_images=num_images,
@@ -97,7 +98,7 @@ def compute_freq(
         )
     columns: dict[str, Floats] = {}
     if weights or drawn:
-        columns, weight_notes = counting.weight_columns(table, normalizer=normalizer, zero_count=zero_count)
+        columns, weight_notes = weight_columns(table, normalizer=normalizer, zero_count=zero_count)
         notes = (*notes, *weight_notes)
     ratio = None if tail_ratio is None else f"TR({tail_ratio:g}) = {ratio_below(table, tail_ratio):.6f}"
     curves = {name: weight for name, weight in columns.items() if name.startswith("iif")}

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import click
 
 from longtail_cli.cli import report_options
-from longtail_cli.cli.logit_options import logit_options
+from longtail_cli.cli.options import logit_options
 from longtail_cli.cli.report_options import FILE, Figures, Gates, Intervals, Outputs
 
 if TYPE_CHECKING:
     from longtail_cli.adjust.base import Method
-    from longtail_cli.report.model import Report
-    from longtail_cli.workflow.evaluated import Bootstrapping, Evaluated
-    from longtail_cli.workflow.gating import GatePlan
-    from longtail_cli.workflow.inputs import LogitOptions
-    from longtail_cli.workflow.telling import Say
+    from longtail_cli.reports.model import Report
+    from longtail_cli.workflow.intervals import Bootstrapping
+    from longtail_cli.workflow.judge import GatePlan
+    from longtail_cli.workflow.options import LogitOptions
+    from longtail_cli.workflow.progress import Progress
 
 
 @click.command()
@@ -63,11 +63,10 @@ def report(
     ltcal report logits/ --annotations val.json --freq freq.csv --method none --method iif
     ltcal report logits.npz --labels labels.npy --freq freq.csv --method none --method logit-adjust
     """
-    from longtail_cli import workflow
     from longtail_cli.adjust.registry import parse_method
-    from longtail_cli.cli.progress import working
+    from longtail_cli.cli.progress_bar import working
     from longtail_cli.cli.report_outputs import check_places, write
-    from longtail_cli.workflow.gating import judged
+    from longtail_cli.workflow.judge import judged
 
     _check_options(predictions, annotations, labels, specs, verify)
     if annotations is None:
@@ -83,16 +82,18 @@ def report(
         reliability=figures.reliability or pictured,
     )
     inputs = _Inputs(predictions, annotations, labels, frequencies, methods, names, options)
-    with working("report") as say:
-        found = _evaluated(inputs, wanted, _bootstrapping(intervals, plan, pictured), say)
+    with working("report") as progress:
+        found = _evaluated(inputs, wanted, _bootstrapping(intervals, plan, pictured), progress)
         result = judged(found, plan)
-        say("writing", None)
+        progress("writing", None)
         command = shlex.join(["ltcal", *sys.argv[1:]])
-        write(result, found.resamples, outputs, rows_shown=figures.per_category, command=command)
+        write(result, outputs, rows_shown=figures.per_category, command=command)
     _tell(result)
     if verify and annotations is not None:
         with working("verifying with the official packages"):
-            workflow.verify(result, predictions, annotations, frequencies)
+            from longtail_cli.verify.comparison import verify as compare_with_official
+
+            compare_with_official(result, predictions, annotations, frequencies)
         click.echo("verified: every figure equals that of the official packages to 1e-9", err=True)
     _end(result)
 
@@ -110,12 +111,16 @@ class _Inputs:
     options: LogitOptions
 
 
-def _evaluated(inputs: _Inputs, figures: Figures, bootstrap: Bootstrapping | None, say: Say) -> Evaluated:
-    from longtail_cli import workflow
-    from longtail_cli.workflow.reporting import Choices
+def _evaluated(inputs: _Inputs, figures: Figures, bootstrap: Bootstrapping | None, progress: Progress) -> Report:
+    from longtail_cli.evaluate.options import EvaluationOptions
+    from longtail_cli.workflow.options import require_torch
+    from longtail_cli.workflow.report_detection import evaluate
 
     if inputs.annotations is None:
-        return workflow.evaluate_classification(
+        require_torch()
+        from longtail_cli.workflow.report_classification import evaluate_classification
+
+        return evaluate_classification(
             inputs.predictions,
             labels=inputs.labels,
             frequencies=inputs.frequencies,
@@ -124,25 +129,24 @@ def _evaluated(inputs: _Inputs, figures: Figures, bootstrap: Bootstrapping | Non
             per_category=figures.per_category,
             bootstrap=bootstrap,
             names=inputs.names,
-            say=say,
+            progress=progress,
         )
-    return workflow.evaluate(
+    return evaluate(
         inputs.predictions,
         inputs.annotations,
         frequencies=inputs.frequencies,
         methods=inputs.methods,
         options=inputs.options,
-        choices=Choices(**asdict(figures)),
+        choices=EvaluationOptions(**asdict(figures)),
         bootstrap=bootstrap,
         names=inputs.names,
-        say=say,
+        progress=progress,
     )
 
 
 def _plan(gates: Gates) -> GatePlan:
     """What flags and files ask to be judged; with --no-gate nothing, and a baseline is for differences alone."""
-    from longtail_cli.workflow.baseline import read_baseline
-    from longtail_cli.workflow.gating import Asked, GatePlan, plan_gates
+    from longtail_cli.workflow.judge import Asked, GatePlan, plan_gates, read_baseline
 
     if not gates.gate:
         return GatePlan(baseline=None if gates.baseline is None else read_baseline(gates.baseline))
@@ -163,7 +167,7 @@ def _plan(gates: Gates) -> GatePlan:
 
 def _bootstrapping(intervals: Intervals, plan: GatePlan, pictured: bool) -> Bootstrapping | None:
     """How to resample, or None; by the baseline's draws where it has any."""
-    from longtail_cli.workflow.evaluated import Bootstrapping
+    from longtail_cli.workflow.intervals import Bootstrapping
 
     asked = intervals.bootstrap
     if asked is False and plan.on == "interval" and plan.gates:
@@ -184,7 +188,7 @@ def _tell(result: Report) -> None:
     import os
 
     from longtail_cli.errors import one_line
-    from longtail_cli.report.github import workflow_commands
+    from longtail_cli.reports.github import workflow_commands
 
     for note in (*result.notes, *(f"{run.name}: {note}" for run in result.runs for note in run.notes)):
         click.echo(one_line(note), err=True)
@@ -194,7 +198,7 @@ def _tell(result: Report) -> None:
 
 def _end(result: Report) -> None:
     """Raise what ends the build, now that everything is written."""
-    from longtail_cli.report.gates.judging import outcome_error
+    from longtail_cli.reports.gates.judging import outcome_error
 
     error = outcome_error(result)
     if error is not None:
@@ -205,7 +209,7 @@ def _check_options(
     predictions: Sequence[Path], annotations: Path | None, labels: Path | None, specs: Sequence[str], verify: bool
 ) -> None:
     """Refuse options that leave open what is to be evaluated. Raises click's UsageError."""
-    from longtail_cli.workflow.inputs import kind_of
+    from longtail_cli.workflow.options import kind_of
 
     kinds = {kind_of(path) for path in predictions}
     if annotations is not None and labels is not None:

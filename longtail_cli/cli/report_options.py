@@ -8,14 +8,14 @@ from typing import Literal
 
 import click
 
-from longtail_cli.cli.bundle import bundled
+from longtail_cli.cli.options import bundled
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Which figures, by which rules. Fields as in `longtail_cli.workflow.reporting.Choices`."""
+    """Which figures, by which rules. Fields as in `longtail_cli.workflow.report_detection.Choices`."""
 
     score_space: Literal["prob", "logit"]
     protocol: str

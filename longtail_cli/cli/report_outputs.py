@@ -13,15 +13,15 @@ import click
 from longtail_cli.cli.report_options import Outputs
 from longtail_cli.errors import OutputError, Problem, UsageError
 from longtail_cli.files.output import write_bytes, write_text
-from longtail_cli.files.resamples import Resamples, resamples_path, write_resamples
-from longtail_cli.report.categories_csv import to_csv
-from longtail_cli.report.github import GITHUB_SUMMARY_LIMIT
-from longtail_cli.report.junit import to_junit
-from longtail_cli.report.markdown import to_markdown
-from longtail_cli.report.model import Report
-from longtail_cli.report.schema import to_json
-from longtail_cli.report.tables import without_rows
-from longtail_cli.report.text import to_text
+from longtail_cli.files.report_files import resamples_path, write_resamples
+from longtail_cli.reports.csv import to_csv
+from longtail_cli.reports.github import GITHUB_SUMMARY_LIMIT
+from longtail_cli.reports.json import to_json
+from longtail_cli.reports.junit import to_junit
+from longtail_cli.reports.markdown import to_markdown
+from longtail_cli.reports.model import Report
+from longtail_cli.reports.text import to_text
+from longtail_cli.reports.text_tables import without_rows
 from longtail_cli.tables import Floats
 
 STDOUT = Path("-")
@@ -40,7 +40,7 @@ def check_places(inputs: Sequence[Path], outputs: Outputs) -> None:
             raise UsageError(str(path), [problem], "choose another file")
         taken.add(path.resolve())
         if path != STDOUT and not path.absolute().parent.is_dir():
-            problem = Problem("file", "a place that can be written to", "no such folder")
+            problem = Problem("file", "a path that can be written to", "no such folder")
             raise OutputError(str(path), [problem], "make the folder first, or choose another place")
     if outputs.github_summary and not os.environ.get(SUMMARY):
         problem = Problem(f"${SUMMARY}", "the file that GitHub names in it", "nothing")
@@ -52,7 +52,7 @@ def _files(outputs: Outputs) -> list[Path]:
     return [path for path in files if path is not None]
 
 
-def write(report: Report, resamples: Resamples | None, outputs: Outputs, *, rows_shown: bool, command: str) -> None:
+def write(report: Report, outputs: Outputs, *, rows_shown: bool, command: str) -> None:
     """Write everything that was asked for; the text goes to stdout unless a file does.
 
     rows_shown: whether text and Markdown have the tables by category. command: that made the report, for the page.
@@ -64,8 +64,8 @@ def write(report: Report, resamples: Resamples | None, outputs: Outputs, *, rows
     for path, text in texts.items():
         if path != STDOUT:
             write_text(path, text)
-    if resamples is not None and outputs.json_file not in (None, STDOUT):
-        write_resamples(resamples_path(outputs.json_file), resamples)
+    if report.resamples is not None and outputs.json_file not in (None, STDOUT):
+        write_resamples(resamples_path(outputs.json_file), report.resamples)
     if outputs.plots is not None:
         outputs.plots.mkdir(parents=True, exist_ok=True)
         for name, content in pictures.items():
@@ -87,7 +87,7 @@ def _texts(report: Report, shown: Report, outputs: Outputs, command: str) -> dic
     if outputs.csv_file is not None:
         texts[outputs.csv_file] = to_csv(report)
     if outputs.html_file is not None:
-        from longtail_cli.report.page.html import to_html
+        from longtail_cli.reports.page.html import to_html
 
         texts[outputs.html_file] = to_html(report, _weights(report), command)
     return texts
@@ -97,7 +97,7 @@ def _pictures(report: Report, folder: Path | None) -> dict[str, bytes]:
     """The pictures by file name."""
     if folder is None:
         return {}
-    from longtail_cli.report.pictures import rendered
+    from longtail_cli.reports.plots import rendered
 
     weights = _weights(report)
     formats: tuple[Literal["png", "pdf"], ...] = ("png", "pdf")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from longtail_cli.cli.logit_options import logit_options
+from longtail_cli.cli.options import logit_options
 
 if TYPE_CHECKING:
     from longtail_cli.adjust.base import Method
     from longtail_cli.tables import FrequencyTable
-    from longtail_cli.workflow.inputs import LogitOptions
+    from longtail_cli.workflow.options import LogitOptions
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -70,8 +70,8 @@ def rescore(
     """
     from longtail_cli.adjust.registry import parse_method
     from longtail_cli.files.frequencies import read_frequencies
-    from longtail_cli.workflow.inputs import kind_of
-    from longtail_cli.workflow.rescoring import refuse_overwriting
+    from longtail_cli.workflow.options import kind_of
+    from longtail_cli.workflow.rescore_results import refuse_overwriting
 
     methods = [parse_method(spec, {"zero_count": zero_count} if zero_count else {}) for spec in specs]
     if frequencies is not None:
@@ -94,11 +94,13 @@ def _rescore_results(
     score_space: Literal["prob", "logit"],
     max_dets: int,
 ) -> None:
-    from longtail_cli.cli.progress import working
-    from longtail_cli.workflow.rescoring import rescore as write_corrected
+    from longtail_cli.cli.progress_bar import working
+    from longtail_cli.workflow.rescore_results import rescore as write_corrected
 
-    with working("rescore") as say:
-        summary = write_corrected(source, table, method, output, score_space=score_space, max_dets=max_dets, say=say)
+    with working("rescore") as progress:
+        summary = write_corrected(
+            source, table, method, output, score_space=score_space, max_dets=max_dets, progress=progress
+        )
     for note in summary.notes:
         click.echo(note, err=True)
     click.echo(f"{summary.entries} detections rescored with {summary.method}: {output}", err=True)
@@ -113,15 +115,18 @@ def _rescore_logits(
     options: LogitOptions,
     keep_logits: bool,
 ) -> None:
-    from longtail_cli import workflow
-    from longtail_cli.cli.progress import working
-    from longtail_cli.workflow.rescoring import refuse_overwriting
+    from longtail_cli.cli.progress_bar import working
+    from longtail_cli.workflow.options import require_torch
+    from longtail_cli.workflow.rescore_results import refuse_overwriting
+
+    require_torch()
+    from longtail_cli.workflow.rescore_logits import rescore_logits
 
     for output in outputs:
         refuse_overwriting(output, source, "input")
-    with working("rescore") as say:
-        summaries = workflow.rescore_logits(
-            source, table, methods, outputs, options=options, keep_logits=keep_logits, say=say
+    with working("rescore") as progress:
+        summaries = rescore_logits(
+            source, table, methods, outputs, options=options, keep_logits=keep_logits, progress=progress
         )
     for summary, output in zip(summaries, outputs, strict=True):
         for note in summary.notes:

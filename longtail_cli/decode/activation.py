@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from longtail_cli.decode.rules import ObjectnessName
+from longtail_cli.decode.options import ObjectnessName
 from longtail_cli.tables import LogitColumns
 
 
@@ -20,7 +20,7 @@ def activated(logits: torch.Tensor, columns: LogitColumns, out: torch.Tensor | N
 
 
 def with_objectness(scores: torch.Tensor, objectness: torch.Tensor, how: ObjectnessName) -> torch.Tensor:
-    """Scores [N, K] with the objectness [N] of each row, as `longtail_cli.decode.rules.Rules` puts it."""
+    """Scores [N, K] with the objectness [N] of each row, as `longtail_cli.decode.options.Rules` puts it."""
     if how == "none":
         return scores
     product = scores * objectness[:, None]

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from longtail_cli.decode.activation import with_objectness
-from longtail_cli.decode.kernels import NO_NMS, decode_pairs, decode_scores, xywh
-from longtail_cli.decode.rules import Rules
+from longtail_cli.decode.nms import NO_NMS, decode_pairs, decode_scores, xywh
+from longtail_cli.decode.options import DecodeOptions
 from longtail_cli.tables import Ints, LogitColumns, Logits, Longs, Singles
 
 
@@ -44,7 +44,7 @@ def joined(parts: Iterable[Decoded]) -> Decoded:
     )
 
 
-def decode(scores: torch.Tensor, columns: LogitColumns, batch: Logits, rules: Rules) -> Decoded:
+def decode(scores: torch.Tensor, columns: LogitColumns, batch: Logits, rules: DecodeOptions) -> Decoded:
     """The detections of a batch.
 
     scores: [N, K'] float32 on any device, what the activation makes of `batch.logits` after a correction; columns: what
@@ -58,7 +58,7 @@ def decode(scores: torch.Tensor, columns: LogitColumns, batch: Logits, rules: Ru
     return _from_pairs(*_pairs_above(scores[:, columns.classes], rules.threshold), columns, batch, rules)
 
 
-def _from_scores(scores: Singles, columns: LogitColumns, batch: Logits, rules: Rules) -> Decoded:
+def _from_scores(scores: Singles, columns: LogitColumns, batch: Logits, rules: DecodeOptions) -> Decoded:
     first, classes, start = columns.classes.start, len(columns), _starts(batch)
     nms_iou = NO_NMS if rules.nms_iou is None else rules.nms_iou
     found = decode_scores(scores, first, classes, start, _boxes(batch), np.float32(rules.threshold), nms_iou, rules.cap)
@@ -71,7 +71,7 @@ def _pairs_above(scores: torch.Tensor, threshold: float) -> tuple[Longs, Singles
     return pairs.cpu().numpy(), scores[pairs[:, 0], pairs[:, 1]].cpu().numpy()
 
 
-def _from_pairs(pairs: Longs, value: Singles, columns: LogitColumns, batch: Logits, rules: Rules) -> Decoded:
+def _from_pairs(pairs: Longs, value: Singles, columns: LogitColumns, batch: Logits, rules: DecodeOptions) -> Decoded:
     """pairs: int64 [P, 2], row of the batch and class, in order. value: float32 [P], their scores."""
     start = _starts(batch)
     image = np.searchsorted(start, pairs[:, 0], side="right") - 1

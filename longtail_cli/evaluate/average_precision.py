@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numba
@@ -9,7 +10,7 @@ import numpy as np
 
 from longtail_cli.evaluate.matching import Bits, Matches
 from longtail_cli.evaluate.protocol import IOU_THRESHOLDS, RECALL_THRESHOLDS
-from longtail_cli.tables import Bools, Floats, Longs
+from longtail_cli.tables import Bools, Detections, Floats, Longs
 
 EPSILON = float(np.spacing(1))
 """Added to the denominator of precision by the official code; part of the protocol."""
@@ -143,3 +144,34 @@ def _single(start: Longs, true_positive: Bools, num_objects: Longs, recalls: Flo
                 hits += 1
         ap[c] = _interpolated(precision, hits, num_objects[c], recalls)
     return ap
+
+
+def pooled_ap(detections: Detections, matches: Matches, groups: Mapping[str, Bools]) -> dict[str, float | None]:
+    """AP, and AP of each group, with the categories pooled; fractions, None for a pool without objects.
+
+    groups: bool [C] by group name. Ties in score go by image, then category, then file position.
+    """
+    pools = pools_of(len(matches.num_objects), groups)
+    return {name: _pool(detections, matches, member) for name, member in pools.items()}
+
+
+def pools_of(categories: int, groups: Mapping[str, Bools]) -> dict[str, Bools]:
+    """Which categories are pooled for each figure: bool [C] by its name."""
+    return {"AP": np.ones(categories, bool)} | {f"AP{name}": member for name, member in groups.items()}
+
+
+def _pool(detections: Detections, matches: Matches, member: Bools) -> float | None:
+    number = int(matches.num_objects[member, 0].sum())
+    if number == 0:
+        return None
+    row = matches.selection.row
+    inside = np.flatnonzero(member[detections.category[row]])
+    chosen = row[inside]
+    order = inside[np.lexsort((detections.category[chosen], detections.image[chosen], -detections.score[chosen]))]
+    hits, ignored = matches.true_positive[order, 0], matches.ignored[order, 0]
+    total = 0.0
+    for t in range(len(IOU_THRESHOLDS)):
+        hit = ((hits >> t) & 1).astype(bool)[((ignored >> t) & 1) == 0]
+        ap = single_curve(np.array([0, len(hit)]), hit, np.array([number]), RECALL_THRESHOLDS, EPSILON)
+        total += float(ap[0])
+    return total / len(IOU_THRESHOLDS)

@@ -9,31 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from longtail_cli.evaluate import bootstrap, summary, tide
-from longtail_cli.evaluate.average_precision import curves, recall_at
-from longtail_cli.evaluate.bootstrap import Resampled
-from longtail_cli.evaluate.draws import Draws
+from longtail_cli.evaluate import summary, tide
+from longtail_cli.evaluate.average_precision import curves, pooled_ap, recall_at
+from longtail_cli.evaluate.bootstrap import metrics as bootstrap
+from longtail_cli.evaluate.bootstrap.metrics import Resampled
+from longtail_cli.evaluate.bootstrap.resampling import Draws
 from longtail_cli.evaluate.geometry import Overlaps, mask_areas, overlaps
 from longtail_cli.evaluate.matching import Matches, match
-from longtail_cli.evaluate.pooled import pooled_ap
-from longtail_cli.evaluate.protocol import JUDGED, NOT_EXHAUSTIVE, IouType, Objects, Protocol, judgements, objects_of
-from longtail_cli.evaluate.reliability import ReliabilityFigures, reliability
+from longtail_cli.evaluate.options import EvaluationOptions, IouType
+from longtail_cli.evaluate.protocol import JUDGED, NOT_EXHAUSTIVE, Objects, Protocol, judgements, objects_of
+from longtail_cli.evaluate.reliability import ReliabilityMetrics, reliability
 from longtail_cli.evaluate.selection import Selection, select, select_fixed
 from longtail_cli.evaluate.tide import Breakdown
 from longtail_cli.evaluate.tidecv import tidecv
-from longtail_cli.tables import Bools, Detections, Floats, GroundTruth
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which figures to compute. tide: ``"aligned"``, ``"tidecv"`` or ``"off"``. draws: resamples for a bootstrap."""
-
-    fixed_ap: bool
-    pooled_ap: bool
-    per_category: bool
-    tide: str
-    reliability: bool = False
-    draws: Draws | None = None
+from longtail_cli.tables import Bools, Categories, Detections, Floats, GroundTruth
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,38 +45,40 @@ class Figures:
     tide_groups: Mapping[str, Breakdown] | None
     per_category: list[dict[str, float | None]] | None
     resampled: Resampled | None
-    reliability: ReliabilityFigures | None
+    reliability: ReliabilityMetrics | None
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """Ground truth prepared under a protocol for one IoU type; takes any number of sets of detections.
 
-    groups: bool [C] by group name. judged: uint8 [I, C] under LVIS, else None.
+    groups: bool [C] by group name. judged: uint8 [I, C] under LVIS, else None. draws: resamples for a
+    bootstrap, or None.
     """
 
     ground_truth: GroundTruth
     protocol: Protocol
     iou_type: IouType
     groups: Mapping[str, Bools]
-    wanted: Wanted
+    options: EvaluationOptions
     objects: Objects
     judged: npt.NDArray[np.uint8] | None
+    draws: Draws | None
 
     @classmethod
     def prepare(
         cls, ground_truth: GroundTruth, protocol: Protocol, iou_type: IouType, groups: Mapping[str, Bools],
-        wanted: Wanted,
+        options: EvaluationOptions, draws: Draws | None = None,
     ) -> Evaluation:  # fmt: skip
         """Sort the objects by image and look up what each image judges."""
         objects = objects_of(ground_truth, protocol)
         judged = judgements(ground_truth, objects) if protocol.federated else None
-        return cls(ground_truth, protocol, iou_type, groups, wanted, objects, judged)
+        return cls(ground_truth, protocol, iou_type, groups, options, objects, judged, draws)
 
     def geometry(self, detections: Detections) -> Overlaps:
         """The overlaps that the wanted figures need; they depend on no score, so equal boxes share them."""
         needed = np.ones(len(detections), bool)
-        if self.judged is not None and self.wanted.tide != "tidecv":
+        if self.judged is not None and self.options.tide != "tidecv":
             needed = (self._judgement(detections) & JUDGED) != 0
         return overlaps(detections, self.ground_truth, self.objects, self.iou_type, needed)
 
@@ -114,9 +105,9 @@ class Evaluation:
             pooled=pooled,
             tide=breakdown,
             tide_groups=by_group,
-            per_category=summary.per_category(reduced, self.protocol) if self.wanted.per_category else None,
+            per_category=summary.per_category(reduced, self.protocol) if self.options.per_category else None,
             resampled=self._resampled(detections, pairs, matches, wide),
-            reliability=reliability(detections, pairs, matches, self.groups) if self.wanted.reliability else None,
+            reliability=reliability(detections, pairs, matches, self.groups) if self.options.reliability else None,
         )
 
     def _matches(self, detections: Detections, selection: Selection, pairs: Overlaps, area: Floats) -> Matches:
@@ -127,18 +118,18 @@ class Evaluation:
 
     def _wide(self, detections: Detections, pairs: Overlaps, area: Floats) -> Matches | None:
         """The matches of Fixed AP and pooled AP, which go by the same detections."""
-        if not (self.wanted.fixed_ap or self.wanted.pooled_ap):
+        if not (self.options.fixed_ap or self.options.pooled_ap):
             return None
         selection = select_fixed(detections, area, len(self.ground_truth.categories), self.judged)
         return self._matches(detections, selection, pairs, area)
 
     def _fixed(self, wide: Matches | None) -> Mapping[str, float | None] | None:
-        if wide is None or not self.wanted.fixed_ap:
+        if wide is None or not self.options.fixed_ap:
             return None
         return summary.grouped_ap(curves(wide).ap[:, :, 0], self.groups)
 
     def _pooled(self, detections: Detections, wide: Matches | None) -> Mapping[str, float | None] | None:
-        if wide is None or not self.wanted.pooled_ap:
+        if wide is None or not self.options.pooled_ap:
             return None
         return pooled_ap(detections, wide, self.groups)
 
@@ -146,15 +137,15 @@ class Evaluation:
         self, detections: Detections, pairs: Overlaps, matches: Matches, wide: Matches | None
     ) -> Resampled | None:
         """One reduction after another over all draws."""
-        draws, iou_type, groups = self.wanted.draws, self.iou_type, self.groups
+        draws, iou_type, groups = self.draws, self.iou_type, self.groups
         if draws is None:
             return None
         reductions = {f"{iou_type}/": bootstrap.headline(detections, self.objects, matches, self.protocol, groups)}
-        if wide is not None and self.wanted.fixed_ap:
+        if wide is not None and self.options.fixed_ap:
             reductions[f"{iou_type}/APfixed/"] = bootstrap.fixed(detections, self.objects, wide, groups)
-        if wide is not None and self.wanted.pooled_ap:
+        if wide is not None and self.options.pooled_ap:
             reductions[f"{iou_type}/APpool/"] = bootstrap.pooled(detections, self.objects, wide, groups)
-        if self.wanted.tide == "aligned":
+        if self.options.tide == "aligned":
             reductions[f"tide/{iou_type}/"] = bootstrap.aligned_tide(detections, pairs, self.objects, matches, groups)
         return {
             prefix + name: values
@@ -165,9 +156,9 @@ class Evaluation:
     def _tide(
         self, detections: Detections, pairs: Overlaps, matches: Matches
     ) -> tuple[Breakdown | None, Mapping[str, Breakdown] | None]:
-        if self.wanted.tide == "aligned":
+        if self.options.tide == "aligned":
             return tide.aligned(detections, pairs, self.objects, matches, self.groups)
-        if self.wanted.tide == "tidecv":
+        if self.options.tide == "tidecv":
             return tidecv(detections, pairs, self.objects, self.ground_truth, self.protocol.name, self.groups)
         return None, None
 
@@ -181,3 +172,28 @@ class Evaluation:
         if self.iou_type == "segm" and detections.masks is not None:
             return mask_areas(detections.masks)
         return detections.area
+
+
+def load_kernels(options: EvaluationOptions) -> None:
+    """Evaluate nothing: no detections and no objects of one category in one image."""
+    nothing, pairs = np.zeros(0, np.int32), np.zeros((0, 2), np.int32)
+    truth = GroundTruth(
+        categories=Categories(np.zeros(1, np.int64), ("",), None, None, None),
+        image_id=np.zeros(1, np.int64),
+        image_position=np.zeros(1, np.int32),
+        image_size=np.zeros((1, 2), np.int32),
+        id=np.zeros(0, np.int64),
+        image=nothing,
+        category=nothing,
+        bbox=np.zeros((0, 4)),
+        area=np.zeros(0),
+        crowd=np.zeros(0, bool),
+        ignore=np.zeros(0, bool),
+        masks=None,
+        negative=pairs,
+        not_exhaustive=pairs,
+        source="",
+    )
+    detections = Detections(nothing, nothing, np.zeros(0), np.zeros((0, 4)), np.zeros(0), None, "")
+    evaluation = Evaluation.prepare(truth, Protocol("lvis", 1), "bbox", {}, options)
+    evaluation.figures(detections, evaluation.geometry(detections))

@@ -14,7 +14,8 @@ from itertools import pairwise
 import numba
 import numpy as np
 
-from longtail_cli.evaluate.protocol import IouType, Objects
+from longtail_cli.evaluate.options import IouType
+from longtail_cli.evaluate.protocol import Objects
 from longtail_cli.tables import Bools, Counts, Detections, Floats, GroundTruth, Ints, Longs, Masks
 
 MIN_IOU = 0.1

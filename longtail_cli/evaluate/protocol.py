@@ -11,7 +11,6 @@ import numpy.typing as npt
 from longtail_cli.tables import Bools, Floats, GroundTruth, Ints, Longs
 
 ProtocolName = Literal["lvis", "coco"]
-IouType = Literal["bbox", "segm"]
 
 IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 RECALL_THRESHOLDS: Floats = np.linspace(0.0, 1.0, 101)

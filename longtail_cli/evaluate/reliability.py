@@ -38,7 +38,7 @@ class DetectionBin:
 
 
 @dataclass(frozen=True, slots=True)
-class ReliabilityFigures:
+class ReliabilityMetrics:
     """Calibration errors of detections, in [0, 1], None where undefined.
 
     Over the detections D of a category, split into `BINS` bins D_j by score, with mean score conf, share of true
@@ -69,7 +69,7 @@ class ReliabilityFigures:
 
 def reliability(
     detections: Detections, pairs: Overlaps, matches: Matches, groups: Mapping[str, Bools]
-) -> ReliabilityFigures:
+) -> ReliabilityMetrics:
     """The calibration errors of the matched detections, without those that the protocol ignores at IoU 0.5.
 
     pairs: the overlaps that were matched. groups: bool [C] by name.
@@ -88,7 +88,7 @@ def reliability(
         )  # fmt: skip
     errors = {"D-ECE": _errors(sums, HITS), "LaECE": _errors(sums, IOU)}
     members = {"all": np.ones(len(sums), bool), **groups}
-    return ReliabilityFigures(
+    return ReliabilityMetrics(
         errors={name: {kind: mean(one[member]) for kind, one in errors.items()} for name, member in members.items()},
         bins={name: _bins(sums[member].sum(axis=0)) for name, member in members.items()},
         per_category=[

@@ -1,7 +1,6 @@
-"""What each kind of error costs: the AP50 gained when it is mended (Bolya et al., "TIDE", ECCV 2020, sec. 2.2-2.3).
+"""What is wrong with each detection: TIDE's six errors (Bolya et al., "TIDE", ECCV 2020, sec. 2.2).
 
-`aligned` goes by the protocol of the report: the same cap, the same detections ignored, undefined categories left
-out, so that its AP50 is the report's; a negative gain is shown. The other mode, `tidecv`, has a module of its own.
+The tests come in the order of the published code: Loc, Cls, Dupe, Bkg, Both.
 """
 
 from __future__ import annotations
@@ -10,19 +9,106 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numba
 import numpy as np
+import numpy.typing as npt
 
 from longtail_cli.evaluate.average_precision import EPSILON, single_curve
-from longtail_cli.evaluate.geometry import THREADS, Overlaps
+from longtail_cli.evaluate.geometry import MIN_IOU, THREADS, Overlaps
 from longtail_cli.evaluate.matching import UNMATCHED, Matches
 from longtail_cli.evaluate.protocol import RECALL_THRESHOLDS, Objects
 from longtail_cli.evaluate.selection import sort_key
-from longtail_cli.evaluate.tide_errors import BKG, BOTH, CLS, DUPE, LOC, NO_OBJECT, Errors, assign
 from longtail_cli.tables import Bools, Detections, Floats, Ints, Longs
+
+FOREGROUND_IOU = 0.5
+"""t_f; t_b is `geometry.MIN_IOU`."""
+
+NO_ERROR, LOC, CLS, DUPE, BKG, BOTH = range(6)
+NO_OBJECT = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """The errors of M detections.
+
+    kind: int8 [M], one of `NO_ERROR`, `LOC`, `CLS`, `DUPE`, `BKG`, `BOTH`.
+    mends: int32 [M], the object that the detection would take if its Loc or Cls error were mended: the unused object
+        it points to, if it is the best-scored that does; `NO_OBJECT` elsewhere.
+    missed: bool [G], objects that count, that no detection takes and no Loc or Cls error points to.
+    """
+
+    kind: npt.NDArray[np.int8]
+    mends: Ints
+    missed: Bools
+
+
+def assign(
+    row: Longs, category: Ints, score: Floats, wrong: Bools, overlaps: Overlaps, object_category: Ints,
+    counts: Bools, used: Bools,
+) -> Errors:  # fmt: skip
+    """Give each detection its error.
+
+    row: int64 [M], rows of `overlaps`. category: int32 [M]. score: float64 [M]. wrong: bool [M], the detections to
+    explain. object_category: int32 [G]. counts: bool [G], objects that can be found; others are not seen here.
+    used: bool [G], objects that a detection takes.
+
+    The best-scored detection of an object is the first in file order among equals, as in the published code.
+    """
+    kind, target = _assign(
+        row, category, wrong, overlaps.start, overlaps.object, overlaps.iou, object_category, counts, used
+    )
+    pointing = np.flatnonzero(target != NO_OBJECT)
+    pointing = pointing[~used[target[pointing]]]
+    pointing = pointing[np.lexsort((row[pointing], -score[pointing], target[pointing]))]
+    best = pointing[np.r_[True, np.diff(target[pointing]) != 0]] if len(pointing) else pointing
+    mends = np.full(len(row), NO_OBJECT, np.int32)
+    mends[best] = target[best]
+    missed = counts & ~used
+    missed[target[pointing]] = False
+    return Errors(kind, mends, missed)
+
+
+@numba.njit(cache=True, nogil=True)
+def _assign(
+    row: Longs, category: Ints, wrong: Bools, pair_start: Longs, pair_object: Ints, pair_iou: Floats,
+    object_category: Ints, counts: Bools, used: Bools,
+) -> tuple[npt.NDArray[np.int8], Ints]:  # fmt: skip
+    """The kind of each error, and the object that a Loc or Cls error points to; the first of equal IoUs."""
+    kind = np.zeros(len(row), np.int8)
+    target = np.full(len(row), NO_OBJECT, np.int32)
+    for m in range(len(row)):
+        if not wrong[m]:
+            continue
+        same, other, taken = 0.0, 0.0, 0.0
+        same_object, other_object = NO_OBJECT, NO_OBJECT
+        for pair in range(pair_start[row[m]], pair_start[row[m] + 1]):
+            g, iou = pair_object[pair], pair_iou[pair]
+            if not counts[g]:
+                continue
+            if object_category[g] != category[m]:
+                if iou > other:
+                    other, other_object = iou, g
+                continue
+            if iou > same:
+                same, same_object = iou, g
+            if used[g]:
+                taken = max(taken, iou)
+        if MIN_IOU <= same <= FOREGROUND_IOU:
+            kind[m], target[m] = LOC, same_object
+        elif other >= FOREGROUND_IOU:
+            kind[m], target[m] = CLS, other_object
+        elif taken >= FOREGROUND_IOU:
+            kind[m] = DUPE
+        elif max(same, other) <= MIN_IOU:
+            kind[m] = BKG
+        else:
+            kind[m] = BOTH
+    return kind, target
+
 
 MAIN_ERRORS = {"Cls": CLS, "Loc": LOC, "Both": BOTH, "Dupe": DUPE, "Bkg": BKG}
 SPECIAL = ("FalsePos", "FalseNeg")
-UNMENDED = "AP50"
+BASE = "AP50"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +125,7 @@ class Breakdown:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class TideRules:
     """Where the two modes reduce differently.
 
     recalls: float64 [101]. epsilon: added to the denominator of precision.
@@ -53,7 +139,7 @@ class Rules:
     clamp: bool
 
 
-ALIGNED = Rules(RECALL_THRESHOLDS, EPSILON, empty_counts=False, clamp=False)
+ALIGNED = TideRules(RECALL_THRESHOLDS, EPSILON, empty_counts=False, clamp=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +186,9 @@ def aligned_points(detections: Detections, overlaps: Overlaps, objects: Objects,
     return Points(category, hit, shown, errors, order, order, objects.category, counts, used & counts, number)
 
 
-def break_down(points: Points, rules: Rules, groups: Mapping[str, Bools]) -> tuple[Breakdown, dict[str, Breakdown]]:
+def break_down(points: Points, rules: TideRules, groups: Mapping[str, Bools]) -> tuple[Breakdown, dict[str, Breakdown]]:
     """Mend each kind of error alone and take the difference of the mean AP, overall and in each group."""
-    cases = cases_of(points)
+    cases = fixed_curves(points)
     with ThreadPoolExecutor(THREADS) as pool:
         found = pool.map(lambda case: _ap(case, points, rules), cases.values())
         ap = dict(zip(cases, found, strict=True))
@@ -110,19 +196,19 @@ def break_down(points: Points, rules: Rules, groups: Mapping[str, Bools]) -> tup
     return reduce(ap, rules, everything), {name: reduce(ap, rules, member) for name, member in groups.items()}
 
 
-def reduce(ap: Mapping[str, Floats], rules: Rules, member: Bools) -> Breakdown:
+def reduce(ap: Mapping[str, Floats], rules: TideRules, member: Bools) -> Breakdown:
     """The gains over the categories that are `member` (bool [C]).
 
-    ap: float64 [C] of each of `cases_of`, NaN where a category is left out.
+    ap: float64 [C] of each of `fixed_curves`, NaN where a category is left out.
     """
-    base = _mean(ap[UNMENDED], member)
-    gain = {name: _gain(base, _mean(one, member)) for name, one in ap.items() if name != UNMENDED}
+    base = _mean(ap[BASE], member)
+    gain = {name: _gain(base, _mean(one, member)) for name, one in ap.items() if name != BASE}
     main = {name: _shown(gain[name], rules) for name in (*MAIN_ERRORS, "Miss")}
     return Breakdown(base, main, {name: gain[name] for name in SPECIAL})
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class FixedCurve:
     """What the curves are drawn from, some error mended or none; columns as in `Points`.
 
     order: int64 [M]. keep: bool [M], on the curve. objects: bool [G], those that count.
@@ -135,13 +221,13 @@ class Case:
     objects: Bools
 
 
-def cases_of(points: Points) -> dict[str, Case]:
-    """Nothing mended (`UNMENDED`), and each error mended alone."""
-    unmended = Case(points.before, points.shown, points.category, points.hit, points.counts)
-    return {UNMENDED: unmended, **_main(points), **_special(points)}
+def fixed_curves(points: Points) -> dict[str, FixedCurve]:
+    """Nothing mended (`BASE`), and each error mended alone."""
+    unmended = FixedCurve(points.before, points.shown, points.category, points.hit, points.counts)
+    return {BASE: unmended, **_main(points), **_special(points)}
 
 
-def _main(points: Points) -> dict[str, Case]:
+def _main(points: Points) -> dict[str, FixedCurve]:
     """Each of the six main errors mended."""
     errors, cases = points.errors, {}
     for name, kind in MAIN_ERRORS.items():
@@ -152,21 +238,21 @@ def _main(points: Points) -> dict[str, Case]:
             keep[mended] = True
             hit, category = hit.copy(), category.copy()
             hit[mended], category[mended] = True, points.object_category[errors.mends[mended]]
-        cases[name] = Case(points.after, keep, category, hit, points.counts)
-    cases["Miss"] = Case(points.after, points.shown, points.category, points.hit, points.counts & ~errors.missed)
+        cases[name] = FixedCurve(points.after, keep, category, hit, points.counts)
+    cases["Miss"] = FixedCurve(points.after, points.shown, points.category, points.hit, points.counts & ~errors.missed)
     return cases
 
 
-def _special(points: Points) -> dict[str, Case]:
+def _special(points: Points) -> dict[str, FixedCurve]:
     """No false positive before a hit; and only the objects that were found."""
     hits_first = points.after[np.argsort(~points.hit[points.after], kind="stable")]
     return {
-        "FalsePos": Case(hits_first, points.shown, points.category, points.hit, points.counts),
-        "FalseNeg": Case(points.after, points.shown, points.category, points.hit, points.used),
+        "FalsePos": FixedCurve(hits_first, points.shown, points.category, points.hit, points.counts),
+        "FalseNeg": FixedCurve(points.after, points.shown, points.category, points.hit, points.used),
     }
 
 
-def _ap(case: Case, points: Points, rules: Rules) -> Floats:
+def _ap(case: FixedCurve, points: Points, rules: TideRules) -> Floats:
     """AP of each category over the kept detections: float64 [C], NaN where the category is left out."""
     num_objects = np.bincount(points.object_category[case.objects], minlength=points.num_categories)
     row = case.order[case.keep[case.order]]
@@ -180,7 +266,7 @@ def _ap(case: Case, points: Points, rules: Rules) -> Floats:
     return np.where(defined, ap, np.nan)
 
 
-def _shown(gain: float | None, rules: Rules) -> float | None:
+def _shown(gain: float | None, rules: TideRules) -> float | None:
     return max(gain, 0.0) if gain is not None and rules.clamp else gain
 
 

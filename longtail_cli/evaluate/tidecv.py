@@ -15,19 +15,12 @@ import numpy as np
 
 from longtail_cli.evaluate.geometry import Overlaps
 from longtail_cli.evaluate.matching import UNMATCHED
-from longtail_cli.evaluate.protocol import (
-    DEFAULT_MAX_DETS,
-    JUDGED,
-    NOT_EXHAUSTIVE,
-    Objects,
-    ProtocolName,
-)
+from longtail_cli.evaluate.protocol import DEFAULT_MAX_DETS, JUDGED, NOT_EXHAUSTIVE, Objects, ProtocolName
 from longtail_cli.evaluate.selection import best_per_image
-from longtail_cli.evaluate.tide import Breakdown, Points, Rules, break_down
-from longtail_cli.evaluate.tide_errors import FOREGROUND_IOU, assign
+from longtail_cli.evaluate.tide import FOREGROUND_IOU, Breakdown, Points, TideRules, assign, break_down
 from longtail_cli.tables import Bools, Detections, Floats, GroundTruth, Ints, Longs
 
-TIDECV = Rules(np.arange(101) / 100, 0.0, empty_counts=True, clamp=True)
+TIDECV = TideRules(np.arange(101) / 100, 0.0, empty_counts=True, clamp=True)
 
 
 def tidecv(

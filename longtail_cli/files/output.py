@@ -1,9 +1,11 @@
-"""Output files: whole or not at all."""
+"""Output files and folders: written whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         handle, name = tempfile.mkstemp(prefix=".ltcal-", suffix=path.name, dir=path.parent)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -29,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             temporary.replace(path)
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -46,12 +48,51 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    problem = Problem("file", "a place that can be written to", error.strerror or str(error))
-    return OutputError(str(path), [problem], "choose another place, or mend its permissions")
-
-
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, renamed to `folder` when the block ends well, else removed.
+
+    Raises OutputError where `folder` exists and is not empty, or its parent cannot be written to.
+    """
+    check_free(folder)
+    temporary = folder.parent / f".ltcal-{uuid.uuid4().hex}"
+    try:
+        temporary.mkdir()
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        yield temporary
+        check_free(folder)
+        try:
+            if folder.exists():
+                folder.rmdir()
+            temporary.rename(folder)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_free(folder: Path) -> None:
+    """Raise OutputError unless `folder` is not there, or is an empty folder."""
+    try:
+        free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    if not free:
+        found = "one with something in it" if folder.is_dir() else "a file"
+        problem = Problem("folder", "a new or empty folder", found)
+        raise OutputError(str(folder), [problem], "choose another folder, or remove this one")
+
+
+def cannot_write(path: Path, error: Exception) -> OutputError:
+    """The error of a `path` that cannot be written to."""
+    found = getattr(error, "strerror", None) or str(error)
+    problem = Problem("output", "a path that can be written to", found)
+    return OutputError(str(path), [problem], "choose another path, or check its permissions and the free disk space")

@@ -9,7 +9,8 @@ from hashlib import sha256
 import numpy as np
 
 from longtail_cli.evaluate.evaluation import Evaluation, Figures
-from longtail_cli.report.model import CategoryRow, GroupSize
+from longtail_cli.metrics import CategoryMetrics
+from longtail_cli.reports.model import GroupSize
 from longtail_cli.tables import Bools, FrequencyTable, GroundTruth, Longs
 
 
@@ -31,25 +32,25 @@ def train_counts(truth: GroundTruth, table: FrequencyTable | None) -> TrainCount
 
 
 def category_rows(
-    bench: Sequence[Evaluation], figures: Sequence[Figures], train: TrainCounts | None
-) -> tuple[CategoryRow, ...]:
+    evaluations: Sequence[Evaluation], figures: Sequence[Figures], train: TrainCounts | None
+) -> tuple[CategoryMetrics, ...]:
     """A row a category where they were asked for; `images` and `instances` are of the evaluated annotations."""
-    if not bench[0].wanted.per_category:
+    if not evaluations[0].options.per_category:
         return ()
-    categories, objects = bench[0].ground_truth.categories, bench[0].objects
+    categories, objects = evaluations[0].ground_truth.categories, evaluations[0].objects
     counted = ~objects.ignore & ~objects.excluded
     instances = np.bincount(objects.category[counted], minlength=len(categories))
     pairs = np.unique(np.column_stack([objects.category, objects.image])[counted], axis=0)
     images = np.bincount(pairs[:, 0], minlength=len(categories))
-    group = {index: name for name, member in bench[0].groups.items() for index in np.flatnonzero(member).tolist()}
+    group = {index: name for name, member in evaluations[0].groups.items() for index in np.flatnonzero(member).tolist()}
     return tuple(
-        CategoryRow(
+        CategoryMetrics(
             id=int(categories.id[c]),
             name=categories.name[c],
             group=group.get(c),
             images=int(images[c]),
             instances=int(instances[c]),
-            metrics={one.iou_type: _metrics(found, c) for one, found in zip(bench, figures, strict=True)},
+            metrics={one.iou_type: _metrics(found, c) for one, found in zip(evaluations, figures, strict=True)},
             train_images=None if train is None else int(train.images[c]),
             train_instances=None if train is None else int(train.instances[c]),
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from longtail_cli.report.model import Report
+from longtail_cli.reports.model import Report
 from longtail_cli.tables import Floats, FrequencyTable
-from longtail_cli.workflow.counting import weight_columns
+from longtail_cli.workflow.compute_freq import weight_columns
 
 
 def iif_weights_of(report: Report) -> dict[str, Floats]:

@@ -8,7 +8,7 @@ import pytest
 from big_reports import CATEGORIES, big_report
 from reports import HOSTILE, classification_report, classification_run
 
-from longtail_cli.report.page.html import to_html
+from longtail_cli.reports.page.html import to_html
 
 COMMAND = "ltcal report before.json after.json --annotations val.json --html report.html"
 

@@ -11,7 +11,7 @@ import torch
 from capture import torchvision_operators  # noqa: F401  (before anything imports torchvision, as timm does)
 from safetensors.torch import load_file
 
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 from longtail_cli.tables import BackgroundName, HeadName
 
 

@@ -13,7 +13,7 @@ from capture.torchvision_operators import greedy_nms
 
 from longtail_cli.capture import capture_fast_rcnn
 from longtail_cli.errors import UsageError
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 IDS = [30, 10, 20]
 SIZE, ORIGINAL = (40, 60), (80, 90)  # (height, width): x grows by 1.5, y by 2

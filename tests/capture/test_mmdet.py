@@ -12,7 +12,7 @@ import torch
 
 from longtail_cli.capture import capture_bbox_head
 from longtail_cli.errors import UsageError
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 IDS = [30, 10, 20]
 

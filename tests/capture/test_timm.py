@@ -10,7 +10,7 @@ import torch
 
 from longtail_cli.capture import append_classification
 from longtail_cli.errors import InputError, UsageError
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 timm = pytest.importorskip("timm", reason="timm is not installed")
 

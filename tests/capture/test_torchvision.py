@@ -11,7 +11,7 @@ from capture.torchvision_operators import greedy_nms
 
 from longtail_cli.capture import capture_dense_head, capture_roi_heads
 from longtail_cli.errors import UsageError
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 detection = pytest.importorskip("torchvision.models.detection", reason="torchvision is not installed")
 ops = pytest.importorskip("torchvision.ops", reason="torchvision is not installed")

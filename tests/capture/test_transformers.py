@@ -10,7 +10,7 @@ import torch
 
 from longtail_cli.capture import append_object_detections
 from longtail_cli.errors import UsageError
-from longtail_cli.files.logits import LogitsWriter
+from longtail_cli.files.logits.writer import LogitsWriter
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 

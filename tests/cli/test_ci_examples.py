@@ -12,7 +12,7 @@ import yaml
 
 from longtail_cli.cli.report import report
 from longtail_cli.files.gate_config import find_gate_config
-from longtail_cli.report.gates.judging import KINDS, parse_gate
+from longtail_cli.reports.gates.limits import KINDS, parse_gate
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "ci"
 OPTIONS = {option for parameter in report.params for option in (*parameter.opts, *parameter.secondary_opts)}

@@ -11,8 +11,8 @@ import torch
 from click.testing import CliRunner, Result
 
 from longtail_cli.cli import main
-from longtail_cli.files.logits import LogitsWriter
-from longtail_cli.workflow import batches
+from longtail_cli.files.logits.writer import LogitsWriter
+from longtail_cli.workflow import logit_batches as batches
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits_lt"
 LOGITS = str(EXAMPLE / "logits.npz")
@@ -63,7 +63,7 @@ def test_logits_become_scores(folder: Path) -> None:
 
 
 def test_batches_whose_memory_is_used_again_are_written_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(batches.TOGETHER, "cpu", 64)
+    monkeypatch.setitem(batches.LOGITS_PER_STEP, "cpu", 64)
     logits = np.random.default_rng(0).normal(size=(5000, 10)).astype(np.float32)
     with LogitsWriter(
         Path("logits"), head="softmax", background="none", category_ids=range(10), dtype="float32"

@@ -217,7 +217,7 @@ def test_gzip(folder: Path) -> None:
         (["train.parquet"], "a name that ends in .json, .txt, .csv, .npy, .npz"),
         (["train.json", "-o", "freq.xlsx"], "one that ends in .csv, .json, .parquet, found freq.xlsx"),
         (["train.json", "--plot", "freq.svg"], "one that ends in .png or .pdf, found freq.svg"),
-        (["train.json", "-o", "missing/freq.csv"], "a place that can be written to"),
+        (["train.json", "-o", "missing/freq.csv"], "a path that can be written to"),
         (["train.json", "--groups", "10"], "expected two whole numbers such as 10,100"),
         (["train.json", "--groups", "100,10"], "two whole numbers, 0 < low < high, found 100,10"),
         (["train.json", "--from-categories"], "no `image_count`"),

@@ -85,7 +85,7 @@ def test_an_error_goes_to_stderr_in_words() -> None:
     assert done.stdout == ""
     assert done.stderr == (
         "Error: nowhere.json: file: expected a file that can be read, found No such file or directory\n"
-        "To mend it: check the path and its permissions\n"
+        "Fix: check the path and its permissions\n"
     )
 
 
@@ -120,9 +120,9 @@ def test_an_interruption_leaves_no_output(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.0, False), (1.5, True)])
 def test_progress_is_shown_to_a_terminal_after_a_second(seconds: float, shown: bool) -> None:
-    script = (
-        f"import time\nfrom longtail_cli.cli.progress import working\nwith working('reading'): time.sleep({seconds})"
-    )
+    lines = ("import time", "from longtail_cli.cli.progress_bar import working",
+             f"with working('reading'): time.sleep({seconds})")  # fmt: skip
+    script = "\n".join(lines)
     ours, theirs = pty.openpty()
     subprocess.run([sys.executable, "-c", script], stderr=theirs, check=True)
     os.set_blocking(ours, False)
@@ -136,5 +136,5 @@ def test_progress_is_shown_to_a_terminal_after_a_second(seconds: float, shown: b
 
 
 def test_no_progress_where_stderr_is_no_terminal() -> None:
-    script = "import time\nfrom longtail_cli.cli.progress import working\nwith working('reading'): time.sleep(1.2)"
+    script = "import time\nfrom longtail_cli.cli.progress_bar import working\nwith working('reading'): time.sleep(1.2)"
     assert subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, check=True).stderr == b""

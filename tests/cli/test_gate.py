@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from longtail_cli.cli import main
-from longtail_cli.files.resamples import read_resamples
-from longtail_cli.report.schema import from_json
+from longtail_cli.files.report_files import read_resamples
+from longtail_cli.reports.json import from_json
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "digit_scenes"
@@ -90,7 +90,7 @@ def test_every_run_is_judged_unless_some_are_named(folder: Path) -> None:
     both = (BEFORE, "worse.json", "--name", "before", "--name", "after", "--fail-under", "bbox/APr=0.35")
     assert ltcal(*both).exit_code == FAILED
     assert ltcal(*both, "--gate-run", "before").exit_code == PASSED
-    assert ltcal(*both, "--gate-run", "nobody").exit_code == BAD_INPUT
+    assert ltcal(*both, "--gate-run", "no_progress").exit_code == BAD_INPUT
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from longtail_cli.cli.kernel_cache import VARIABLE, find_kernel_cache
+from longtail_cli.cli.__main__ import VARIABLE, find_kernel_cache
 
 
 @pytest.fixture

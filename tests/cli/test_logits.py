@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 from decode_twins import decoded
 
 from longtail_cli.cli import main
-from longtail_cli.files.logits import LogitsWriter
-from longtail_cli.workflow import batches
+from longtail_cli.files.logits.writer import LogitsWriter
+from longtail_cli.workflow import logit_batches as batches
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digit_scenes"
 LOGITS, TRUTH = str(EXAMPLE / "logits.npz"), str(EXAMPLE / "val.json")
@@ -127,7 +127,7 @@ def test_several_methods_in_one_pass_are_those_of_one_each(folder: Path) -> None
 def test_the_size_of_batches_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["--freq", "freq.csv", "--method", "iif", "--method", "norcal"]
     assert ltcal("rescore", LOGITS, *arguments, "-o", "a.json", "-o", "b.json").exit_code == 0
-    monkeypatch.setitem(batches.TOGETHER, "cpu", 64)
+    monkeypatch.setitem(batches.LOGITS_PER_STEP, "cpu", 64)
     assert ltcal("rescore", LOGITS, *arguments, "-o", "c.json", "-o", "d.json").exit_code == 0
     assert Path("a.json").read_bytes() == Path("c.json").read_bytes()
     assert Path("b.json").read_bytes() == Path("d.json").read_bytes()

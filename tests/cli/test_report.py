@@ -12,12 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from longtail_cli.cli import main
-from longtail_cli.report.markdown import to_markdown
-from longtail_cli.report.schema import from_json, to_json
-from longtail_cli.report.text import to_text
-from longtail_cli.workflow import report
-from longtail_cli.workflow.evaluated import Evaluated
-from longtail_cli.workflow.reporting import Choices
+from longtail_cli.evaluate.options import EvaluationOptions
+from longtail_cli.reports.json import from_json, to_json
+from longtail_cli.reports.markdown import to_markdown
+from longtail_cli.reports.text import to_text
+from longtail_cli.workflow.report_detection import evaluate
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "digit_scenes"
@@ -52,7 +51,7 @@ def failing(*arguments: object, annotations: Path = VAL) -> str:
 def test_tables_go_to_stdout_and_notes_to_stderr(folder: Path) -> None:
     result = ltcal(BEFORE, "--max-dets", CAP)
     assert result.exit_code == 0
-    assert result.stdout == to_text(report([BEFORE], VAL, choices=Choices(max_dets=CAP)))
+    assert result.stdout == to_text(evaluate([BEFORE], VAL, choices=EvaluationOptions(max_dets=CAP)))
     assert result.stdout.startswith("LVIS protocol, at most 20 detections per image; 180 images, 10 categories; ltcal ")
     assert result.stderr.startswith("predictions.json: 15202 detections; 17")
     assert "images reach the cap of 20" in result.stderr
@@ -85,14 +84,14 @@ def test_files_hold_the_same_report(folder: Path) -> None:
     result = ltcal(BEFORE, "after.json", "--json", "out.json", "--markdown", "out.md")
     written = from_json(Path("out.json").read_text("utf-8"), "out.json")
     assert result.exit_code == 0
-    assert written == report([BEFORE, Path("after.json")], VAL)
+    assert written == evaluate([BEFORE, Path("after.json")], VAL)
     assert result.stdout == to_text(written)
     assert Path("out.md").read_text("utf-8") == to_markdown(written)
 
 
 @pytest.mark.parametrize(("option", "renderer"), [("--json", to_json), ("--markdown", to_markdown)])
 def test_a_dash_puts_json_or_markdown_on_stdout_in_place_of_the_text(folder: Path, option, renderer) -> None:
-    assert ltcal(BEFORE, option, "-").stdout == renderer(report([BEFORE], VAL))
+    assert ltcal(BEFORE, option, "-").stdout == renderer(evaluate([BEFORE], VAL))
     assert not Path("-").exists()
 
 
@@ -130,7 +129,7 @@ def test_groups_come_from_a_frequency_table_where_the_annotations_have_none(fold
         (["after.json", "--markdown", VAL], "a place of its own"),
         (["after.json", "--json", "out", "--markdown", "./out"], "a place of its own"),
         (["after.json", "--json", "-", "--markdown", "-"], "a place of its own"),
-        (["after.json", "--json", "no/such/folder/out.json"], "a place that can be written to"),
+        (["after.json", "--json", "no/such/folder/out.json"], "a path that can be written to"),
         (["after.json", "--iou-type", "segm"], "segm"),
         (["after.json", "--max-dets", "0"], "--max-dets"),
         (["after.json", "--freq", "missing.csv"], "missing.csv"),
@@ -195,10 +194,10 @@ def test_verify_agrees_with_the_official_packages(folder: Path) -> None:
 def test_a_figure_that_is_not_the_official_one_exits_with_1_after_all_outputs_are_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = report([BEFORE], VAL, choices=Choices(protocol="coco", tide="off"))
+    right = evaluate([BEFORE], VAL, choices=EvaluationOptions(protocol="coco", tide="off"))
     box = {**right.runs[0].metrics["bbox"], "AP75": 0.125}
     wrong = dataclasses.replace(right, runs=(dataclasses.replace(right.runs[0], metrics={"bbox": box}),))
-    monkeypatch.setattr("longtail_cli.workflow.evaluate", lambda *_, **__: Evaluated(wrong, None))
+    monkeypatch.setattr("longtail_cli.workflow.report_detection.evaluate", lambda *_, **__: wrong)
     result = ltcal(BEFORE, "--verify", "--json", "out.json", "--markdown", "out.md")
     assert result.exit_code == 1
     assert "predictions.json, bbox, AP75: expected 0." in result.stderr

@@ -196,7 +196,7 @@ def test_scores_outside_0_to_1_are_refused_as_probabilities(folder: Path) -> Non
     said = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "out.json")
     assert "in.json: 12 problems\n  entry 3 (image_id 3): expected a score in [0, 1], found 1.5\n" in said
     assert "entry 12 (image_id 12)" in said
-    assert "... and 2 more\nTo mend it: if the scores are logits, say so with --score-space logit\n" in said
+    assert "... and 2 more\nFix: if the scores are logits, say so with --score-space logit\n" in said
 
 
 def test_a_category_without_a_row_is_refused(folder: Path) -> None:
@@ -253,7 +253,7 @@ def test_learned_parameters_go_by_the_classes_of_the_table(folder: Path) -> None
 
 def test_an_unwritable_output_is_refused(folder: Path) -> None:
     said = refused("in.json", "--method", "none", "-o", "no/folder/out.json")
-    assert "expected a place that can be written to, found No such file or directory" in said
+    assert "expected a path that can be written to, found No such file or directory" in said
 
 
 @pytest.mark.parametrize("missing", [["in.json", "--method", "none"], ["in.json", "-o", "out.json"], []])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from longtail_cli.files.annotations import read_annotations, read_occurrences
+from longtail_cli.files.annotations.reader import read_annotations, read_occurrences
 from longtail_cli.files.masks import mask_areas, mask_boxes
 from longtail_cli.frequency import count, detection_groups, embedded_counts_differ, tail_ratio
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from cases import Entry, make_case, write_case
 
-from longtail_cli.evaluate.draws import Draws
-from longtail_cli.report.metrics import figures_of
-from longtail_cli.workflow import evaluate
-from longtail_cli.workflow.evaluated import Bootstrapping
-from longtail_cli.workflow.reporting import Choices
+from longtail_cli.evaluate.bootstrap.resampling import Draws
+from longtail_cli.evaluate.options import EvaluationOptions
+from longtail_cli.reports.metric_names import metrics_of
+from longtail_cli.workflow.intervals import Bootstrapping
+from longtail_cli.workflow.report_detection import evaluate
 
-CHOICES = Choices(fixed_ap=True, pooled_ap=True)
+CHOICES = EvaluationOptions(fixed_ap=True, pooled_ap=True)
 RESAMPLES = 3
 
 
@@ -61,7 +61,7 @@ def test_a_resample_has_the_figures_of_the_repeated_images(tmp_path: Path, proto
         folder = tmp_path / str(b)
         folder.mkdir()
         truth, predictions = write_case(folder, *repeated(annotations, found, dict(zip(images, weight, strict=True))))
-        expected = figures_of(evaluate([predictions], truth, choices=choices).report.runs[0])
+        expected = metrics_of(evaluate([predictions], truth, choices=choices).runs[0])
         assert set(figures) == set(expected)
         for name, value in expected.items():
             assert figures[name][b] == pytest.approx(np.nan if value is None else value, abs=1e-12, nan_ok=True), name
@@ -76,6 +76,6 @@ def test_every_image_once_gives_the_figures_themselves(tmp_path: Path, protocol:
         choices = replace(CHOICES, protocol=protocol)
         one = evaluate([predictions], truth, choices=choices, bootstrap=Bootstrapping(1, 0))
         assert one.resamples is not None
-        for name, value in figures_of(one.report.runs[0]).items():
+        for name, value in metrics_of(one.runs[0]).items():
             resampled = one.resamples.runs["predictions.json"][name][0]
             assert resampled == pytest.approx(np.nan if value is None else value, abs=1e-12, nan_ok=True), name

@@ -5,7 +5,7 @@ from cases import make_case, write_case
 from side_by_side import assert_same_figures, ours
 
 from longtail_cli.errors import VerificationError
-from longtail_cli.evaluate.referee import official_lvis
+from longtail_cli.verify.official import official_lvis
 
 CAPS = (300, 300, 4)
 

@@ -8,7 +8,7 @@ from cases import write_case
 from pycocotools import mask as coco_mask
 from side_by_side import TIDE_TOLERANCE, assert_same_figures, our_tide, ours
 
-from longtail_cli.evaluate.referee import compare, official_coco, official_lvis, official_tide
+from longtail_cli.verify.official import compare, official_coco, official_lvis, official_tide
 
 # pycocotools 2.0.11 on these files
 COCO_AP = {"bbox": 0.5045807, "segm": 0.3195453}

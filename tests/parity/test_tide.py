@@ -7,7 +7,7 @@ from twins import aligned_tide
 
 from longtail_cli.errors import VerificationError
 from longtail_cli.evaluate.protocol import DEFAULT_MAX_DETS
-from longtail_cli.evaluate.referee import compare, official_tide
+from longtail_cli.verify.official import compare, official_tide
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["lvis", "coco"])
 IOU_TYPES = pytest.mark.parametrize("iou_type", ["bbox", "segm"])

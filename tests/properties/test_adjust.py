@@ -9,16 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from longtail_cli.adjust.bags import BalancedGroupSoftmax
 from longtail_cli.adjust.base import Method
-from longtail_cli.adjust.classifier import TauNormalized
 from longtail_cli.adjust.counts import ZeroCountName
-from longtail_cli.adjust.fractal import FractalCalibration
-from longtail_cli.adjust.groups import BalancedGroupSoftmax
+from longtail_cli.adjust.fracal import FractalCalibration
 from longtail_cli.adjust.iif import NORMALIZERS, VARIANTS, InverseImageFrequency, VariantName, iif_weights
-from longtail_cli.adjust.learned import DisAlign, LearnableWeightScaling, VectorScaling
+from longtail_cli.adjust.learned import DisAlign, LearnableWeightScaling, TauNormalized, VectorScaling
 from longtail_cli.adjust.prior import BalancedSoftmax, LabelDistributionAwareMargin, LogitAdjustment, NorCal
 from longtail_cli.adjust.registry import Chain, parse_method
-from longtail_cli.adjust.scores import SCORE_SPACES, ScoreSpace, corrected_scores
+from longtail_cli.adjust.scores import SCORE_SPACES, ScoreSpace, adjusted_scores
 from longtail_cli.adjust.steps import ColumnAffine
 from longtail_cli.adjust.target import TARGETS, TargetPrior
 from longtail_cli.adjust.uniform import Temperature, Unchanged
@@ -138,7 +137,7 @@ def test_inputs_are_never_changed(
     affine = coefficients(method, frequencies)
     inputs = (score, category, frequencies.image_count, frequencies.instance_count, affine.scale, affine.shift)
     before = [column.copy() for column in inputs]
-    corrected_scores(score, category, ColumnAffine(affine.scale, affine.shift), space)
+    adjusted_scores(score, category, ColumnAffine(affine.scale, affine.shift), space)
     assert all(np.array_equal(was, now) for was, now in zip(before, inputs, strict=True))
 
 
@@ -148,7 +147,7 @@ def test_the_order_within_a_class_is_kept_strictly(
 ) -> None:
     score = np.array(values)
     affine = ColumnAffine(np.array([scale]), np.array([shift]))
-    result = corrected_scores(score, np.zeros(len(score), np.int64), affine, space)
+    result = adjusted_scores(score, np.zeros(len(score), np.int64), affine, space)
     assert np.array_equal(np.sign(score[:, None] - score), np.sign(result[:, None] - result))
     assert np.isfinite(result).all()
     if space == "prob":
@@ -162,5 +161,5 @@ def test_scores_are_those_of_a_plain_loop(values: list[float], scale: float, shi
     z = [scale * (math.log(s) - math.log1p(-s)) + shift for s in inside]
     plain = [1 / (1 + math.exp(-x)) if x > -700 else 0.0 for x in z]
     affine = ColumnAffine(np.array([scale]), np.array([shift]))
-    result = corrected_scores(np.array(values), np.zeros(len(values), np.int64), affine, "prob")
+    result = adjusted_scores(np.array(values), np.zeros(len(values), np.int64), affine, "prob")
     assert result == pytest.approx(plain, rel=1e-12, abs=1e-12)

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longtail_cli.adjust.apply import Adjuster
-from longtail_cli.adjust.base import Setting
-from longtail_cli.adjust.registry import parse_method, two_way
-from longtail_cli.adjust.scores import corrected_scores, logit
-from longtail_cli.adjust.shift import by_confusion, by_maximum_likelihood
+from longtail_cli.adjust.base import MethodContext
+from longtail_cli.adjust.registry import parse_method, score_affine
+from longtail_cli.adjust.scores import adjusted_scores, logit
+from longtail_cli.adjust.target import by_confusion, by_maximum_likelihood
 from longtail_cli.decode.activation import activated
 from longtail_cli.tables import BackgroundName, Floats, FrequencyTable, HeadName, LogitColumns, Longs, Singles
 
@@ -42,8 +42,8 @@ class Case:
     frequencies: FrequencyTable
 
     def adjusted(self, spec: str) -> tuple[Floats, LogitColumns]:
-        correction = parse_method(spec).correction(Setting(self.columns, self.frequencies, None, NoEvidence()))
-        adjuster = Adjuster(correction.steps, self.columns, torch.device("cpu"), torch.float64)
+        adjustment = parse_method(spec).adjustment(MethodContext(self.columns, self.frequencies, None, NoEvidence()))
+        adjuster = Adjuster(adjustment.steps, self.columns, torch.device("cpu"), torch.float64)
         return adjuster(torch.tensor(self.logits)).numpy(), adjuster.columns
 
     def scores(self, spec: str) -> Floats:
@@ -190,8 +190,8 @@ def test_a_result_file_is_a_sigmoid_head(case: Case, spec: str) -> None:
     case = replace(case, columns=replace(case.columns, category_id=np.sort(case.columns.category_id)))
     score = case.scores("none")
     category = np.broadcast_to(np.arange(len(case.columns)), score.shape)
-    affine, _ = two_way(parse_method(spec), case.frequencies, NoEvidence())
-    corrected = corrected_scores(score.ravel(), category.ravel(), affine, "prob").reshape(score.shape)
+    affine, _ = score_affine(parse_method(spec), case.frequencies, NoEvidence())
+    corrected = adjusted_scores(score.ravel(), category.ravel(), affine, "prob").reshape(score.shape)
     from_logits = replace(case, logits=logit(score)).scores(spec)
     assert corrected == pytest.approx(from_logits, rel=1e-12, abs=1e-12)
 

@@ -8,7 +8,7 @@ from classification_twins import classification
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_cli.evaluate.classification import GROUPS, Tally
+from longtail_cli.evaluate.classification.metrics import GROUPS, Tally
 
 CLASSES = 7
 COUNTS = ("top1", "top5", "balanced", "many", "medium", "few", "ece", "classwise_ece", "nll", "brier")
@@ -31,7 +31,7 @@ def counted(seen, group, cuts=()):
     return tally
 
 
-def tallied(seen, group, cuts=()):
+def tally_methods(seen, group, cuts=()):
     return counted(seen, group, cuts).figures()
 
 
@@ -47,7 +47,7 @@ def same(one, other):
 @given(rows, groups)
 def test_any_scores_give_the_figures_of_the_plain_loops(seen, group):
     twin = classification([one for one, _ in seen], [y for _, y in seen], CLASSES, group)
-    found = tallied(seen, group)
+    found = tally_methods(seen, group)
     for name in COUNTS:
         expected = twin[name]
         assert getattr(found, name) == (expected if expected is None else pytest.approx(expected, abs=1e-12)), name
@@ -59,31 +59,31 @@ def test_renaming_classes_changes_no_figure(seen, group, new):
     seen = [(one, y) for one, y in seen if len(set(one)) == CLASSES]  # equal scores go by the number of the class
     old = np.argsort(new)
     renamed = [([one[c] for c in old], new[y]) for one, y in seen]
-    one, other = tallied(seen, group), tallied(renamed, [group[c] for c in old])
+    one, other = tally_methods(seen, group), tally_methods(renamed, [group[c] for c in old])
     same(one, other)
     assert one.recall == tuple(other.recall[c] for c in new)
 
 
 @given(rows, groups, st.lists(st.integers(0, 12), max_size=3))
 def test_blocks_change_no_figure(seen, group, cuts):
-    same(tallied(seen, group), tallied(seen, group, [min(cut, len(seen)) for cut in cuts]))
+    same(tally_methods(seen, group), tally_methods(seen, group, [min(cut, len(seen)) for cut in cuts]))
 
 
 @given(rows, rows, groups)
 def test_tallies_add_up_to_the_tally_of_all_rows(seen, others, group):
     one, other = counted(seen, group), counted(others, group)
-    same(one.plus(other).figures(), tallied([*seen, *others], group))
-    same(one.figures(), tallied(seen, group))
+    same(one.plus(other).figures(), tally_methods([*seen, *others], group))
+    same(one.figures(), tally_methods(seen, group))
 
 
 @given(rows, groups, st.randoms())
 def test_the_order_of_the_rows_changes_no_figure(seen, group, random):
-    same(tallied(seen, group), tallied(random.sample(seen, len(seen)), group))
+    same(tally_methods(seen, group), tally_methods(random.sample(seen, len(seen)), group))
 
 
 @given(rows, groups)
 def test_figures_are_in_their_ranges_and_add_up(seen, group):
-    found = tallied(seen, group)
+    found = tally_methods(seen, group)
     assert found.rows == len(seen) == found.samples.sum() == sum(one.count for one in found.reliability)
     for name in set(COUNTS) - {"nll", "brier"}:
         value = getattr(found, name)
@@ -99,7 +99,7 @@ def test_figures_are_in_their_ranges_and_add_up(seen, group):
 @given(st.lists(st.tuples(st.lists(st.integers(1, 100), min_size=CLASSES, max_size=CLASSES), label), min_size=1))
 def test_the_confusion_of_probabilities_sums_to_one(seen):
     seen = [([count / sum(counts) for count in counts], y) for counts, y in seen]
-    found = tallied(seen, [0, 0, 0, 1, 1, 2, 2])
+    found = tally_methods(seen, [0, 0, 0, 1, 1, 2, 2])
     for by_group in found.confusion.values():
         if None not in by_group.values():
             assert sum(by_group.values()) == pytest.approx(1, abs=1e-6)  # rows sum to 1 in float32
@@ -107,7 +107,7 @@ def test_the_confusion_of_probabilities_sums_to_one(seen):
 
 @given(st.lists(label, min_size=1, max_size=9), groups)
 def test_a_perfect_classifier(labels, group):
-    found = tallied([(np.eye(CLASSES)[y].tolist(), y) for y in labels], group)
+    found = tally_methods([(np.eye(CLASSES)[y].tolist(), y) for y in labels], group)
     assert (found.top1, found.top5, found.balanced) == (1.0, 1.0, 1.0)
     assert (found.ece, found.classwise_ece, found.nll, found.brier) == (0.0, 0.0, 0.0, 0.0)
 

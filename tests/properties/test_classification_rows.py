@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_cli.evaluate.classification import GROUPS, Tally
-from longtail_cli.evaluate.classification_rows import RowTally, resampled_figures
+from longtail_cli.evaluate.classification.metrics import GROUPS, Tally
+from longtail_cli.evaluate.classification.resampled import RowTally, resampled_metrics
 
 CLASSES = 70  # more than one run of columns
 
@@ -25,7 +25,7 @@ def table(seen):
     return scores, np.array([y for _, y, _ in seen], np.int64)
 
 
-def tallied(scores, labels, group):
+def tally_methods(scores, labels, group):
     tally = Tally(CLASSES, group.astype(np.int8))
     tally.add(scores, labels)
     return tally.figures()
@@ -48,7 +48,7 @@ def same(found, expected):
 def test_with_all_weights_one_the_figures_are_those_of_the_tally(seen, group, data):
     scores, labels = table(seen)
     rows = kept(scores, labels, group, data.draw(st.integers(0, len(seen))))
-    same(resampled_figures(rows, np.ones(len(seen), np.uint8)), tallied(scores, labels, group))
+    same(resampled_metrics(rows, np.ones(len(seen), np.uint8)), tally_methods(scores, labels, group))
 
 
 @given(rows, groups, st.data())
@@ -56,5 +56,5 @@ def test_weights_are_numbers_of_copies(seen, group, data):
     scores, labels = table(seen)
     times = np.array([weight for _, _, weight in seen], np.uint8)
     rows = kept(scores, labels, group, data.draw(st.integers(0, len(seen))))
-    expected = tallied(np.repeat(scores, times, axis=0), np.repeat(labels, times), group)
-    same(resampled_figures(rows, times), expected)
+    expected = tally_methods(np.repeat(scores, times, axis=0), np.repeat(labels, times), group)
+    same(resampled_metrics(rows, times), expected)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from longtail_cli.files.annotations import read_occurrences
+from longtail_cli.files.annotations.reader import read_occurrences
 from longtail_cli.files.masks import decode_counts
 from longtail_cli.frequency import count, detection_groups, tail_ratio
 from longtail_cli.tables import Categories, FrequencyTable, Occurrences

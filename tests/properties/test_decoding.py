@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from longtail_cli.decode.activation import activated
 from longtail_cli.decode.decoding import Decoded, _from_pairs, _pairs_above, decode, joined
-from longtail_cli.decode.rules import Rules
+from longtail_cli.decode.options import DecodeOptions
 from longtail_cli.tables import LogitColumns, Logits
 
 
@@ -37,8 +37,8 @@ def batches(draw: st.DrawFn) -> tuple[Logits, LogitColumns]:
 
 
 @st.composite
-def rules(draw: st.DrawFn) -> Rules:
-    return Rules(
+def rules(draw: st.DrawFn) -> DecodeOptions:
+    return DecodeOptions(
         threshold=draw(st.sampled_from([0.0, 1e-4, 0.25, 1 / 3])),
         nms_iou=draw(st.sampled_from([None, 0.0, 1 / 3, 0.5, 1.0])),
         cap=draw(st.sampled_from([1, 2, 5, 300])),
@@ -47,7 +47,7 @@ def rules(draw: st.DrawFn) -> Rules:
 
 
 @given(batches(), rules())
-def test_equals_the_twin(case: tuple[Logits, LogitColumns], rule: Rules) -> None:
+def test_equals_the_twin(case: tuple[Logits, LogitColumns], rule: DecodeOptions) -> None:
     batch, columns = case
     scores = activated(batch.logits, columns)
     found = decode(scores, columns, batch, rule)
@@ -69,7 +69,7 @@ def test_equals_the_twin(case: tuple[Logits, LogitColumns], rule: Rules) -> None
 
 
 @given(batches(), rules())
-def test_pairs_picked_on_a_gpu_lead_to_the_same(case: tuple[Logits, LogitColumns], rule: Rules) -> None:
+def test_pairs_picked_on_a_gpu_lead_to_the_same(case: tuple[Logits, LogitColumns], rule: DecodeOptions) -> None:
     """On a GPU torch picks the pairs above the threshold; what follows runs on the CPU and can be tried here."""
     batch, columns = case
     rule = replace(rule, objectness="none")
@@ -89,14 +89,14 @@ def test_many_pairs_above_the_threshold(spread: float, nms_iou: float | None) ->
     corner = rng.integers(0, 30, (4000, 2))
     boxes = np.concatenate([corner, corner + 9], axis=1).astype(np.float32)
     batch = Logits(logits, 0, None, np.zeros(4000, np.int64), boxes)
-    found = decode(activated(logits, columns), columns, batch, Rules(nms_iou=nms_iou))
+    found = decode(activated(logits, columns), columns, batch, DecodeOptions(nms_iou=nms_iou))
     expected = twin(torch.sigmoid(logits).numpy(), boxes, batch.image_id, threshold=1e-4, nms_iou=nms_iou, cap=300)
     assert found.place.tolist() == [pair.row for pair in expected]
     assert found.category_id.tolist() == [pair.column for pair in expected]
 
 
 @given(batches(), rules(), st.integers(0, 4))
-def test_images_are_decoded_one_by_one(case: tuple[Logits, LogitColumns], rule: Rules, cut: int) -> None:
+def test_images_are_decoded_one_by_one(case: tuple[Logits, LogitColumns], rule: DecodeOptions, cut: int) -> None:
     """Splitting a batch between images changes nothing."""
     batch, columns = case
     ids = list(dict.fromkeys(batch.image_id.tolist()))

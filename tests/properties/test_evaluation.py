@@ -8,11 +8,12 @@ from builders import detections, ground_truth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_cli.evaluate.evaluation import Evaluation, Wanted
+from longtail_cli.evaluate.evaluation import Evaluation
+from longtail_cli.evaluate.options import EvaluationOptions
 from longtail_cli.evaluate.protocol import Protocol
 
 IMAGES, CATEGORIES = 3, 3
-ALL = Wanted(fixed_ap=True, pooled_ap=True, per_category=True, tide="aligned")
+ALL = EvaluationOptions(fixed_ap=True, pooled_ap=True, per_category=True, tide="aligned")
 
 box = st.tuples(*[st.integers(0, 5)] * 2, *[st.integers(1, 6)] * 2).map(lambda b: [8.0 * side for side in b])
 where = st.tuples(st.integers(0, IMAGES - 1), st.integers(0, CATEGORIES - 1))

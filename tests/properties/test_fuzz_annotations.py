@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.annotations import read_annotations, read_occurrences
+from longtail_cli.files.annotations.reader import read_annotations, read_occurrences
 from longtail_cli.files.frequencies import frequencies_csv, read_frequencies, write_frequencies
 from longtail_cli.files.labels import read_labels
 from longtail_cli.tables import FrequencyTable
@@ -48,13 +48,13 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
 
 def try_to_read(read: Callable[[Path], object], path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    said = f"{path}\nTo mend it: "
+    said = f"{path}\nFix: "
     try:
         read(path)
     except InputError as error:
         said = str(error)
     assert str(path) in said
-    assert "To mend it: " in said
+    assert "Fix: " in said
 
 
 def read_with_masks(path: Path) -> object:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from logit_files import DETECTION_METADATA, detection, save
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.logits import LogitsWriter, open_logits
+from longtail_cli.files.logits.reader import open_logits
+from longtail_cli.files.logits.writer import LogitsWriter
 
 changes = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 3), st.binary(max_size=3)), min_size=1, max_size=3)
 many = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -50,7 +51,7 @@ def refusal(path: Path, rows: int) -> str | None:
 
 def check_read_or_refused(path: Path) -> None:
     message = refusal(path, 2)
-    assert message is None or (message.startswith(str(path.parent)) and "To mend it: " in message)
+    assert message is None or (message.startswith(str(path.parent)) and "Fix: " in message)
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pt"])

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.rescored import write_rescored
-from longtail_cli.files.results import read_results
+from longtail_cli.files.results.file import read_results
+from longtail_cli.files.results.rescored import write_rescored
 
 NUMBERS = ("image_id", "category_id", "score")
 SEEDS = [

@@ -6,8 +6,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from reports import report, run
 
-from longtail_cli.report.gates.judging import KINDS, Gate, judge, parse_gate
-from longtail_cli.report.model import Interval
+from longtail_cli.metrics import Interval
+from longtail_cli.reports.gates.judging import judge
+from longtail_cli.reports.gates.limits import KINDS, Gate, parse_gate
 
 figures = st.floats(0, 1)
 limits = st.floats(0, 1)

@@ -9,9 +9,9 @@ from frequency_tables import table
 from longtail_cli.adjust.counts import ZERO_COUNT_POLICIES, ZeroCountName
 from longtail_cli.adjust.iif import (
     VARIANTS,
+    IifWeights,
     InverseImageFrequency,
     VariantName,
-    Weights,
     iif_weights,
     normalizing_total,
 )
@@ -21,7 +21,7 @@ UNBOUNDED: tuple[VariantName, ...] = ("relative", "normit", "gombit")
 """Variants whose formula goes to -inf where p = 1."""
 
 
-def noted(weights: Weights) -> dict[str, list[int]]:
+def noted(weights: IifWeights) -> dict[str, list[int]]:
     """What the notes say, up to their first comma or semicolon, and of which rows."""
     return {note.text.split(";")[0].split(",")[0]: np.flatnonzero(note.rows).tolist() for note in weights.notes}
 

@@ -14,8 +14,8 @@ from adjust_twins import classes_of, coupled, sigmoid
 from frequency_tables import NoEvidence, table
 
 from longtail_cli.adjust.apply import Adjuster
-from longtail_cli.adjust.base import Setting
-from longtail_cli.adjust.groups import decoded, slices_by_count
+from longtail_cli.adjust.bags import decoded, slices_by_count
+from longtail_cli.adjust.base import MethodContext
 from longtail_cli.adjust.iif import NORMALIZERS, VARIANTS
 from longtail_cli.adjust.registry import parse_method
 from longtail_cli.decode.activation import activated
@@ -68,14 +68,14 @@ def scores_of(
 ) -> Floats:
     """The scores [N, C] after the method `spec`, in column order."""
     columns = LogitColumns(head, background, np.array(IDS))
-    setting = Setting(columns, TABLE, layer.weight, Files())
-    correction = parse_method(spec).correction(setting)
-    adjuster = Adjuster(correction.steps, columns, torch.device("cpu"), dtype)
+    context = MethodContext(columns, TABLE, layer.weight, Files())
+    adjustment = parse_method(spec).adjustment(context)
+    adjuster = Adjuster(adjustment.steps, columns, torch.device("cpu"), dtype)
     given = torch.tensor(logits, dtype=dtype)
     before = given.clone()
     adjusted = adjuster(given, layer.features)
     assert torch.equal(given, before)
-    assert (adjuster.columns.head, adjuster.columns.width) == (correction.columns.head, correction.columns.width)
+    assert (adjuster.columns.head, adjuster.columns.width) == (adjustment.columns.head, adjustment.columns.width)
     scores = activated(adjusted, adjuster.columns)[:, adjuster.columns.classes]
     return scores.double().numpy()
 
@@ -237,12 +237,12 @@ def test_bags_takes_a_softmax_in_each_slice(known: bool) -> None:
     """The slices are in the metadata, or are those of the instance counts."""
     assert slices_by_count(TABLE) == SLICES
     columns = LogitColumns("bags", "none", np.array(sorted(IDS)), SLICES if known else None)
-    correction = parse_method("bags").correction(Setting(columns, TABLE, None, Files()))
+    adjustment = parse_method("bags").adjustment(MethodContext(columns, TABLE, None, Files()))
     logits = RNG.normal(0, 4, (20, 11))
     for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-6)):
         given = torch.tensor(logits, dtype=dtype)
         expected = [list(dict(sorted(twins.bags(row, SLICES).items())).values()) for row in given.tolist()]
-        adjuster = Adjuster(correction.steps, columns, torch.device("cpu"), dtype)
+        adjuster = Adjuster(adjustment.steps, columns, torch.device("cpu"), dtype)
         scores = activated(adjuster(given), adjuster.columns)
         assert scores.double().numpy() == pytest.approx(np.array(expected), rel=tolerance, abs=tolerance)
 
@@ -262,7 +262,7 @@ def refusal(
     spec: str, columns: LogitColumns, frequencies: FrequencyTable | None = TABLE, weight: Singles | None = None
 ) -> str:
     with pytest.raises((UsageError, InputError)) as caught:
-        parse_method(spec).correction(Setting(columns, frequencies, weight, Files()))
+        parse_method(spec).adjustment(MethodContext(columns, frequencies, weight, Files()))
     return str(caught.value)
 
 

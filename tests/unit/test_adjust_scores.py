@@ -6,8 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from longtail_cli.adjust.scores import ScoreSpace, corrected_scores, logit, sigmoid
+from longtail_cli.adjust.scores import adjusted_scores, logit, sigmoid
 from longtail_cli.adjust.steps import ColumnAffine
+from longtail_cli.tables import ScoreSpace
 
 JUST_BELOW_1 = float(np.nextafter(1.0, 0.0))
 
@@ -15,7 +16,7 @@ JUST_BELOW_1 = float(np.nextafter(1.0, 0.0))
 def corrected(score: list[float], scale: float = 1.0, shift: float = 0.0, space: ScoreSpace = "prob") -> list[float]:
     """Scores of detections of one class."""
     affine = ColumnAffine(np.array([scale]), np.array([shift]))
-    result: list[float] = corrected_scores(np.array(score), np.zeros(len(score), np.int64), affine, space).tolist()
+    result: list[float] = adjusted_scores(np.array(score), np.zeros(len(score), np.int64), affine, space).tolist()
     return result
 
 
@@ -32,7 +33,7 @@ def test_a_logit_moves_as_it_is() -> None:
 def test_each_detection_goes_by_its_class() -> None:
     affine = ColumnAffine(np.array([1.0, 2.0, 1.0]), np.array([0.0, 0.0, math.log(3)]))
     score, category = np.array([0.5, 0.8, 0.8, 0.8]), np.array([2, 1, 0, 1])
-    assert corrected_scores(score, category, affine, "prob") == pytest.approx([0.75, 16 / 17, 0.8, 16 / 17])
+    assert adjusted_scores(score, category, affine, "prob") == pytest.approx([0.75, 16 / 17, 0.8, 16 / 17])
 
 
 def test_classes_that_the_map_leaves_alone_keep_their_scores_to_the_bit() -> None:

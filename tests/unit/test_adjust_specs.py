@@ -57,7 +57,7 @@ def test_defaults_fill_what_the_spec_leaves_open_where_a_method_has_it() -> None
     ("spec", "message"),
     [
         ("iff", "expected one of none, iif, .*found 'iff'\n.*did you mean iif\\?"),
-        ("quantum", "found 'quantum'\nTo mend it: `ltcal methods` lists them all"),
+        ("quantum", "found 'quantum'\nFix: `ltcal methods` lists them all"),
         ("", "found ''"),
         ("iif+", "found ''"),
         ("IIF", "found 'IIF'"),

@@ -10,7 +10,7 @@ import torch
 from frequency_tables import NoEvidence, table
 
 from longtail_cli.adjust.apply import Adjuster
-from longtail_cli.adjust.base import Setting
+from longtail_cli.adjust.base import MethodContext
 from longtail_cli.adjust.registry import parse_method
 from longtail_cli.tables import BackgroundName, HeadName, LogitColumns
 
@@ -31,8 +31,8 @@ heads = pytest.mark.parametrize(
 
 def adjuster(spec: str, head: HeadName, background: BackgroundName, dtype: torch.dtype = torch.float32) -> Adjuster:
     columns = LogitColumns(head, background, TABLE.category_id)
-    correction = parse_method(spec).correction(Setting(columns, TABLE, WEIGHT, NoEvidence()))
-    return Adjuster(correction.steps, columns, torch.device("cpu"), dtype)
+    adjustment = parse_method(spec).adjustment(MethodContext(columns, TABLE, WEIGHT, NoEvidence()))
+    return Adjuster(adjustment.steps, columns, torch.device("cpu"), dtype)
 
 
 @heads

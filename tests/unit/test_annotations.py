@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.annotations import read_annotations, read_occurrences
+from longtail_cli.files.annotations.reader import read_annotations, read_occurrences
 from longtail_cli.files.masks import mask_areas
 
 SQUARE = [[10.0, 10.0, 30.0, 10.0, 30.0, 30.0, 10.0, 30.0]]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from longtail_cli.evaluate.classification import GROUPS, ReliabilityBin, Tally
+from longtail_cli.evaluate.classification.metrics import GROUPS, ReliabilityBin, Tally
 
 MANY, MEDIUM, FEW, NO_GROUP = 0, 1, 2, -1
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from classification_twins import classification
 
-from longtail_cli.evaluate.classification import GROUPS, ClassificationFigures, Tally
+from longtail_cli.evaluate.classification.metrics import GROUPS, ClassificationMetrics, Tally
 
 
 def drawn(rows, classes, head, spread, seed=0):
@@ -31,7 +31,7 @@ def flat(figures, name=""):
     return {name: np.nan if figures is None else figures}
 
 
-def assert_same(found: ClassificationFigures, expected: dict) -> None:
+def assert_same(found: ClassificationMetrics, expected: dict) -> None:
     assert flat(dataclasses.asdict(found)) == pytest.approx(flat(expected), rel=1e-12, abs=1e-14, nan_ok=True)
 
 

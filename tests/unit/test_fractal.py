@@ -158,7 +158,7 @@ def test_images_without_a_size() -> None:
         "made by the test: 2 problems\n"
         "  image 50: expected a height and a width above 0, found height 0, width 0 (0 for none)\n"
         "  image 77: expected a height and a width above 0, found height 100, width 0 (0 for none)\n"
-        "To mend it: give every image its height and width in pixels; where boxes lie is relative to them"
+        "Fix: give every image its height and width in pixels; where boxes lie is relative to them"
     )
 
 

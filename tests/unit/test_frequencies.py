@@ -237,5 +237,5 @@ def test_other_suffixes(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="a place that can be written to"):
+    with pytest.raises(OutputError, match="a path that can be written to"):
         write_frequencies(table(), tmp_path / "nowhere" / "freq.csv", {})

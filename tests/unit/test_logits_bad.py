@@ -17,7 +17,7 @@ from logit_files import (
 )
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.logits import open_logits
+from longtail_cli.files.logits.reader import open_logits
 
 NAN, INF = float("nan"), float("inf")
 
@@ -33,7 +33,7 @@ def message_of(path: Path, read: bool = False) -> str:
         open_logits(path)
     with pytest.raises(InputError) as error:
         read_all() if read else open_logits(path)
-    assert "To mend it: " in str(error.value)
+    assert "Fix: " in str(error.value)
     return str(error.value)
 
 

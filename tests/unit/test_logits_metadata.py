@@ -10,7 +10,8 @@ import torch
 from logit_files import DETECTION_METADATA, classification, detection, save
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.logits import Declared, open_logits
+from longtail_cli.files.logits.metadata import Declared
+from longtail_cli.files.logits.reader import open_logits
 from longtail_cli.tables import LogitColumns
 
 NOTHING = Declared()

@@ -8,7 +8,8 @@ import torch
 from logit_files import CLASSIFICATION_METADATA, DETECTION_METADATA, classification, detection, save
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.logits import SUFFIXES, Declared, LogitsFile, open_logits
+from longtail_cli.files.logits.metadata import Declared
+from longtail_cli.files.logits.reader import SUFFIXES, LogitsFile, open_logits
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digit_scenes" / "logits.npz"
 

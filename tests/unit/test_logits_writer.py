@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from longtail_cli.errors import InputError, LtcalError, OutputError
-from longtail_cli.files.logits import LogitsWriter, open_logits
+from longtail_cli.files.logits.reader import open_logits
+from longtail_cli.files.logits.writer import LogitsWriter
 
 BOX = np.array([[1.0, 2, 3, 4]], np.float32)
 ROW = np.array([[0.5, -1, 2, 0]], np.float32)

@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from longtail_cli.files.masks import (
-    decode_counts,
-    mask_areas,
-    mask_boxes,
-    read_segmentations,
-)
+from longtail_cli.files.masks import decode_counts, mask_areas, mask_boxes, read_segmentations
 from longtail_cli.tables import Masks
 
 SIZE = (37, 53)

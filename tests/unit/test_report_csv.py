@@ -16,8 +16,8 @@ from reports import (
     trained,
 )
 
-from longtail_cli.report.categories_csv import to_csv
-from longtail_cli.report.model import Baseline, Report
+from longtail_cli.reports.csv import to_csv
+from longtail_cli.reports.model import Baseline, Report
 
 
 def read(text: str) -> list[dict[str, str]]:

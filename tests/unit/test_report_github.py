@@ -5,7 +5,7 @@ import re
 import pytest
 from reports import HOSTILE, gated_report, report, run, verdict
 
-from longtail_cli.report.github import GITHUB_SUMMARY_LIMIT, workflow_commands
+from longtail_cli.reports.github import GITHUB_SUMMARY_LIMIT, workflow_commands
 
 COMMAND = re.compile(r"::(error|warning) title=([^:,\r\n]*)::([^\r\n]*)")
 

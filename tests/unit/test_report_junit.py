@@ -10,8 +10,8 @@ import pytest
 from lxml import etree
 from reports import GATES, HOSTILE, classification_report, classification_run, gated_report, report, run, verdict
 
-from longtail_cli.report.junit import to_junit
-from longtail_cli.report.model import Report
+from longtail_cli.reports.junit import to_junit
+from longtail_cli.reports.model import Report
 
 SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).parents[1] / "data" / "junit.xsd"))
 

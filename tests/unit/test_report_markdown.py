@@ -15,8 +15,8 @@ from reports import (
     verdict,
 )
 
-from longtail_cli.report.markdown import to_markdown
-from longtail_cli.report.model import Baseline, Report
+from longtail_cli.reports.markdown import to_markdown
+from longtail_cli.reports.model import Baseline, Report
 
 
 def test_tables_that_github_renders():

@@ -6,7 +6,8 @@ import math
 import pytest
 from reports import classification_report, classification_run, report, run
 
-from longtail_cli.report.model import ReliabilityBin, Run
+from longtail_cli.metrics import ReliabilityBin
+from longtail_cli.reports.model import Run
 
 
 def test_a_report_cannot_be_changed():

@@ -17,8 +17,9 @@ from reports import (
     verdict,
 )
 
-from longtail_cli.report.model import Baseline, Interval, Report, Run
-from longtail_cli.report.text import to_text
+from longtail_cli.metrics import Interval
+from longtail_cli.reports.model import Baseline, Report, Run
+from longtail_cli.reports.text import to_text
 
 
 def test_runs_side_by_side_with_differences_to_the_first():

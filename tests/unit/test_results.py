@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.annotations import read_annotations
-from longtail_cli.files.results import held_fields, locate, read_results
+from longtail_cli.files.annotations.reader import read_annotations
+from longtail_cli.files.results.file import held_fields, locate, read_results
 from longtail_cli.tables import Results
 
 NONE: frozenset[str] = frozenset()

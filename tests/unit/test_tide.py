@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from builders import detections, ground_truth
 
-from longtail_cli.evaluate.evaluation import Evaluation, Wanted
+from longtail_cli.evaluate.evaluation import Evaluation
+from longtail_cli.evaluate.options import EvaluationOptions
 from longtail_cli.evaluate.protocol import Protocol
 
 HERE, THERE, FAR = [0.0, 0.0, 10.0, 10.0], [30.0, 0.0, 10.0, 10.0], [80.0, 80.0, 10.0, 10.0]
@@ -14,7 +15,7 @@ MAIN = ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss")
 
 
 def broken_down(truth, found, mode="aligned", protocol="coco", groups=None):
-    wanted = Wanted(fixed_ap=False, pooled_ap=False, per_category=False, tide=mode)
+    wanted = EvaluationOptions(fixed_ap=False, pooled_ap=False, per_category=False, tide=mode)
     evaluation = Evaluation.prepare(truth, Protocol(protocol, 100), "bbox", groups or {}, wanted)
     return evaluation.figures(found, evaluation.geometry(found))
 

@@ -1,0 +1,1 @@
+"""Resamples of the images: the metrics of each, from one set of matches."""

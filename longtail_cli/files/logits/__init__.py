@@ -1,0 +1,1 @@
+"""Logits files: ``ltcal-logits/1``, read and written batch by batch."""

@@ -1,0 +1,131 @@
+"""Writes the scores of a rescored classification file as they come, to a ``.npz`` archive: whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from longtail_cli.files.output import cannot_write, replacing
+from longtail_cli.tables import Longs, Singles
+
+_PIECE = 1 << 20
+
+
+class ScoresWriter:
+    """A context manager that writes ``scores`` [N, C], block by block, as `open_logits` and numpy.load read them.
+
+    The archive is not compressed. It holds ``category_id`` int64 [C], ``labels`` int64 [N] where there are labels,
+    ``scores`` float32 [N, C] and, where they are kept, the adjusted ``logits`` float32 [N, K]. It appears when the
+    block ends well and every row was written; else nothing does. Memory: one block.
+    """
+
+    def __init__(
+        self, path: Path, *, rows: int, category_id: Longs, labels: Longs | None = None, logits_width: int | None = None
+    ) -> None:
+        """
+        path: where the archive will be. rows: N. category_id: [C], in column order.
+        labels: [N], indices into `category_id`; or None.
+        logits_width: K, where every block comes with adjusted logits; else None.
+        """
+        self._path = path
+        self._rows = rows
+        self._category_id = category_id
+        self._labels = labels
+        self._logits_width = logits_width
+        self._done = 0
+        self._stack = ExitStack()
+        self._archive: zipfile.ZipFile | None = None
+        self._scores: IO[bytes] | None = None
+        self._logits: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Raises OutputError where the folder of the archive cannot be written to."""
+        with ExitStack() as stack, self._writable():
+            temporary = stack.enter_context(replacing(self._path))
+            archive = stack.enter_context(zipfile.ZipFile(temporary, "w"))
+            if self._logits_width is not None:
+                # one member of an archive is written at a time: the logits wait in a file beside it
+                self._logits = stack.enter_context(tempfile.TemporaryFile(dir=self._path.parent))
+            self._archive = archive
+            self._write("category_id", self._category_id.astype(np.int64))
+            if self._labels is not None:
+                self._write("labels", self._labels.astype(np.int64))
+            stack.push(self._finish)
+            self._scores = stack.enter_context(self._member("scores", len(self._category_id)))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._scores = None
+        with self._writable():
+            self._stack.__exit__(kind, error, trace)
+
+    def append(self, scores: Singles, logits: Singles | None = None) -> None:
+        """Add rows: `scores` float32 [n, C] and, where they are kept, `logits` float32 [n, K].
+
+        Raises ValueError where a shape is not as announced, OutputError where there is no room left.
+        """
+        if self._scores is None:
+            raise ValueError("append is for the inside of `with ScoresWriter(...) as writer:`")
+        if (logits is None) != (self._logits is None):
+            raise ValueError("logits come with every block or with none, as logits_width says")
+        if scores.shape[1:] != self._category_id.shape or self._done + len(scores) > self._rows:
+            raise ValueError(f"scores {list(scores.shape)} do not fit: row {self._done} of {self._rows}")
+        if logits is not None and logits.shape != (len(scores), self._logits_width):
+            raise ValueError(f"logits {list(logits.shape)} do not fit {len(scores)} rows of {self._logits_width}")
+        with self._writable():
+            self._scores.write(_bytes(scores))
+            if self._logits is not None and logits is not None:
+                self._logits.write(_bytes(logits))
+        self._done += len(scores)
+
+    def _finish(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Copy the logits in, where the block ended well."""
+        if kind is not None:
+            return
+        if self._done != self._rows:
+            raise ValueError(f"{self._done} rows were written of {self._rows} that were announced")
+        if self._logits is not None and self._logits_width is not None:
+            self._logits.seek(0)
+            with self._member("logits", self._logits_width) as member:
+                shutil.copyfileobj(self._logits, member, _PIECE)
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
+
+    def _member(self, name: str, columns: int) -> IO[bytes]:
+        """A new member for a float32 array [rows, columns], its header written."""
+        return self._opened(name, (self._rows, columns), np.dtype("<f4"))
+
+    def _write(self, name: str, array: Longs) -> None:
+        with self._opened(name, array.shape, array.dtype) as member:
+            member.write(_bytes(array))
+
+    def _opened(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> IO[bytes]:
+        archive = cast(zipfile.ZipFile, self._archive)
+        member = archive.open(f"{name}.npy", "w", force_zip64=True)
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(cast(Any, member), header)
+        return member
+
+
+def _bytes(array: npt.NDArray[Any]) -> memoryview:
+    """The content of an array, row by row, in little-endian order."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data

@@ -1,0 +1,80 @@
+"""The text of an earlier report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from longtail_cli.errors import InputError, Problem
+from longtail_cli.files.output import replacing
+from longtail_cli.files.source import check_readable
+from longtail_cli.metrics import Resamples
+
+
+def read_baseline(path: Path) -> str:
+    """The text of a report for `longtail_cli.reports.json.from_json`, which judges what it says.
+
+    Raises InputError where `path` is no readable, non-empty file of UTF-8.
+    """
+    check_readable(path)
+    try:
+        return path.read_text(encoding="utf-8-sig")  # shells of Windows put a mark in front
+    except UnicodeDecodeError as error:
+        problem = Problem("content", "a report in JSON, which is UTF-8", str(error))
+        raise InputError(str(path), [problem], "pass a file that `ltcal report --json` wrote") from error
+
+
+FORMAT = "ltcal-resamples/1"
+KEY = b"ltcal"
+RUN, RESAMPLE = "run", "resample"
+
+
+def resamples_path(report: Path) -> Path:
+    """Where the resamples of the report at `report` lie."""
+    return report.with_suffix(".ltcal.parquet")
+
+
+def write_resamples(path: Path, resamples: Resamples) -> None:
+    """Write a row for each run and resample and a column for each figure; whole or not at all."""
+    import pyarrow as pa  # here, as reports without a bootstrap do not need it
+    import pyarrow.parquet as pq
+
+    number, names = resamples.number, list(resamples.runs)
+    figures = list(next(iter(resamples.runs.values())))
+    columns: dict[str, pa.Array] = {
+        RUN: pa.array(np.repeat(names, number).tolist(), pa.string()).dictionary_encode(),
+        RESAMPLE: pa.array(np.tile(np.arange(number, dtype=np.int32), len(names))),
+    }
+    for figure in figures:
+        columns[figure] = pa.array(np.concatenate([run[figure] for run in resamples.runs.values()]))
+    about = {"format": FORMAT, "seed": resamples.seed, "sha256": resamples.sha256}
+    table = pa.table(columns).replace_schema_metadata({KEY: json.dumps(about)})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", use_byte_stream_split=figures, use_dictionary=[RUN])
+
+
+def read_resamples(path: Path) -> Resamples:
+    """The resamples back. Raises InputError where the file is no such table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    fix = "write the report again with `ltcal report --bootstrap --json`"
+    try:
+        table = pq.read_table(path)
+        about = json.loads((table.schema.metadata or {})[KEY])
+        if about["format"] != FORMAT:
+            raise InputError(str(path), [Problem("format", FORMAT, str(about["format"]))], fix)
+        runs = table[RUN].to_pylist()
+        values = {name: table[name].to_numpy() for name in table.column_names if name not in (RUN, RESAMPLE)}
+        seed, sha256 = int(about["seed"]), str(about["sha256"])
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        problem = Problem("content", f"resampled figures ({FORMAT})", str(error))
+        raise InputError(str(path), [problem], fix) from error
+    row = np.array(runs)
+    return Resamples(
+        seed,
+        sha256,
+        {run: {name: one[row == run] for name, one in values.items()} for run in dict.fromkeys(runs)},
+    )

@@ -1,0 +1,169 @@
+"""The columns of a result file, gathered block by block together with what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from longtail_cli.errors import InputError, Problem
+from longtail_cli.files.faults import Fault, fault, faults_among, faults_at, raise_faults
+from longtail_cli.files.masks import read_segmentations
+from longtail_cli.files.results.entries import SHORTEST_ENTRY, START, Broken, EntryBlock, Refused
+from longtail_cli.files.results.problems import (
+    FIX_FIELDS,
+    EntryProblem,
+    broken_list,
+    entry_place,
+    entry_problems,
+    not_a_list,
+)
+from longtail_cli.tables import Bools, Floats, Longs, Masks, Results
+
+MAX_BAD_ENTRIES = 1000
+"""After so many entries with problems the rest of a file is not looked at."""
+
+_SNIPPET_BYTES = 60
+
+
+class ResultColumns:
+    """Columns that grow by blocks; row i is entry i of the file.
+
+    They are as long as a text of `size` bytes may need; pages that are never written take no memory.
+    """
+
+    def __init__(self, source: str, size: int, fields: frozenset[str]) -> None:
+        rows = size // SHORTEST_ENTRY + 1 + MAX_BAD_ENTRIES
+        self.source = source
+        self.fields = fields
+        self.rows = 0
+        self.image_id: Longs = np.empty(rows, np.int64)
+        self.category_id: Longs = np.empty(rows, np.int64)
+        self.score: Floats = np.empty(rows)
+        self.bbox: Floats = np.empty((rows if "bbox" in fields else 0, 4))
+        self.has_mask: Bools = np.empty(rows, np.bool_)
+        self.masks: list[Masks] = []
+        self.refused: list[int] = []
+        self.problems: dict[str, list[Problem]] = {}
+        self.faults: list[Fault] = []
+
+    def add(self, block: EntryBlock) -> None:
+        """Append the entries of `block`."""
+        rows = slice(block.first, block.first + len(block.score))
+        self.rows = rows.stop
+        if self.rows > len(self.score):
+            problem = Problem("file", "a regular file that stays as it is", "more entries than its size has room for")
+            raise InputError(self.source, [problem], "write the results to a file before this is run")
+        self.image_id[rows] = block.image_id
+        self.category_id[rows] = block.category_id
+        self.score[rows] = block.score
+        self.has_mask[rows] = block.mask_span[:, 1] > block.mask_span[:, 0]
+        if "bbox" in self.fields:
+            self.bbox[rows] = block.bbox
+        if "masks" in self.fields:
+            self._add_masks(block, np.flatnonzero(self.has_mask[rows]))
+
+    def extend(self, other: ResultColumns) -> None:
+        """Append the entries of `other`, which has no faults."""
+        rows = slice(self.rows, self.rows + other.rows)
+        self.rows = rows.stop
+        for name in ("image_id", "category_id", "score", "has_mask", *(("bbox",) if "bbox" in self.fields else ())):
+            getattr(self, name)[rows] = getattr(other, name)[: other.rows]
+        self.masks += other.masks
+
+    def refuse(self, entry: Refused) -> None:
+        """Note what is wrong with an entry; its row means nothing."""
+        for found in entry_problems(entry.number, entry.content, boxes="bbox" in self.fields) or _unknown(entry):
+            self.problems.setdefault(found.fix, []).append(found.problem)
+        self.refused.append(entry.number)
+        self.rows = max(self.rows, entry.number + 1)
+        if self.hopeless:
+            expected = f"fewer than {MAX_BAD_ENTRIES} entries with problems before them"
+            where, fix = f"entries from {self.rows} on", "mend those before, which may all have one cause"
+            self.faults.append(fault(where, expected, "more; these were not read", fix))
+
+    def stop(self, end: Broken, plain: Path) -> None:
+        """Note why the list in the file `plain` cannot be read on."""
+        begun = end.after != START or not end.content
+        self.faults.append(broken_list(end.position, end.number, end.content) if begun else not_a_list(plain))
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the rest of the file need not be read."""
+        return len(self.refused) >= MAX_BAD_ENTRIES
+
+    @property
+    def masks_instead(self) -> bool:
+        """Whether boxes were asked for, and have to come from masks that were not."""
+        proper = self._proper()
+        lacking = self._lacking_boxes() & proper
+        return "masks" not in self.fields and bool((lacking == proper).all() and (self._has_mask() & proper).any())
+
+    def results(self) -> Results:
+        """The finished table. Raises InputError with all that was found wrong."""
+        listed = [fault for fix, problems in self.problems.items() for fault in faults_among(problems, fix)]
+        raise_faults(self.source, [*self.faults, *listed, *self._missing()])
+        rows = slice(self.rows)
+        boxes = "bbox" in self.fields and not (self.rows and self._lacking_boxes().all())
+        masks = "masks" in self.fields and (not self.rows or self._has_mask().all())
+        return Results(
+            image_id=self.image_id[rows],
+            category_id=self.category_id[rows],
+            score=self.score[rows],
+            bbox=self.bbox[rows] if boxes else None,
+            masks=_joined(self.masks) if masks else None,
+            source=self.source,
+        )
+
+    def _add_masks(self, block: EntryBlock, rows: Longs) -> None:
+        text = block.content.tobytes()
+        segmentations = [msgspec.Raw(text[begin:end]) for begin, end in block.mask_span[rows].tolist()]
+        masks, faults = read_segmentations(segmentations, None, lambda row: self._place(block.first + int(rows[row])))
+        self.masks.append(masks)
+        self.faults += faults
+
+    def _missing(self) -> Iterator[Fault]:
+        """Geometry that was asked for and that only some entries have, or that no entry has."""
+        proper = self._proper()
+        boxes, masks = proper & ~self._lacking_boxes(), proper & self._has_mask()
+        if "bbox" in self.fields and not boxes.any() and not masks.any():
+            yield from self._lacking(proper, "a field `bbox` or `segmentation`")
+        if "bbox" in self.fields and boxes.any():
+            yield from self._lacking(proper & ~boxes, "a field `bbox`, which other entries have")
+        if "masks" in self.fields and masks.any():
+            yield from self._lacking(proper & ~masks, "a field `segmentation`, which other entries have")
+
+    def _lacking(self, rows: Bools, expected: str) -> list[Fault]:
+        return faults_at(rows, lambda row: Problem(self._place(row), expected, "none"), FIX_FIELDS)
+
+    def _proper(self) -> Bools:
+        """Which entries (bool [rows]) were not refused."""
+        proper = np.ones(self.rows, np.bool_)
+        proper[self.refused] = False
+        return proper
+
+    def _lacking_boxes(self) -> Bools:
+        """Which entries (bool [rows]) have no box; all where boxes were not asked for."""
+        return np.isnan(self.bbox[: self.rows, 0]) if "bbox" in self.fields else np.ones(self.rows, np.bool_)
+
+    def _has_mask(self) -> Bools:
+        return self.has_mask[: self.rows]
+
+    def _place(self, row: int) -> str:
+        return entry_place(row, int(self.image_id[row]))
+
+
+def _unknown(entry: Refused) -> list[EntryProblem]:
+    """An entry that the fast reader refuses must not pass, even if nothing is found wrong with it."""
+    found = entry.content[:_SNIPPET_BYTES].decode(errors="replace")
+    return [EntryProblem(Problem(f"entry {entry.number}", "a detection", found), FIX_FIELDS)]
+
+
+def _joined(parts: list[Masks]) -> Masks:
+    """All masks of `parts` in one."""
+    lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.start) for part in parts)])
+    size = np.concatenate([np.zeros((0, 2), np.int32), *(part.size for part in parts)])
+    counts = np.concatenate([np.zeros(0, np.uint32), *(part.counts for part in parts)])
+    return Masks(size, counts, np.cumsum(lengths))

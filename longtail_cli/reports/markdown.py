@@ -1,0 +1,110 @@
+"""Reports for pull requests and pages: GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from tabulate import tabulate
+
+from longtail_cli.reports.format import Table, fit
+from longtail_cli.reports.model import Report
+from longtail_cli.reports.text_tables import gate_tables, headline, tables_of
+
+MARKS = {"passed": "✅", "undefined, allowed": "⚠️"}
+"""Beside the outcomes of gates; the others fail."""
+
+
+def to_markdown(report: Report, limit: int | None = None) -> str:
+    """The tables of the report as Markdown, shares in percent points, with one trailing newline. Gates come first.
+
+    limit: at most so many bytes of UTF-8. Where that is too few, tables of categories keep the rows that changed most
+    (with one run the first in order of id), as many as there is room for; where that is not enough, tables are left out
+    whole from the end, the notes and then the gates last. What is missing is said. Empty where not even that has room.
+    """
+    tables = tables_of(report)
+    whole = _page(report, tables, None)
+    if limit is None or _fits(whole, limit):
+        return whole
+    longest = max((len(table.rows) for table in tables if table.weights), default=0)
+    fitting = bisect_right(range(longest), False, key=lambda rows: not _fits(_page(report, tables, rows), limit))
+    if fitting:
+        return _page(report, tables, fitting - 1)
+    return next((page for page in _shorter(report, tables) if _fits(page, limit)), "")
+
+
+def _fits(page: str, limit: int) -> bool:
+    return len(page.encode()) <= limit
+
+
+def _page(report: Report, tables: Sequence[Table], rows: int | None) -> str:
+    """The whole page, with at most so many rows of each table of categories."""
+    shown = [_shortened(table, rows) for table in tables]
+    return _joined([_head(report), *_gates(report), *shown, _notes(report)])
+
+
+def _shorter(report: Report, tables: Sequence[Table]) -> Iterator[str]:
+    """Pages from one table less to the headline alone."""
+    gates, notes = _gates(report), _notes(report)
+    shown = [_shortened(table, 0) for table in tables]
+    without = "left out for want of room; `ltcal report --json` has all figures."
+    for kept in range(len(shown) - 1, -1, -1):
+        line = f"{len(shown) - kept} of {len(shown)} tables {without}"
+        yield _joined([_head(report), *gates, *shown[:kept], line, notes])
+    yield _joined([_head(report), *gates, f"All tables and notes {without}"])
+    yield _joined([_head(report), f"All gates, tables and notes {without}"])
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(report: Report) -> str:
+    return _escaped(headline(report))
+
+
+def _notes(report: Report) -> str:
+    baseline = [] if report.baseline is None else [f"baseline {report.baseline.source} cannot be compared: {found}"
+                                                   for found in report.baseline.differences]  # fmt: skip
+    of_runs = [f"{run.name}: {note}" for run in report.runs for note in run.notes]
+    return "\n".join(f"- {_escaped(note)}" for note in (*baseline, *report.notes, *of_runs))
+
+
+def _gates(report: Report) -> list[str]:
+    """The gates with a mark, which never stands without the word."""
+    marked = []
+    for table in gate_tables(report):
+        rows = [(f"{MARKS.get(first, '❌')} **{first}**", *map(_escaped, rest)) for first, *rest in table.rows]
+        marked.append(_titled(table, rows))
+    return marked
+
+
+def _shortened(table: Table, limit: int | None) -> str:
+    """The table with the `limit` rows that weigh most, in its own order, and a line on those that are left out."""
+    rows = [[_escaped(cell) for cell in row] for row in table.rows]
+    if limit is None or not table.weights or limit >= len(rows):
+        return _titled(table, rows)
+    heaviest = sorted(range(len(rows)), key=lambda row: -table.weights[row])[:limit]
+    kept = "those that changed most are kept" if any(table.weights) else "the first in order of id are kept"
+    line = (
+        f"{len(rows) - limit:,} of {len(rows):,} rows left out for want of room"
+        f"{f'; {kept}' if limit else ''}; `ltcal report --csv` has them all."
+    )
+    if not limit:
+        return f"**{_escaped(table.title)}**\n\n{line}"
+    return f"{_titled(table, [rows[row] for row in sorted(heaviest)])}\n\n{line}"
+
+
+def _titled(table: Table, rows: Sequence[Sequence[str]]) -> str:
+    """The table with `rows`, which are Markdown already."""
+    header = [_escaped(cell) for cell in table.header]
+    text = tabulate(rows, header, tablefmt="pipe", colalign=table.align, disable_numparse=True)
+    return f"**{_escaped(table.title)}**\n\n{text}"
+
+
+def _escaped(cell: str) -> str:
+    """The text with every character that Markdown or HTML would act on made harmless, on one line."""
+    one_line = fit(" ".join(cell.split()))
+    plain = one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", plain)

@@ -1,0 +1,117 @@
+"""How often predictions of a score are right: on the diagonal the score can be taken for a probability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from longtail_cli.metrics import Value
+from longtail_cli.reports.format import percent
+from longtail_cli.reports.model import Report, Run
+from longtail_cli.reports.plots.plot import Drawing, Plot, short
+from longtail_cli.reports.plots.style import CURVES, GREY, MUTED, legend, look_of, sheet
+from longtail_cli.reports.text_tables import IOU_TITLES, sides_of
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Predictions whose score lies in a bin: their mean score, the share that is right, how many they are."""
+
+    score: float
+    right: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The bins of a run that hold anything, how many bins there are, and its calibration error."""
+
+    run: str
+    bins: tuple[Bin, ...]
+    of: int
+    error: str
+
+
+def reliability_plots(report: Report, kind: str) -> list[Plot]:
+    """One picture of all runs. kind: ``bbox``, ``segm`` or ``classification``."""
+    threshold = None if kind == "classification" else _threshold(report.runs[-1], kind)
+    found = [(side, _curve(side, run, kind, threshold)) for side, run in sides_of(report)]
+    curves = [curve for _, curve in found if curve is not None and curve.bins]
+    if not curves:
+        return []
+    right = "accuracy" if kind == "classification" else f"precision at IoU {threshold:.2f}"
+    stem = "reliability" if kind == "classification" else f"reliability-{kind}"
+    title = f"{IOU_TITLES.get(kind, 'Classes')}: reliability of scores"
+    caption = "Above the dashed diagonal scores are too low, below it too high. Beneath: predictions in each bin."
+    alt = f"Curves of {right} against mean score for {len(curves)} runs."
+    return [Plot(stem, title, caption, alt, partial(_draw, curves, right))]
+
+
+def _threshold(run: Run, kind: str) -> float | None:
+    found = run.reliability.get(kind)
+    return None if found is None else found.iou_threshold
+
+
+def _curve(side: str, run: Run, kind: str, threshold: float | None) -> Curve | None:
+    """None where the run has none, or takes something else for right than the last run."""
+    if kind == "classification":
+        if run.classification is None:
+            return None
+        shares = [(one.confidence, one.accuracy, one.count) for one in run.classification.reliability]
+        return Curve(side, _bins(shares), len(shares), f"ECE {percent(run.classification.ece)}")
+    found = run.reliability.get(kind)
+    if found is None or found.iou_threshold != threshold:
+        return None
+    shares = [(one.confidence, one.precision, one.count) for one in found.bins.get("all", ())]
+    return Curve(side, _bins(shares), len(shares), f"D-ECE {percent(found.errors.get('all', {}).get('D-ECE'))}")
+
+
+def _bins(shares: Sequence[tuple[Value, Value, int]]) -> tuple[Bin, ...]:
+    return tuple(Bin(score, right, count) for score, right, count in shares if score is not None and right is not None)
+
+
+def _draw(curves: Sequence[Curve], right: str) -> Drawing:
+    from matplotlib.ticker import FuncFormatter
+
+    figure = sheet(height=3.9)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    above.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    entries: list[tuple[Artist, str]] = []
+    labels: dict[str, list[str]] = {}
+    for side, curve in enumerate(curves):
+        labels[f"bins-{side}"] = [_label(curve, one, right) for one in curve.bins]
+        entries.append((_draw_curve(above, below, curve, side), f"{short(curve.run)}, {curve.error}"))
+    above.set(xlim=(0, 1), ylim=(0, 1), ylabel=right)
+    below.set(xlabel="score", ylabel="count", yscale="log")
+    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    figure.align_ylabels()
+    legend(figure, entries)
+    return Drawing(figure, labels)
+
+
+def _draw_curve(above: Axes, below: Axes, curve: Curve, side: int) -> Artist:
+    from matplotlib.lines import Line2D
+
+    look = look_of(side)
+    style: Any = "-" if side == 0 else CURVES[(side - 1) % len(CURVES)][1]
+    colour = GREY if side == 0 else look.colour
+    scores, rights = [one.score for one in curve.bins], [one.right for one in curve.bins]
+    above.plot(scores, rights, color=colour, linestyle=style, linewidth=1.2)
+    dots = above.scatter(scores, rights, s=14, color=colour, marker=look.marker, zorder=3, clip_on=False, linewidths=0)
+    dots.set_gid(f"bins-{side}")
+    counts = [0] * curve.of
+    for one in curve.bins:
+        counts[min(int(one.score * curve.of), curve.of - 1)] += one.count
+    edges = [place / curve.of for place in range(curve.of + 1)]
+    below.stairs([count or 0.5 for count in counts], edges, color=colour, linestyle=style, linewidth=1.0, baseline=None)
+    return Line2D([], [], color=colour, linestyle=style, linewidth=1.2, marker=look.marker, markersize=4)
+
+
+def _label(curve: Curve, one: Bin, right: str) -> str:
+    return f"{short(curve.run)}\nmean score {one.score:.3f}, {right} {one.right:.3f}\n{one.count:,} predictions"

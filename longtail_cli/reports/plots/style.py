@@ -1,0 +1,127 @@
+"""How the pictures look: colours of Okabe and Ito, told apart by shape, hatching and line style too."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from longtail_cli.errors import MissingExtraError, Problem
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+INK, MUTED, GREY, LINE, PAPER = "#1b1b1b", "#666666", "#9a9a9a", "#dddddd", "#ffffff"
+BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7"
+
+COLUMN, WIDE = 4.6, 9.4
+"""Widths in inches. Text stays readable where a paper prints them over one column and over both."""
+
+LETTERS, HANDLE = 13, 6
+"""Letters of a legend to an inch, and the room that the mark and the gap before each take."""
+
+CURVES = (
+    (BLUE, "-"),
+    (ORANGE, "--"),
+    (GREEN, "-."),
+    (VERMILLION, ":"),
+    (SKY, (0, (5, 1))),
+    (PURPLE, (0, (3, 1, 1, 1))),
+    (INK, (0, (1, 1))),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A colour, and what tells it apart without colour."""
+
+    colour: str
+    marker: str
+    hatch: str = ""
+
+
+GROUPS = {
+    "f": Look(BLUE, "o"), "c": Look(ORANGE, "s"), "r": Look(VERMILLION, "^"),
+    "many": Look(BLUE, "o"), "medium": Look(ORANGE, "s"), "few": Look(VERMILLION, "^"),
+}  # fmt: skip
+NO_GROUP = Look(MUTED, "D")
+
+_SIDES = (
+    Look(GREY, "o"), Look(BLUE, "s"), Look(ORANGE, "^", "////"), Look(GREEN, "D", "...."),
+    Look(VERMILLION, "v", "xxxx"), Look(SKY, "P", "----"), Look(PURPLE, "X", "++++"),
+)  # fmt: skip
+"""Of the runs in turn; the first is what the others are held against."""
+
+_RULES: Any = {
+    "font.size": 8.5, "axes.labelsize": 8.5, "axes.titlesize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8,
+    "legend.fontsize": 8, "legend.frameon": False, "legend.borderaxespad": 0.2, "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1.4, "text.color": INK, "text.parse_math": False, "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED, "axes.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.axisbelow": True, "axes.grid": True, "grid.color": LINE, "grid.linewidth": 0.6, "xtick.color": MUTED,
+    "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "xtick.major.size": 0,
+    "ytick.major.size": 0, "xtick.minor.size": 0, "ytick.minor.size": 0, "hatch.linewidth": 0.6,
+    "figure.constrained_layout.h_pad": 0.06, "figure.constrained_layout.w_pad": 0.06, "path.simplify": False,
+    "svg.fonttype": "none", "svg.hashsalt": "ltcal", "pdf.fonttype": 42,
+}  # fmt: skip
+
+
+def look_of(side: int) -> Look:
+    """Of the runs in turn; from the eighth on they repeat, all but the first."""
+    return _SIDES[side] if side < len(_SIDES) else _SIDES[1 + (side - 1) % (len(_SIDES) - 1)]
+
+
+@contextmanager
+def styled(option: str, extra: str) -> Iterator[None]:
+    """Draw and save inside: by our rules whatever the user's are, boxes for glyphs that the font lacks.
+
+    option, extra: what asks for the drawing and what to install, for the error.
+    Raises MissingExtraError where matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+        import matplotlib.figure
+    except ImportError as error:
+        problem = Problem("matplotlib", "an installed package", "none")
+        raise MissingExtraError(option, [problem], f"pip install 'ltcal[{extra}]'") from error
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_RULES)
+        yield
+
+
+def sheet(width: float = COLUMN, height: float = 3.2) -> Figure:
+    """An empty figure, in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=300, layout="constrained")
+
+
+def legend(figure: Figure, entries: Sequence[tuple[Artist, str]]) -> None:
+    """Above the axes, in as many columns as have room. The texts are set last: as labels, those that begin with an
+    underscore would be left out.
+    """
+    handles, labels = [handle for handle, _ in entries], [label for _, label in entries]
+    columns = _columns(labels, int(LETTERS * figure.get_figwidth()))
+    box = figure.legend(handles, ["-"] * len(handles), loc="outside upper left", ncols=columns)
+    for text, label in zip(box.get_texts(), labels, strict=True):
+        text.set_text(label)
+
+
+def _columns(labels: Sequence[str], room: int) -> int:
+    """The most columns, filled one after another, that take no more than `room` letters; at least one."""
+    for rows in range(1, len(labels)):
+        columns = [labels[first : first + rows] for first in range(0, len(labels), rows)]
+        if sum(max(map(len, column)) + HANDLE for column in columns) <= room:
+            return len(columns)
+    return 1
+
+
+def horizontal_grid(axes: Axes) -> None:
+    """Leave out the vertical lines, which say nothing between bars."""
+    axes.grid(visible=False, axis="x")

@@ -1,0 +1,324 @@
+"""The tables of a report as rows of text, for the renderers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from longtail_cli.metrics import CategoryMetrics, Classification, Reliability, Tide, TideGains, Value, Values
+from longtail_cli.reports.format import (
+    GROUP_TITLES,
+    UNDEFINED,
+    Table,
+    between,
+    between_signed,
+    delta,
+    difference,
+    percent,
+    shown,
+)
+from longtail_cli.reports.metric_names import metrics_of
+from longtail_cli.reports.model import Report, Run, Verdict
+
+IOU_TITLES = {"bbox": "Boxes", "segm": "Masks"}
+NESTED = {"APfixed": "Fixed AP", "APpool": "Pooled AP"}
+
+Side = tuple[str, Run]
+"""A run and what it is called; the first is what the others are held against."""
+
+
+def tables_of(report: Report) -> tuple[Table, ...]:
+    """All tables of a report but that of its gates, in reading order.
+
+    Of classification: the figures, the confusion of groups in each run. Per IoU type: AP, Fixed and pooled AP, TIDE,
+    reliability. Then the intervals, what the groups rest on, and the categories.
+    """
+    sides = sides_of(report)
+    tables = _classification(report, sides)
+    for iou_type in report.signature.iou_types:
+        title = IOU_TITLES[iou_type]
+        tables.append(_side_by_side(title, [(name, _flat(run.metrics.get(iou_type, {}))) for name, run in sides]))
+        tables += _nested(title, iou_type, sides)
+        tables += _tide(title, iou_type, sides)
+        tables += _reliability(title, iou_type, sides)
+    tables += interval_tables(report)
+    tables += group_sizes(report)
+    kinds = {"classification": "Recall by class"} | {
+        kind: f"{IOU_TITLES[kind]}, AP by category" for kind in report.signature.iou_types
+    }
+    for kind, title in kinds.items():
+        tables += category_tables(title, kind, sides)
+    return tuple(tables)
+
+
+def sides_of(report: Report) -> list[Side]:
+    """The runs, after the reference where that is the run of a baseline."""
+    runs = [(run.name, run) for run in report.runs]
+    reference = report.reference
+    return runs if reference is report.runs[0] else [(f"baseline: {reference.name}", reference), *runs]
+
+
+def without_rows(report: Report) -> Report:
+    """The report without its categories, whose tables are long."""
+    baseline = report.baseline and replace(report.baseline, run=replace(report.baseline.run, categories=()))
+    return replace(report, runs=tuple(replace(run, categories=()) for run in report.runs), baseline=baseline)
+
+
+def headline(report: Report) -> str:
+    """One line: by which rules and on which data."""
+    signature = report.signature
+    if signature.protocol == "classification":
+        about = f"{signature.images} images, {signature.categories} classes"
+        return f"Classification of {about}; ltcal {signature.version}"
+    cap = "image" if signature.protocol == "lvis" else "image and category"
+    return (
+        f"{signature.protocol.upper()} protocol, at most {signature.max_dets} detections per {cap}; "
+        f"{signature.images} images, {signature.categories} categories; ltcal {signature.version}"
+    )
+
+
+def _flat(metrics: Mapping[str, Value | Values]) -> dict[str, Value]:
+    return {name: value for name, value in metrics.items() if not isinstance(value, Mapping)}
+
+
+def _side_by_side(title: str, sides: Sequence[tuple[str, Values]]) -> Table:
+    """A row a run, and under each but the first a row of differences to the first.
+
+    The columns are those of the last run: the first may be of a baseline, which can lack some. Where it lacks all,
+    neither it nor differences are shown.
+    """
+    columns = tuple(sides[-1][1])
+    first = sides[0][1]
+    compared = any(key in first for key in columns)
+    rows: list[tuple[str, ...]] = []
+    for number, (name, figures) in enumerate(sides):
+        if compared or number:
+            rows.append((name, *(shown(key, figures.get(key)) for key in columns)))
+        if compared and number:
+            rows.append(("  difference", *(difference(key, figures.get(key), first.get(key)) for key in columns)))
+    return Table(title, ("run", *columns), tuple(rows))
+
+
+def _nested(title: str, iou_type: str, sides: Sequence[Side]) -> list[Table]:
+    tables = []
+    for key, name in NESTED.items():
+        found = [(side, run.metrics.get(iou_type, {}).get(key)) for side, run in sides]
+        figures = [(side, value if isinstance(value, Mapping) else {}) for side, value in found]
+        if figures[-1][1]:
+            tables.append(_side_by_side(f"{title}, {name}", figures))
+    return tables
+
+
+def _tide(title: str, iou_type: str, sides: Sequence[Side]) -> list[Table]:
+    """The breakdown over all categories, then by group; a row a run. Another protocol's breakdown is not compared."""
+    last = sides[-1][1].tide.get(iou_type)
+    if last is None:
+        return []
+    name = f"{title}, TIDE ({last.protocol}): AP50 gained by mending"
+    found = [(side, run.tide.get(iou_type)) for side, run in sides]
+    alike = [(side, tide if tide is not None and tide.protocol == last.protocol else None) for side, tide in found]
+    tables = [_side_by_side(name, [(side, _gains(tide)) for side, tide in alike])]
+    for group in last.groups:
+        by_run = [(side, _gains(tide and tide.groups.get(group))) for side, tide in alike]
+        tables.append(_side_by_side(f"{name}, {GROUP_TITLES.get(group, group)} categories", by_run))
+    return tables
+
+
+def _gains(gains: TideGains | Tide | None) -> dict[str, Value]:
+    return {} if gains is None else {"AP50": gains.AP50, **gains.main, **gains.special}
+
+
+def _reliability(title: str, iou_type: str, sides: Sequence[Side]) -> list[Table]:
+    last = sides[-1][1].reliability.get(iou_type)
+    if last is None:
+        return []
+    errors = [(side, _errors(run.reliability.get(iou_type), last.iou_threshold)) for side, run in sides]
+    return [_side_by_side(f"{title}, reliability of scores at IoU {last.iou_threshold:.2f}", errors)]
+
+
+def _errors(found: Reliability | None, iou_threshold: float) -> dict[str, Value]:
+    """The errors over all categories and by group; none where a true positive is something else."""
+    if found is None or found.iou_threshold != iou_threshold:
+        return {}
+    return {
+        name if group == "all" else f"{name} {GROUP_TITLES.get(group, group)}": value
+        for group, errors in found.errors.items()
+        for name, value in errors.items()
+    }
+
+
+def _classification(report: Report, sides: Sequence[Side]) -> list[Table]:
+    """No tables where the runs hold no figures of classification."""
+    found = {run.name: run.classification for run in report.runs if run.classification is not None}
+    if not found:
+        return []
+    figures = [(side, _classification_figures(run.classification)) for side, run in sides]
+    confusions = [_confusion(name, one.confusion) for name, one in found.items() if one.confusion]
+    return [_side_by_side("Classification", figures), *confusions]
+
+
+def _classification_figures(found: Classification | None) -> dict[str, Value]:
+    if found is None:
+        return {}
+    return {
+        "top-1": found.top1,
+        "top-5": found.top5,
+        "balanced": found.balanced,
+        "many": found.many,
+        "medium": found.medium,
+        "few": found.few,
+        "ECE": found.ece,
+        "class-wise ECE": found.classwise_ece,
+        "NLL": found.nll,
+        "Brier": found.brier,
+    }
+
+
+def _confusion(name: str, confusion: Mapping[str, Values]) -> Table:
+    """A row a true group; the columns are where the mass of its scores goes."""
+    rows = [(true, *map(percent, given.values())) for true, given in confusion.items()]
+    header = ("true group", *(f"to {group}" for group in next(iter(confusion.values()))))
+    return Table(f"Mass of the scores by group, {name}", header, tuple(rows))
+
+
+CATEGORY_METRIC = {"classification": "recall", "bbox": "AP", "segm": "AP"}
+"""The figure of a category that is shown, by what it is of."""
+
+
+def category_tables(title: str, kind: str, sides: Sequence[tuple[str, Run]]) -> list[Table]:
+    """A row a category in id order: its figure in each run, and the difference of each but the first to the first.
+
+    kind: ``bbox``, ``segm`` or ``classification``. sides: names and runs; the first may be of a baseline, and is left
+    out with the differences where it has no such figures. No table where the runs have no figures of categories.
+    A row weighs as much as its greatest absolute difference, 0 where there is none.
+    """
+    about = sides[-1][1].categories
+    (first, base), *others = [(name, _category_values(kind, run)) for name, run in sides]
+    if not (others[-1][1] if others else base):
+        return []
+    compared = bool(base) or not others
+    trained = any(row.train_images is not None for row in about)
+    header = ["category", "id", "group", *(["train images"] if trained else []), *_count_columns(kind)]
+    header += [first] if compared else []
+    for name, _ in others:
+        header += [name, "difference"] if compared else [name]
+    rows, weights = [], []
+    for row in about:
+        cells, changes = _compared(row.id, base, [found for _, found in others], compared)
+        rows.append((row.name, *_about_category(row, kind, trained), *cells))
+        weights.append(max(changes, default=0.0))
+    return [Table(title, tuple(header), tuple(rows), weights=tuple(weights))]
+
+
+def _category_values(kind: str, run: Run) -> dict[int, Value]:
+    """The figure of each category by id; none where the run has none of `kind`."""
+    found = {row.id: row.metrics.get(kind, {}) for row in run.categories}
+    return {key: figures.get(CATEGORY_METRIC[kind]) for key, figures in found.items()} if any(found.values()) else {}
+
+
+def _compared(
+    category: int, base: Mapping[int, Value], others: Sequence[Mapping[int, Value]], compared: bool
+) -> tuple[list[str], list[float]]:
+    """The cells of a category's figures, and the absolute differences that are defined."""
+    first = base.get(category)
+    cells, changes = [percent(first)] if compared else [], []
+    for found in others:
+        value = found.get(category)
+        cells += [percent(value), delta(value, first)] if compared else [percent(value)]
+        if value is not None and first is not None:
+            changes.append(abs(value - first))
+    return cells, changes
+
+
+def _count_columns(kind: str) -> tuple[str, ...]:
+    return ("samples",) if kind == "classification" else ("images", "instances")
+
+
+def _about_category(row: CategoryMetrics, kind: str, trained: bool) -> tuple[str, ...]:
+    train = UNDEFINED if row.train_images is None else str(row.train_images)
+    counts = (row.images, row.instances)[: len(_count_columns(kind))]
+    return str(row.id), row.group or UNDEFINED, *([train] if trained else []), *map(str, counts)
+
+
+INTERVAL_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "APr", "APc", "APf")
+
+
+def interval_tables(report: Report) -> list[Table]:
+    """For each run with intervals a row a headline figure: its value, its difference, and where 95% of both lie."""
+    drawn = "" if report.bootstrap is None else f" from {report.bootstrap.resamples:,} resamples of the images"
+    base = metrics_of(report.reference)
+    return [
+        _intervals(f"95% intervals{drawn}, {run.name}", run, base if run is not report.reference else {})
+        for run in report.runs
+        if run.intervals
+    ]
+
+
+def group_sizes(report: Report) -> list[Table]:
+    """What the figures of the groups rest on; no table where nothing is judged by them."""
+    if not report.groups or not (report.gates or any(run.intervals for run in report.runs)):
+        return []
+    rows = [
+        (GROUP_TITLES.get(group, group), str(size.categories), str(size.images), str(size.instances))
+        for group, size in report.groups.items()
+    ]
+    header = ("group", "categories", "images", "ground truths")
+    return [Table("What the figures of the groups rest on", header, tuple(rows))]
+
+
+def _intervals(title: str, run: Run, base: dict[str, Value]) -> Table:
+    """base: the figures of the reference, none for the reference itself."""
+    header = ("figure", "value", "95% interval", "difference", "95% interval of the difference")
+    rows = []
+    for name, value in metrics_of(run).items():
+        if _is_headline(name):
+            last = name.rpartition("/")[2]
+            change = (difference(last, value, base.get(name)), between_signed(last, run.deltas.get(name)))
+            cells = (name, shown(last, value), between(last, run.intervals.get(name)))
+            rows.append(cells + change if base else cells)
+    return Table(title, header if base else header[:3], tuple(rows))
+
+
+def _is_headline(name: str) -> bool:
+    """Whether it is ``bbox/APr``, ``bbox/APfixed/AP`` or the like, or a figure of classification over all rows."""
+    kind, *path = name.split("/")
+    if kind == "classification":
+        return len(path) == 1
+    return kind in ("bbox", "segm") and path[-1] in INTERVAL_METRICS
+
+
+def gate_tables(report: Report) -> list[Table]:
+    """A row a verdict, those that fail the build first; no table where there are no gates."""
+    if not report.gates:
+        return []
+    ordered = in_order(report)
+    failed = sum(not verdict.allowed for verdict in ordered)
+    title = f"Gates: {len(ordered) - failed} pass, {failed} fail (figures are fractions)"
+    rows = [
+        (outcome(verdict), gate(verdict), verdict.run, _value_cell(verdict), verdict.limit, verdict.message)
+        for verdict in ordered
+    ]
+    return [Table(title, ("outcome", "gate", "run", "value", "limit", "message"), tuple(rows), (0, 1, 2, 5))]
+
+
+def in_order(report: Report) -> list[Verdict]:
+    """Those that fail the build first, else as they were judged."""
+    return sorted(report.gates, key=lambda verdict: verdict.allowed)
+
+
+def outcome(verdict: Verdict) -> str:
+    """The outcome in words; an undefined figure says whether it was allowed."""
+    return "undefined, allowed" if verdict.outcome == "undefined" and verdict.allowed else verdict.outcome
+
+
+def gate(verdict: Verdict) -> str:
+    """The gate without its limit, ``fail-under bbox/APr``."""
+    return f"{verdict.kind} {verdict.metric}"
+
+
+def _value_cell(verdict: Verdict) -> str:
+    """The value, and for gates against a reference its difference to that."""
+    if verdict.value is None:
+        return UNDEFINED
+    change = "" if verdict.base is None else f" ({verdict.value - verdict.base:+z.4f})"
+    return f"{verdict.value:.4f}{change}"

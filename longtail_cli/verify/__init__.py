@@ -1,0 +1,1 @@
+"""The official packages, run side by side with our own evaluation."""

@@ -1,0 +1,70 @@
+"""Detection logits to detections: in memory for a report, or into result files. Importing this module imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from longtail_cli.decode.decoding import Decoded, decode, joined
+from longtail_cli.errors import InputError, Problem
+from longtail_cli.files.logits.reader import LogitsFile
+from longtail_cli.tables import LogitColumns, Logits, Results
+from longtail_cli.workflow.logit_batches import map_batches
+from longtail_cli.workflow.options import LogitOptions
+from longtail_cli.workflow.prepare_methods import PreparedMethod
+from longtail_cli.workflow.progress import Progress
+
+
+def decode_batches(
+    file: LogitsFile,
+    prepared: Sequence[PreparedMethod],
+    options: LogitOptions,
+    device: torch.device,
+    progress: Progress,
+) -> Iterator[list[Decoded]]:
+    """The detections of each plan, batch by batch. Raises InputError where the file holds no boxes."""
+    if file.image_id is None:
+        problem = Problem("tensors", "`image_id` and `boxes`, as detection logits have them", "neither")
+        raise InputError(file.source, [problem], "report classification logits with --labels, without --annotations")
+    if options.rules.objectness != "none" and not file.has_objectness:
+        problem = Problem("tensors", f"`objectness`, for --objectness {options.rules.objectness}", "none")
+        raise InputError(file.source, [problem], "leave --objectness out, or save the objectness with the logits")
+
+    def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> Decoded:
+        return decode(scores, columns, batch, options.rules)
+
+    return map_batches(file, [(method.adjuster, work) for method in prepared], device, progress)
+
+
+def decode_all(
+    file: LogitsFile,
+    prepared: Sequence[PreparedMethod],
+    options: LogitOptions,
+    device: torch.device,
+    progress: Progress,
+) -> list[Decoded]:
+    """The detections of each plan."""
+    batches = list(decode_batches(file, prepared, options, device, progress))
+    return [joined(batch[number] for batch in batches) for number in range(len(prepared))]
+
+
+def as_results(decoded: Decoded, source: str) -> Results:
+    """Detections as the result file that they would be written to."""
+    score, bbox = decoded.score.astype(np.float64), decoded.bbox.astype(np.float64)
+    return Results(decoded.image_id, decoded.category_id, score, bbox, None, source)
+
+
+def saturation_note(ones: int) -> tuple[str, ...]:
+    """Says where several detections (`ones` of them) have score 1, the end of float32."""
+    if ones < 2:
+        return ()
+    return (f"{ones} detections have score 1, the end of float32: ranked by row; a temperature sets them apart",)
+
+
+def objectness_note(file: LogitsFile, options: LogitOptions) -> tuple[str, ...]:
+    """Says where the file holds objectness that is not used."""
+    if not file.has_objectness or options.rules.objectness != "none":
+        return ()
+    return (f"{file.source} holds objectness, which is not used; --objectness product or sqrt uses it",)

@@ -1,0 +1,153 @@
+"""`ltcal rescore` of logits: detections decoded into result files, or scores of a classifier. Imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from longtail_cli.adjust.apply import Adjuster
+from longtail_cli.adjust.base import Method
+from longtail_cli.errors import InputError, Problem, UsageError
+from longtail_cli.files.logits.reader import LogitsFile
+from longtail_cli.files.logits.scores_writer import ScoresWriter
+from longtail_cli.files.results.writer import detections_writer, result_format
+from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Singles
+from longtail_cli.workflow.decode_logits import decode_batches, objectness_note, saturation_note
+from longtail_cli.workflow.logit_batches import Work, map_batches
+from longtail_cli.workflow.options import LogitOptions, device_of
+from longtail_cli.workflow.prepare_methods import PreparedMethod, open_with_options, prepare_methods
+from longtail_cli.workflow.progress import Progress, no_progress
+
+
+@dataclass(frozen=True, slots=True)
+class LogitsSummary:
+    """What became of a logits file by one method.
+
+    method: the canonical spec. rows: proposals or labelled images. images: with proposals; None for classification.
+    entries: detections written; None for classification. notes: what the user should know.
+    """
+
+    method: str
+    rows: int
+    images: int | None
+    entries: int | None
+    notes: tuple[str, ...]
+
+
+def rescore_logits(
+    path: Path,
+    table: FrequencyTable | None,
+    methods: Sequence[Method],
+    outs: Sequence[Path],
+    *,
+    options: LogitOptions,
+    keep_logits: bool = False,
+    progress: Progress = no_progress,
+) -> tuple[LogitsSummary, ...]:
+    """Correct the logits `path` by each method and write what follows, reading them once.
+
+    outs: a file for each method: a result file (``.json``, ``.json.gz``, ``.parquet``) for detection logits, scores
+    (``.npz``) for classification logits. keep_logits: whether the scores file also holds the adjusted logits.
+    Raises InputError where the file is broken or does not fit the table, UsageError where a method, an option or an
+    output does not fit the file, OutputError where an output cannot be written to. Nothing is written then.
+    """
+    device, file = device_of(options.device), open_with_options(path, options)
+    if file.content == "scores":
+        problem = Problem("content", "logits", "scores, which an activation made of them")
+        raise InputError(str(path), [problem], "pass the logits; rescore --keep-logits keeps them beside the scores")
+    if len(outs) != len(methods) or len(set(outs)) != len(outs):
+        problem = Problem("-o", f"{len(methods)} different files, one for each --method", f"{len(outs)}")
+        raise UsageError("output", [problem], "give -o once for each --method, in the same order")
+    prepared = prepare_methods(file, methods, table, options, device)
+    written: Sequence[_Written | None] = [None] * len(prepared)
+    if file.image_id is None:
+        _write_scores(file, prepared, outs, device, keep_logits, progress)
+    else:
+        if keep_logits:
+            problem = Problem("--keep-logits", "classification logits", "detection logits")
+            raise UsageError(str(path), [problem], "leave it out: a result file has no place for logits")
+        written = _write_detections(file, prepared, outs, options, device, progress)
+    about_file = objectness_note(file, options)
+    return tuple(
+        LogitsSummary(
+            method=one.spec or "",
+            rows=file.rows,
+            images=file.images,
+            entries=None if out is None else out.entries,
+            notes=one.notes + about_file + (() if out is None else saturation_note(out.ones)),
+        )
+        for one, out in zip(prepared, written, strict=True)
+    )
+
+
+@dataclass(slots=True)
+class _Written:
+    """How many detections an output has, and how many of score 1."""
+
+    entries: int = 0
+    ones: int = 0
+
+
+def _write_detections(
+    file: LogitsFile,
+    prepared: Sequence[PreparedMethod],
+    outs: Sequence[Path],
+    options: LogitOptions,
+    device: torch.device,
+    progress: Progress,
+) -> list[_Written]:
+    """Returns what was written to each output."""
+    for out in outs:
+        result_format(out)
+    written = [_Written() for _ in prepared]
+    with ExitStack() as together:
+        writers = [together.enter_context(detections_writer(out)) for out in outs]
+        for batch in decode_batches(file, prepared, options, device, progress):
+            for write, so_far, found in zip(writers, written, batch, strict=True):
+                write(found.image_id, found.category_id, found.bbox, found.score)
+                so_far.entries += len(found)
+                so_far.ones += int((found.score == 1).sum())
+    return written
+
+
+def _write_scores(
+    file: LogitsFile,
+    prepared: Sequence[PreparedMethod],
+    outs: Sequence[Path],
+    device: torch.device,
+    keep_logits: bool,
+    progress: Progress,
+) -> None:
+    wrong = [Problem("file name", "one that ends in .npz", out.name) for out in outs if out.suffix != ".npz"]
+    if wrong:
+        raise UsageError(file.source, wrong, "classification logits become a file of scores: name it scores.npz")
+
+    def work_of(adjuster: Adjuster) -> Work[tuple[Singles, Singles | None]]:
+        def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> tuple[Singles, Singles | None]:
+            adjusted = adjuster(batch.logits, batch.features).cpu().numpy().copy() if keep_logits else None
+            return scores[:, columns.classes].cpu().numpy().copy(), adjusted
+
+        return work
+
+    with ExitStack() as together:
+        writers = [
+            together.enter_context(
+                ScoresWriter(
+                    out,
+                    rows=file.rows,
+                    category_id=file.columns.category_id,
+                    labels=file.labels,
+                    logits_width=method.adjuster.columns.width if keep_logits else None,
+                )
+            )
+            for method, out in zip(prepared, outs, strict=True)
+        ]
+        for found in map_batches(
+            file, [(method.adjuster, work_of(method.adjuster)) for method in prepared], device, progress
+        ):
+            for writer, (scores, adjusted) in zip(writers, found, strict=True):
+                writer.append(scores, adjusted)

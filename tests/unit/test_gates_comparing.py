@@ -1,0 +1,76 @@
+"""Which reports can be held against each other."""
+
+from dataclasses import replace
+
+import pytest
+
+from longtail_cli.reports.gates.comparing import differences
+from longtail_cli.reports.model import Signature
+
+LVIS = Signature("0.1.0", "lvis", 300, ("bbox",), "aligned", 19809, 1203, "ab" * 32, None, "cd" * 32)
+CLASSIFIER = Signature("0.1.0", "classification", None, (), "off", 8, 2, "ab" * 32, None, None)
+
+
+def test_the_same_rules_on_the_same_data_compare():
+    assert differences(LVIS, LVIS) == ()
+    assert differences(CLASSIFIER, CLASSIFIER) == ()
+
+
+@pytest.mark.parametrize(
+    ("baseline", "sentence"),
+    [
+        (
+            {"annotations_sha256": "ef" * 32, "images": 5000},
+            "annotations: 19,809 images, 1,203 categories, SHA-256 abababababab here, 5,000 images, 1,203 categories, "
+            "SHA-256 efefefefefef in the baseline; evaluate both on the same file",
+        ),
+        ({"protocol": "coco"}, "protocol: lvis here, coco in the baseline; evaluate both with the same --protocol"),
+        ({"max_dets": 100}, "cap: 300 here, 100 in the baseline; evaluate both with the same --max-dets"),
+        (
+            {"iou_types": ("segm",)},
+            "IoU types: bbox here, segm in the baseline; write the baseline with --iou-type bbox",
+        ),
+        ({"tide": "tidecv"}, "TIDE: aligned here, tidecv in the baseline; evaluate both with the same --tide"),
+        (
+            {"groups_sha256": "ef" * 32},
+            "frequency groups: categories fall into other groups here than in the baseline; evaluate both with the "
+            "same --freq",
+        ),
+        (
+            {"groups_sha256": None},
+            "frequency groups: some here, none in the baseline; evaluate both with the same --freq, or write it again",
+        ),
+    ],
+)
+def test_a_difference_of_rules_or_data_is_told_with_how_to_mend_it(baseline, sentence):
+    assert differences(LVIS, replace(LVIS, **baseline)) == (sentence,)
+
+
+@pytest.mark.parametrize(
+    "baseline",
+    [
+        {"version": "9.9.9"},
+        {"frequencies_sha256": "ef" * 32},
+        {"tide": "off"},
+        {"iou_types": ("bbox", "segm")},
+    ],
+)
+def test_what_leaves_the_figures_as_they_are_is_no_difference(baseline):
+    assert differences(LVIS, replace(LVIS, **baseline)) == ()
+
+
+def test_a_breakdown_that_only_the_baseline_has_is_no_difference():
+    assert differences(replace(LVIS, tide="off"), LVIS) == ()
+
+
+def test_the_baseline_must_hold_every_iou_type():
+    (sentence,) = differences(replace(LVIS, iou_types=("bbox", "segm")), LVIS)
+    assert sentence.startswith("IoU types: bbox and segm here, bbox in the baseline")
+    assert sentence.endswith("--iou-type bbox --iou-type segm")
+
+
+def test_all_differences_are_told():
+    names = [sentence.split(":")[0] for sentence in differences(CLASSIFIER, LVIS)]
+    assert names == ["protocol", "cap", "frequency groups"]
+    other = replace(CLASSIFIER, annotations_sha256="ef" * 32)
+    assert differences(CLASSIFIER, other)[0].startswith("labels: 8 images, 2 categories")

@@ -1,0 +1,98 @@
+"""A file read in parts is the file read in one go, wherever the seams fall."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from longtail_cli.errors import InputError
+from longtail_cli.files.results import parallel as result_parts
+from longtail_cli.files.results.file import read_results
+from longtail_cli.files.results.parallel import gather_in_parts
+
+BOXES = frozenset({"bbox"})
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    """Parts of 100 bytes, four at a time, on any machine."""
+    monkeypatch.setattr(result_parts, "PART_BYTES", 100)
+    monkeypatch.setattr(result_parts.os, "cpu_count", lambda: 4)
+
+
+def entry(number, **more):
+    return {"image_id": number, "category_id": 2, "bbox": [number, 0.5, 3, 4.25], "score": 0.125} | more
+
+
+def write(folder, entries):
+    path = folder / "predictions.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def in_parts(path):
+    return gather_in_parts(path, str(path), BOXES, None)
+
+
+def in_one_go(path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("longtail_cli.files.results.file.gather_in_parts", lambda *_: None)
+        return read_results(path, fields=BOXES)
+
+
+def assert_equal(one, other):
+    for name in ("image_id", "category_id", "score", "bbox"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_parts_join_to_the_whole(tmp_path, monkeypatch):
+    path = write(tmp_path, [entry(number) for number in range(50)])
+    columns = in_parts(path)
+    assert columns is not None
+    assert_equal(columns.results(), in_one_go(path, monkeypatch))
+
+
+awkward = st.sampled_from(
+    [
+        {},
+        {"note": "}, {"},
+        {"note": '"}, {"image_id": 1'},
+        {"parts": [{"a": 1}, {"b": {}}, {"c": [{}, {}]}]},
+        {"{}": "\\"},
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(awkward, max_size=30))
+def test_what_looks_like_a_seam_and_is_none(tmp_path, monkeypatch, extras):
+    path = write(tmp_path, [entry(number, **more) for number, more in enumerate(extras)])
+    assert_equal(read_results(path, fields=BOXES), in_one_go(path, monkeypatch))
+
+
+@pytest.mark.parametrize("row", [0, 20, 49])
+@pytest.mark.parametrize("wrong", [{"score": "0.5"}, {"image_id": 1.5}, {"bbox": [1, 2, 3]}])
+def test_faults_are_told_as_in_one_go(tmp_path, monkeypatch, row, wrong):
+    entries = [entry(number) for number in range(50)]
+    entries[row] |= wrong
+    path = write(tmp_path, entries)
+    with pytest.raises(InputError) as whole:
+        in_one_go(path, monkeypatch)
+    assert in_parts(path) is None
+    with pytest.raises(InputError) as parts:
+        read_results(path, fields=BOXES)
+    assert str(parts.value) == str(whole.value)
+
+
+@pytest.mark.parametrize("cut", [1, 30, 2000])
+def test_a_file_that_is_cut_off(tmp_path, cut):
+    path = write(tmp_path, [entry(number) for number in range(50)])
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(InputError, match="cut off"):
+        read_results(path, fields=BOXES)
+
+
+def test_small_files_are_read_in_one_go(tmp_path):
+    assert in_parts(write(tmp_path, [entry(1)])) is None
