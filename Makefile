@@ -1,4 +1,4 @@
-# `make demo` and `make test` work on a fresh machine with Python 3.11 or newer: they make their own environment.
+# `make demo` and `make test` work on a fresh machine with Python 3.11 or newer: they create their own environment.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,8 +11,8 @@ BUILD := build/demo
 demo: $(VENV)/.installed
 	@mkdir -p $(BUILD)
 	$(BIN)/ltcal compute-freq $(DEMO)/train.json -o $(BUILD)/freq.csv
-	$(BIN)/ltcal rescore $(DEMO)/predictions.json --freq $(BUILD)/freq.csv --method iif --max-dets 20 -o $(BUILD)/iif.json
-	$(BIN)/ltcal rescore $(DEMO)/predictions.json --freq $(BUILD)/freq.csv --method norcal --max-dets 20 -o $(BUILD)/norcal.json
+	$(BIN)/ltcal rescore $(DEMO)/predictions.json --freq $(BUILD)/freq.csv --method iif -o $(BUILD)/iif.json
+	$(BIN)/ltcal rescore $(DEMO)/predictions.json --freq $(BUILD)/freq.csv --method norcal -o $(BUILD)/norcal.json
 	$(BIN)/ltcal report $(DEMO)/predictions.json $(BUILD)/iif.json $(BUILD)/norcal.json \
 		--name before --name iif --name norcal --annotations $(DEMO)/val.json --max-dets 20 --pooled-ap
 	$(BIN)/ltcal report $(DEMO)/logits.npz --annotations $(DEMO)/val.json --freq $(BUILD)/freq.csv --max-dets 20 \
@@ -43,9 +43,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[logits,html,plots,verify,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,test,lint]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[logits,plots,verify,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,bench]'
 	@touch $@ $(VENV)/.installed

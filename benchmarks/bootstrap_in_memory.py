@@ -1,4 +1,4 @@
-"""Seconds of one evaluation of boxes in memory, LVIS rules and TIDE, and of 1,000 resamples of it.
+"""Seconds of one evaluation of boxes in memory (LVIS protocol, TIDE), and of 1,000 resamples of it.
 
 python benchmarks/bootstrap_in_memory.py annotations.json predictions.json
 """
@@ -7,39 +7,39 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from longtail_cli.evaluate.bootstrap.resampling import Draws
-from longtail_cli.evaluate.evaluation import Evaluation
-from longtail_cli.evaluate.options import EvaluationOptions
-from longtail_cli.evaluate.protocol import GROUPS, Protocol
-from longtail_cli.files.annotations.reader import read_annotations
-from longtail_cli.files.results.file import locate, read_results
+from longtail_cli.evaluation.bootstrap.resampling import Draws
+from longtail_cli.evaluation.detections import Evaluation
+from longtail_cli.evaluation.options import EvaluationOptions
+from longtail_cli.evaluation.protocol import GROUPS, Protocol
+from longtail_cli.files.annotations.reader import open_annotations
+from longtail_cli.files.results.file import open_results
 from longtail_cli.tables import Detections
+from longtail_cli.workflow.locate_detections import locate
 
 
 def main() -> None:
-    truth = read_annotations(Path(sys.argv[1]), masks=False)
-    found = locate(read_results(Path(sys.argv[2]), fields=frozenset(["bbox"])), truth)
+    with open_annotations(Path(sys.argv[1])) as annotations, open_results(Path(sys.argv[2])) as predictions:
+        truth = annotations.read()
+        detections = locate(predictions.read(frozenset(["bbox"])), truth)
     label = np.array(truth.categories.frequency)
     groups = {group: label == group for group in GROUPS}
-    plain = EvaluationOptions(fixed_ap=False, pooled_ap=False, per_category=False, tide="aligned")
     images = len(truth.image_id)
     once, few, many = (
-        Evaluation.prepare(truth, Protocol("lvis", 300), "bbox", groups, wanted)
-        for wanted in (plain, *(replace(plain, draws=Draws(images, number, 0)) for number in (1, 1000)))
+        Evaluation.prepare(truth, Protocol("lvis", 300), "bbox", groups, EvaluationOptions(), draws)
+        for draws in (None, Draws(images, 1, 0), Draws(images, 1000, 0))
     )
-    seconds(few, found)  # loads the kernels
-    evaluation = min(seconds(once, found) for _ in range(3))
-    print(evaluation, seconds(many, found) - evaluation)
+    seconds(few, detections)  # loads the kernels
+    evaluation = min(seconds(once, detections) for _ in range(3))
+    print(evaluation, seconds(many, detections) - evaluation)
 
 
-def seconds(evaluation: Evaluation, found: Detections) -> float:
+def seconds(evaluation: Evaluation, detections: Detections) -> float:
     begin = time.perf_counter()
-    evaluation.figures(found, evaluation.geometry(found))
+    evaluation.metrics(detections, evaluation.geometry(detections))
     return time.perf_counter() - begin
 
 

@@ -1,11 +1,11 @@
-"""Make an LVIS-shaped evaluation case of any size, the same to the byte for the same arguments.
+"""Generate an LVIS-like evaluation case of any size, byte-identical for the same arguments.
 
     python benchmarks/generate.py OUT_DIR --images 4000
 
 writes `annotations.json` (1,203 categories, image counts from 1 to about a tenth of the images, federated
-positive / negative / not-exhaustive lists), `predictions.json` (300 detections an image) and `rescored.json`
-(the same boxes in the same order with other scores). `--polygons 40` adds polygons of that many points to every
-object; 100,170 images with them and `--no-predictions` make a file the size of LVIS train (1.1 GB).
+positive / negative / not-exhaustive lists), `predictions.json` (300 detections per image) and `rescored.json`
+(the same boxes in the same order with different scores). `--polygons 40` adds polygons of that many points to every
+object; 100,170 images with polygons and `--no-predictions` give a file of the size of LVIS train (1.1 GB).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Ints = npt.NDArray[np.int64]
 def image_counts(num_images: int) -> Ints:
     """Images per category [C]: from `LARGEST_SHARE` of the images down to 1, in shuffled id order.
 
-    The exponent 0.45 gives 3.2 categories an image at 19,809 images, about what LVIS has.
+    The exponent 0.45 gives 3.2 categories per image for 19,809 images, about as many as in LVIS.
     """
     largest = max(2.0, LARGEST_SHARE * num_images)
     rank = np.linspace(0, 1, NUM_CATEGORIES)
@@ -39,7 +39,7 @@ def image_counts(num_images: int) -> Ints:
 
 
 def positives_of(counts: Ints, num_images: int, rng: np.random.Generator) -> list[Ints]:
-    """For each image the sorted category indices that occur in it."""
+    """The sorted category indices of each image."""
     image = np.concatenate([rng.choice(num_images, size=count, replace=False) for count in counts])
     category = np.repeat(np.arange(NUM_CATEGORIES), counts)
     order = np.lexsort((category, image))
@@ -57,24 +57,24 @@ def random_boxes(number: int, rng: np.random.Generator) -> Floats:
 def detections_of(boxes: Floats, categories: Ints, rng: np.random.Generator) -> tuple[Ints, Floats, Floats]:
     """Categories, boxes and scores of an image's 300 detections.
 
-    A third imitates the objects (right class or, for a fifth of those, another), the rest are background whose
-    class is drawn with a bias to low ids, as detectors favour frequent classes.
+    A third are near objects (a fifth of these with a wrong class); the rest are background, with a class drawn with a
+    bias to low ids, as detectors favour frequent classes.
     """
     number = DETECTIONS_PER_IMAGE // 3 if len(boxes) else 0
-    of = rng.integers(len(boxes), size=number) if number else np.zeros(0, np.int64)
-    jitter = rng.normal(0, 0.12, (number, 4)) * np.tile(boxes[of, 2:], 2)
-    near = boxes[of] + jitter
+    copied = rng.integers(len(boxes), size=number) if number else np.zeros(0, np.int64)
+    jitter = rng.normal(0, 0.12, (number, 4)) * np.tile(boxes[copied, 2:], 2)
+    near = boxes[copied] + jitter
     near[:, 2:] = np.maximum(near[:, 2:], 1.0)
     background = DETECTIONS_PER_IMAGE - number
     wrong = rng.random(number) < 0.2
-    near_class = np.where(wrong, rng.integers(NUM_CATEGORIES, size=number), categories[of])
+    near_class = np.where(wrong, rng.integers(NUM_CATEGORIES, size=number), categories[copied])
     far_class = (NUM_CATEGORIES * rng.random(background) ** 2).astype(np.int64)
     score = np.concatenate([rng.beta(1.2, 4, number), rng.beta(0.5, 8, background)])
     return np.concatenate([near_class, far_class]), np.vstack([near, random_boxes(background, rng)]), score
 
 
 def polygon_text(box: Floats, points: int, rng: np.random.Generator) -> str:
-    """One polygon of `points` points on a wobbling ellipse inside `box`, as JSON."""
+    """One polygon of `points` points on an irregular ellipse inside `box`, as JSON."""
     angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
     radius = rng.uniform(0.8, 1.0, points)
     x = box[0] + box[2] * (0.5 + 0.5 * radius * np.cos(angle))
@@ -138,7 +138,7 @@ def detection_entries(images: list[tuple[Ints, Floats]], seed: int, *, rescored:
 
 
 def write_case(folder: Path, num_images: int, *, points: int, predictions: bool) -> None:
-    """Write the files named at the top of this module into `folder`."""
+    """Write the files listed in the docstring of this module into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(1)
     counts = image_counts(num_images)

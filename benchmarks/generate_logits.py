@@ -1,11 +1,11 @@
-"""Make logits of the shape of an LVIS detector or of an ImageNet classifier, the same numbers for the same arguments.
+"""Generate logits like those of an LVIS detector or an ImageNet classifier, identical for the same arguments.
 
     python benchmarks/generate_logits.py detection OUT_DIR --images 200
     python benchmarks/generate_logits.py classification OUT_DIR --rows 1000000
 
-Detection: 1,000 proposals an image, 1,203 classes and a background column, float16. Most proposals are background; a
-tenth lie near an object, whose class stands out, and copies of an object overlap. Classification: 1,000 classes,
-float32, labels. Shards of 512 MB, and beside them `OUT_DIR.freq.csv` with a long-tailed frequency table.
+Detection: 1,000 proposals per image, 1,203 classes and a background column, float16. Most proposals are background; a
+tenth are near an object, have a high logit for its class, and overlap. Classification: 1,000 classes, float32, labels.
+The shards have 512 MB; `OUT_DIR.freq.csv` next to the folder is a long-tailed frequency table.
 """
 
 from __future__ import annotations
@@ -23,25 +23,26 @@ IMAGE = torch.tensor([640.0, 480.0])
 
 
 def boxes_of(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Proposals [P, 4] xyxy, and which object each copies, -1 for background."""
+    """Proposals [P, 4] xyxy, and the index of the object that each is near, -1 for background."""
     corner = torch.rand(PROPOSALS, 2, generator=generator) * IMAGE * 0.8
     size = torch.exp(torch.rand(PROPOSALS, 2, generator=generator) * 4 + 1.5)
-    of = torch.full((PROPOSALS,), -1)
-    of[: PROPOSALS // 10] = torch.arange(PROPOSALS // 10) % OBJECTS
+    object_index = torch.full((PROPOSALS,), -1)
+    object_index[: PROPOSALS // 10] = torch.arange(PROPOSALS // 10) % OBJECTS
     jitter = torch.randn(PROPOSALS, 2, generator=generator) * 0.05
-    near = of >= 0
-    corner[near] = corner[of[near]] + jitter[near] * size[of[near]]
-    size[near] = size[of[near]]
-    return torch.cat([corner, corner + size], dim=1), of
+    near = object_index >= 0
+    first = object_index[near]
+    corner[near] = corner[first] + jitter[near] * size[first]
+    size[near] = size[first]
+    return torch.cat([corner, corner + size], dim=1), object_index
 
 
 def proposals_of(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits [P, C + 1], background last, and boxes [P, 4] of one image."""
-    boxes, of = boxes_of(generator)
+    boxes, object_index = boxes_of(generator)
     logits = torch.randn(PROPOSALS, CLASSES + 1, generator=generator) * 1.5 - torch.linspace(0, 4, CLASSES + 1)
     classes = (torch.rand(OBJECTS, generator=generator) ** 2 * CLASSES).long()
-    near = (of >= 0).nonzero()[:, 0]
-    logits[near, classes[of[near]]] += 12
+    near = (object_index >= 0).nonzero()[:, 0]
+    logits[near, classes[object_index[near]]] += 12
     logits[:, CLASSES] = torch.randn(PROPOSALS, generator=generator) + 11
     return logits, boxes
 
@@ -73,8 +74,8 @@ def write_classification(folder: Path, rows: int) -> None:
 def write_frequencies(folder: Path, ids: list[int]) -> None:
     lines = ["category_id,image_count,instance_count"]
     lines += [
-        f"{category},{int(5000 * 0.994**place) + 1},{int(9000 * 0.994**place) + 1}"
-        for place, category in enumerate(ids)
+        f"{category},{int(5000 * 0.994**index) + 1},{int(9000 * 0.994**index) + 1}"
+        for index, category in enumerate(ids)
     ]
     folder.with_name(folder.name + ".freq.csv").write_text("\n".join(lines) + "\n")
 

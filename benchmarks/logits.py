@@ -1,12 +1,12 @@
-"""Logits against a bare softmax over the same numbers, in one process; memory on a dump of any size.
+"""Logits compared with a bare softmax of the same numbers, in one process; peak memory for a dump of any size.
 
     python benchmarks/logits.py detection        # 200 images of 1,000 proposals and 1,204 columns, float16
     python benchmarks/logits.py classification   # 1 million rows of 1,000 classes, float32
     python benchmarks/logits.py memory --images 3400   # peak memory of `ltcal rescore` on 8 GB of shards
 
-The bare softmax is `torch.softmax` with all threads over float32 that is in memory already: once image by image (or
-1,024 rows by 1,024), so that it never waits for fresh memory, and once over everything in one call, which does wait.
-Ours begins with the files (in the page cache) and ends with detections or figures. Times are medians.
+The bare softmax is `torch.softmax` with all threads on float32 that is already in memory: once image by image (or 1,024
+rows at a time), which reuses memory, and once on everything in one call, which allocates memory. Our times are from the
+files (in the page cache) to detections or metrics. Times are medians.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from pathlib import Path
 import torch
 from tabulate import tabulate
 
-from longtail_cli.adjust.registry import parse_method
-from longtail_cli.evaluate.classification.metrics import Tally
+from longtail_cli.evaluation.classification.metrics import Tally
 from longtail_cli.files.frequencies import read_frequencies
+from longtail_cli.methods.registry import parse_method
 from longtail_cli.tables import Logits
 from longtail_cli.workflow.decode_logits import decode_all
 from longtail_cli.workflow.logit_batches import THREADS, one_thread_each
@@ -45,7 +45,7 @@ Row = tuple[str, float]
 
 
 def timed(work: Callable[[], object], runs: int) -> float:
-    """Median seconds of `runs` calls after an uncounted one."""
+    """Median seconds of `runs` calls, after one call that is not counted."""
     work()
     seconds = []
     for _ in range(runs):
@@ -56,15 +56,15 @@ def timed(work: Callable[[], object], runs: int) -> float:
 
 
 def case(folder: Path, kind: str, *size: str) -> Path:
-    """A generated dump, made at its first use."""
-    where = folder / "-".join([kind, *(part.strip("-") for part in size)])
-    if not where.exists():
-        subprocess.run([sys.executable, HERE / "generate_logits.py", kind, where, *size], check=True)
-    return where
+    """A generated dump, created when first used."""
+    path = folder / "-".join([kind, *(part.strip("-") for part in size)])
+    if not path.exists():
+        subprocess.run([sys.executable, HERE / "generate_logits.py", kind, path, *size], check=True)
+    return path
 
 
 def detection(cases: Path, runs: int, images: int, options: LogitOptions) -> None:
-    """Read, adjust, softmax, threshold, suppression and cap, for one method and for several in one pass."""
+    """Read, adjust, softmax, threshold, suppression and top detections, for one method and several in one pass."""
     dump = case(cases, "detection", "--images", str(images))
     table = read_frequencies(dump.with_name(dump.name + ".freq.csv"))
     rows = bare([batch.logits.float() for batch in open_with_options(dump, options).batches(1000)], runs)
@@ -72,21 +72,21 @@ def detection(cases: Path, runs: int, images: int, options: LogitOptions) -> Non
     def ours(specs: tuple[str, ...]) -> object:
         file = open_with_options(dump, options)
         device = device_of(options.device)
-        plans = prepare_methods(file, [parse_method(spec) for spec in specs], table, options, device)
-        return decode_all(file, plans, options, device, no_progress)
+        prepared = prepare_methods(file, [parse_method(spec) for spec in specs], table, options, device)
+        return decode_all(file, prepared, options, device, no_progress)
 
     for specs in (*((method,) for method in METHODS), METHODS[:2], METHODS):
         rows.append((" and ".join(specs), timed(partial(ours, specs), runs)))
-    show(f"{images} images: read, adjust, softmax, threshold, NMS, cap", rows)
+    show(f"{images} images: read, adjust, softmax, threshold, NMS, top 300", rows)
 
 
 def classification(cases: Path, runs: int, number: int, options: LogitOptions) -> None:
-    """The whole report of a classifier, and its arithmetic alone on logits in memory."""
+    """The whole report of a classifier, and only its computation on logits in memory."""
     dump = case(cases, "classification", "--rows", str(number))
     batches = list(open_with_options(dump, options).batches(1024))
     rows = [
         *bare([batch.logits for batch in batches], runs),
-        ("softmax and all figures", timed(lambda: all_figures(batches), runs)),
+        ("softmax and all metrics", timed(lambda: all_metrics(batches), runs)),
     ]
     batches.clear()
     for method in ("none", "temperature:t=2"):
@@ -95,8 +95,8 @@ def classification(cases: Path, runs: int, number: int, options: LogitOptions) -
     show(f"{number} rows of 1,000 classes", rows)
 
 
-def all_figures(batches: list[Logits]) -> object:
-    """Softmax and figures of logits in memory, in as many threads as there are processors."""
+def all_metrics(batches: list[Logits]) -> object:
+    """Softmax and metrics of logits in memory, with one thread per processor."""
 
     def count(number: int) -> Tally:
         tally, scores = Tally(batches[0].logits.shape[1]), torch.empty_like(batches[0].logits)
@@ -106,11 +106,11 @@ def all_figures(batches: list[Logits]) -> object:
         return tally
 
     with one_thread_each(), ThreadPoolExecutor(THREADS) as pool:
-        return reduce(Tally.plus, pool.map(count, range(THREADS))).figures()
+        return reduce(Tally.plus, pool.map(count, range(THREADS))).metrics()
 
 
 def bare(blocks: list[torch.Tensor], runs: int) -> list[Row]:
-    """Seconds of the bare softmax, block by block and in one call; empties `blocks`."""
+    """Seconds of the bare softmax, block by block and in one call. Empties `blocks`."""
 
     def by_blocks() -> None:
         for block in blocks:
@@ -126,7 +126,7 @@ def bare(blocks: list[torch.Tensor], runs: int) -> list[Row]:
 
 
 def memory(cases: Path, images: int) -> None:
-    """Peak memory of the command on a dump of many shards."""
+    """Peak memory of `ltcal rescore` on a dump of many shards."""
     dump = case(cases, "detection", "--images", str(images))
     size = sum(shard.stat().st_size for shard in dump.iterdir()) / 1e9
     with tempfile.TemporaryDirectory() as scratch:
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--cases", type=Path, default=Path(tempfile.gettempdir()) / "ltcal-cases")
-    parser.add_argument("--device", default="cpu", help="of ours; the bare softmax is always on the CPU")
+    parser.add_argument("--device", default="cpu", help="for our code; the bare softmax is always on the CPU")
     options = parser.parse_args()
     reading = LogitOptions(device=options.device)
     print(

@@ -1,6 +1,69 @@
-"""Post-hoc calibration of long-tailed classifiers and detectors.
+"""Post-hoc calibration of long-tailed classifiers and detectors: count, adjust, evaluate, judge.
 
-The functions behind the commands are in `longtail_cli.workflow`: `compute_freq`, `rescore`, `report`, `verify`.
+Names are imported when they are first used, so that ``import longtail_cli`` loads no array library.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from longtail_cli import capture
+    from longtail_cli.api import (
+        adjust,
+        count,
+        evaluate,
+        evaluate_classification,
+        judge,
+        read_frequencies,
+        read_report,
+        rescore,
+    )
+    from longtail_cli.errors import LtcalError, LtcalWarning
+    from longtail_cli.files.logits.writer import LogitsWriter
+    from longtail_cli.methods.registry import parse_method
+    from longtail_cli.reports.model import Report
+    from longtail_cli.tables import FrequencyTable
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "FrequencyTable",
+    "LogitsWriter",
+    "LtcalError",
+    "LtcalWarning",
+    "Report",
+    "adjust",
+    "capture",
+    "count",
+    "evaluate",
+    "evaluate_classification",
+    "judge",
+    "parse_method",
+    "read_frequencies",
+    "read_report",
+    "rescore",
+]
+
+_MODULES = {
+    "FrequencyTable": "tables",
+    "LogitsWriter": "files.logits.writer",
+    "LtcalError": "errors",
+    "LtcalWarning": "errors",
+    "Report": "reports.model",
+    "parse_method": "methods.registry",
+}
+"""Modules of the names that `longtail_cli.api` does not define."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "capture":
+        return importlib.import_module(f"{__name__}.capture")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'api')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

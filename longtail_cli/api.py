@@ -1,1 +1,359 @@
-"""The Python API."""
+"""The Python API: arrays, tables, data frames or paths in; objects, data frames and plots out.
+
+The functions are exported by `longtail_cli` itself. They raise the errors of `longtail_cli.errors`, and issue
+notes on a result as an `LtcalWarning`. pandas, torch and matplotlib are imported when they are needed.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from longtail_cli.choices import (
+    BackgroundName,
+    GateKind,
+    HeadName,
+    IouType,
+    JudgedOn,
+    ObjectnessName,
+    ProtocolChoice,
+    ScoreSpace,
+    TideMode,
+)
+from longtail_cli.decode.options import DecodeOptions
+from longtail_cli.errors import LtcalWarning, Problem, UsageError
+from longtail_cli.evaluation.options import EvaluationOptions
+from longtail_cli.files.frequencies import read_frequencies as _read_frequencies
+from longtail_cli.methods.base import Method
+from longtail_cli.methods.registry import parse_method
+from longtail_cli.reports.gates.limits import parse_gate
+from longtail_cli.reports.model import Report
+from longtail_cli.tables import FrequencyTable
+from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, require_torch
+
+if TYPE_CHECKING:
+    import torch
+
+    from longtail_cli.workflow.rescore_results import RescoreSummary
+
+Array = TypeVar("Array", "npt.NDArray[Any]", "torch.Tensor")
+Frequencies = FrequencyTable | str | os.PathLike[str] | Sequence[int] | Mapping[int, int]
+"""A frequency table, the path of one, or per-class counts."""
+Detections = Any
+"""A path, a list of COCO result dicts, a data frame, columns by name, or a mapping of detection logits."""
+MethodLike = str | Method
+
+
+def count(
+    source: Any = None,
+    *,
+    counts: Sequence[int] | Mapping[int, int] | None = None,
+    groups: tuple[int, int] | None = None,
+) -> FrequencyTable:
+    """How often each class occurs.
+
+    source: a path (annotations, an image list, a CSV, a label array), an array of class labels [N], a list of COCO
+        annotation dicts or a whole COCO document, or a data frame (of annotations, of labels in a column ``label``, or
+        of counts).
+    counts: per-class counts instead: images of class 0, 1, ..., or a mapping from category id to images.
+    groups: the two boundaries of the frequency groups; None means 10, 100 for annotations and 20, 100 for labels.
+    Raises InputError if the source is not valid, UsageError unless exactly one of `source` and `counts` is given.
+    """
+    from longtail_cli.workflow import compute_freq
+
+    if (source is None) == (counts is None):
+        problem = Problem("arguments", "either a source or `counts=`", "both" if counts is not None else "neither")
+        raise UsageError("count", [problem], "pass one of the two")
+    if counts is not None:
+        return compute_freq.table_of_counts(counts, groups)
+    table, notes = compute_freq.compute_freq(_path_or(source), groups=groups)
+    _warn(note for note in notes if note.startswith("warning: "))
+    return table
+
+
+def adjust(
+    logits: Array,
+    frequencies: Frequencies | None,
+    method: MethodLike,
+    *,
+    background: BackgroundName = "none",
+    head: HeadName = "softmax",
+    category_ids: Sequence[int] | None = None,
+) -> Array:
+    """Logits adjusted for the long tail.
+
+    logits: NumPy array or torch tensor [..., K] of any float type, on any device; never changed.
+    frequencies: a table, its path, or counts of the C classes; None for methods that use no counts.
+    method: a spec such as ``"iif"`` or ``"temperature:t=1.5+logit-adjust"``, or a method.
+    background: position of the background column: K = C + 1 with one, else C. head: ``softmax`` or ``sigmoid``.
+    category_ids: the id of each class column; None means the order of the table.
+
+    Returns the same type, dtype and device, [..., K], or [..., C] after a method whose result is C binary logits.
+     Gradients flow through it. Half precision is computed in float32.
+    Raises UsageError if the method does not fit, InputError if the table has other classes.
+    """
+    require_torch()
+    from longtail_cli.workflow.adjust_array import adjust_array
+
+    table = _table(frequencies)
+    adjusted, notes = adjust_array(logits, table, _method(method), head, background, category_ids)
+    _warn(notes)
+    return cast(Array, adjusted)
+
+
+def rescore(
+    predictions: Detections,
+    frequencies: Frequencies | None,
+    method: MethodLike,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    score_space: ScoreSpace = "prob",
+) -> Any:
+    """Detections with adjusted scores.
+
+    predictions: the path of a result file, which is written to `output` with other scores; or in memory a list of COCO
+    result dicts, a data frame or columns, of which a copy with other scores is returned and `output` is left out.
+    score_space: ``prob`` if scores are probabilities, ``logit`` if they are logits.
+    Returns a `RescoreSummary` for a path, else the same kind as `predictions`.
+    Raises InputError if scores or categories do not fit, UsageError if the method needs the full logits.
+    """
+    from longtail_cli.workflow import rescore_results
+
+    source = _path_or(predictions)
+    if isinstance(source, Path) != (output is not None):
+        problem = Problem("`output=`", "a path if predictions are a path, and only then", repr(output))
+        raise UsageError("rescore", [problem], "pass `output=` for a file, and leave it out for data in memory")
+    if isinstance(source, Path) and output is not None:
+        summary: RescoreSummary = rescore_results.rescore(
+            source, _table(frequencies), _method(method), Path(output), score_space=score_space
+        )
+        _warn(summary.notes)
+        return summary
+    rescored, notes = rescore_results.rescore_in_memory(source, _table(frequencies), _method(method), score_space)
+    _warn(notes)
+    return rescored
+
+
+def evaluate(
+    predictions: Detections | Sequence[Detections] | Mapping[str, Detections],
+    annotations: Any,
+    *,
+    methods: MethodLike | Sequence[MethodLike] = (),
+    frequencies: Frequencies | None = None,
+    names: Sequence[str] = (),
+    protocol: ProtocolChoice = "auto",
+    iou_types: IouType | Sequence[IouType] = (),
+    max_dets: int | None = None,
+    fixed_ap: bool = False,
+    pooled_ap: bool = False,
+    tide: TideMode = "aligned",
+    reliability: bool = False,
+    per_category: bool = False,
+    score_space: ScoreSpace = "prob",
+    bootstrap: int | None = None,
+    seed: int = 0,
+    head: HeadName | None = None,
+    background: BackgroundName | None = None,
+    category_ids: Sequence[int] | None = None,
+    device: str = "auto",
+    threshold: float = 1e-4,
+    nms_iou: float | None = 0.5,
+    detections_per_image: int = 300,
+    objectness: ObjectnessName = "none",
+) -> Report:
+    """Evaluate detections, side by side if there are several: AP by frequency group, TIDE, and further metrics.
+
+    predictions: one or several of: the path of a result file or of logits; a list of COCO result dicts; a data frame or
+        columns (`image_id`, `category_id`, `score`, and `bbox` [N, 4] or `segmentation`); detection logits as a mapping
+        of arrays (`logits`, `image_id`, `boxes`). A mapping from names to any of these names the runs.
+    annotations: the path of a COCO or LVIS file, or such a document, whose lists may be data frames.
+    methods: one run per input and method; if empty, scores and logits are used unchanged.
+    frequencies: a table, its path or counts, for the methods and for the groups r, c, f.
+    bootstrap: number of resamples for 95% intervals; None for none.
+    `protocol` to `score_space` are those of `longtail_cli.evaluation.options.EvaluationOptions`; `head` to `objectness`
+    are for logits, see docs/logits.md.
+    Raises InputError for data that is not valid and UsageError for options that do not fit it.
+    """
+    from longtail_cli.workflow import report_detection
+
+    inputs, titles = _several(predictions)
+    chosen = _methods(methods)
+    options = EvaluationOptions(
+        protocol=protocol,
+        iou_types=(iou_types,) if isinstance(iou_types, str) else tuple(iou_types),
+        max_dets=max_dets,
+        fixed_ap=fixed_ap,
+        pooled_ap=pooled_ap,
+        tide=tide,
+        reliability=reliability,
+        per_category=per_category,
+        score_space=score_space,
+    )
+    decode = DecodeOptions(threshold, nms_iou, detections_per_image, objectness)
+    return report_detection.evaluate(
+        inputs,
+        _path_or(annotations),
+        frequencies=_table_or_path(frequencies),
+        methods=chosen,
+        logit_options=LogitOptions(head, background, _ids(category_ids), device, decode),
+        options=options,
+        bootstrap=None if bootstrap is None else BootstrapOptions(bootstrap, seed),
+        names=names or _run_names(titles, chosen),
+    )
+
+
+def evaluate_classification(
+    predictions: Any,
+    labels: Any = None,
+    *,
+    methods: MethodLike | Sequence[MethodLike] = (),
+    frequencies: Frequencies | None = None,
+    names: Sequence[str] = (),
+    head: HeadName | None = None,
+    background: BackgroundName | None = None,
+    category_ids: Sequence[int] | None = None,
+    per_category: bool = False,
+    bootstrap: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> Report:
+    """Evaluate classifiers, side by side if there are several: accuracy by frequency group, and calibration.
+
+    predictions: one or several of: the path of logits or scores, an array or tensor [N, C]. A mapping from names to any
+        of these names the runs. Arrays are logits of a softmax without background unless `head` and `background` say
+        otherwise; ``head="none"`` is for scores.
+    labels: the true classes as indices of the class columns, an int array [N] or a path; None if the file holds them.
+    Other parameters are those of `evaluate`.
+    """
+    require_torch()
+    from longtail_cli.workflow import report_classification
+
+    inputs, titles = _several(predictions)
+    chosen = _methods(methods)
+    arrays = [not isinstance(one, Path) for one in inputs]
+    if any(arrays):
+        inputs = [one if isinstance(one, Path) else _classifier_tensors(one, head) for one in inputs]
+        head, background = head or "softmax", background or "none"
+    return report_classification.evaluate_classification(
+        inputs,
+        _path_or(labels),
+        frequencies=_table_or_path(frequencies),
+        methods=chosen,
+        logit_options=LogitOptions(None if head == "none" else head, background, _ids(category_ids), device),
+        per_category=per_category,
+        bootstrap=None if bootstrap is None else BootstrapOptions(bootstrap, seed),
+        names=names or _run_names(titles, chosen),
+    )
+
+
+def judge(
+    report: Report,
+    gates: Mapping[str, Mapping[str, float | str]],
+    baseline: Report | str | os.PathLike[str] | None = None,
+    *,
+    on: JudgedOn = "value",
+    allow_undefined: bool = False,
+    runs: Sequence[str] = (),
+) -> Report:
+    """The report with a verdict of each gate on each run, in `Report.gates`; `Report.passed` sums them up.
+
+    gates: limits by metric, by kind: ``{"fail_under": {"bbox/APr": 0.18}, "max_drop": {"bbox/AP": "1%"}}``.
+    baseline: an earlier report, or the path of its JSON; differences are then to its first run.
+    on: ``value``, or ``interval`` to fail only if the whole 95% interval is beyond the limit.
+    runs: names of the runs to judge; empty means all.
+    Raises UsageError for unknown metrics, kinds and runs.
+    """
+    from longtail_cli.choices import GATE_KINDS
+    from longtail_cli.errors import check_choice
+    from longtail_cli.workflow.judge import GatePlan, judged
+
+    parsed = []
+    for name, limits in gates.items():
+        kind = name.replace("_", "-")
+        check_choice("gates", kind, GATE_KINDS)
+        known: GateKind = next(one for one in GATE_KINDS if one == kind)
+        parsed += [parse_gate(known, f"{metric}={limit}", f"`{name}=`") for metric, limit in limits.items()]
+    path = None if baseline is None or isinstance(baseline, Report) else Path(baseline)
+    before = baseline if baseline is None or isinstance(baseline, Report) else read_report(baseline)
+    return judged(report, GatePlan(tuple(parsed), on, allow_undefined, tuple(runs), before, path))
+
+
+def read_report(path: str | os.PathLike[str]) -> Report:
+    """A report from its JSON, with the resamples beside it. Raises InputError if it is not one."""
+    from longtail_cli.workflow.judge import read_report as read
+
+    return read(Path(path))
+
+
+def read_frequencies(path: str | os.PathLike[str]) -> FrequencyTable:
+    """A frequency table from a .csv, .json or .parquet file. Raises InputError if it is not one."""
+    return _read_frequencies(Path(path))
+
+
+def _path_or(source: Any) -> Any:
+    """A path if `source` is one, else `source`."""
+    return Path(source) if isinstance(source, str | os.PathLike) else source
+
+
+def _several(predictions: Any) -> tuple[list[Any], tuple[str, ...]]:
+    """The inputs, and their names if they have any."""
+    if isinstance(predictions, Mapping) and not {"image_id", "logits", "scores"} & set(predictions):
+        return [_path_or(one) for one in predictions.values()], tuple(map(str, predictions))
+    of_entries = isinstance(predictions, list) and (not predictions or isinstance(predictions[0], Mapping))
+    if isinstance(predictions, list | tuple) and not of_entries:
+        return [_path_or(one) for one in predictions], ()
+    return [_path_or(predictions)], ()
+
+
+def _run_names(titles: Sequence[str], methods: Sequence[Method]) -> tuple[str, ...]:
+    """A name for each run of named inputs; empty for inputs without names."""
+    return tuple(f"{title}: {method.spec}" for title in titles for method in methods) if methods else tuple(titles)
+
+
+def _method(method: MethodLike) -> Method:
+    return parse_method(method) if isinstance(method, str) else method
+
+
+def _methods(methods: MethodLike | Sequence[MethodLike]) -> tuple[Method, ...]:
+    several = methods if isinstance(methods, list | tuple) else (methods,)
+    return tuple(map(_method, several))
+
+
+def _table(frequencies: Frequencies | None) -> FrequencyTable | None:
+    if frequencies is None or isinstance(frequencies, FrequencyTable):
+        return frequencies
+    if isinstance(frequencies, str | os.PathLike):
+        return read_frequencies(frequencies)
+    return count(counts=frequencies)
+
+
+def _table_or_path(frequencies: Frequencies | None) -> FrequencyTable | Path | None:
+    return Path(frequencies) if isinstance(frequencies, str | os.PathLike) else _table(frequencies)
+
+
+def _ids(category_ids: Sequence[int] | None) -> npt.NDArray[np.int64] | None:
+    return None if category_ids is None else np.asarray(category_ids, np.int64)
+
+
+def _classifier_tensors(rows: Any, head: HeadName | None) -> Mapping[str, Any]:
+    """The rows of a classifier as the tensors of a logits file. Raises UsageError for scores passed as logits."""
+    if isinstance(rows, Mapping):
+        return rows
+    values = rows.detach().float().cpu().numpy() if hasattr(rows, "detach") else np.asarray(rows)
+    if head == "none":
+        return {"scores": rows}
+    if values.ndim == 2 and len(values) and values.min() >= 0 and np.allclose(values.sum(axis=1), 1.0, atol=1e-3):
+        problem = Problem("predictions", "logits", "rows that are not negative and sum to 1, as scores do")
+        raise UsageError("evaluate_classification", [problem], "if they are scores, pass `head='none'`")
+    return {"logits": rows}
+
+
+def _warn(notes: Iterable[str]) -> None:
+    for note in notes:
+        warnings.warn(note.removeprefix("warning: "), LtcalWarning, stacklevel=3)

@@ -1,8 +1,8 @@
-"""What can go wrong, and how to fix it.
+"""Errors and warnings.
 
-Every error names what was expected, what was found and where, and how to fix it. The core raises and speaks of
-parameters, written `` `max_dets=` `` or `` `tide='off'` ``; only `longtail_cli.cli` turns an error into text on stderr
-and an exit code, and parameters into flags.
+Every error names what was expected, what was found and where, and how to fix it. The core names
+parameters, as in `` `max_dets=` `` or `` `tide='off'` ``; only `longtail_cli.cli` turns errors into text on stderr and
+exit codes, and parameters into flags.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from difflib import get_close_matches
 from typing import ClassVar
 
 MAX_PROBLEMS = 10
-"""How many problems of one file are reported together."""
+"""The largest number of problems of one file that are listed."""
 
 
 def one_line(text: str) -> str:
-    """The text on one line, with U+FFFD for what would act on a terminal or on the log of a CI job.
+    """The text on one line, with U+FFFD for characters that a terminal or a CI log would interpret.
 
-    Names from files may hold line breaks and control characters; ``::`` at the start of a line and ``##[`` anywhere
-    begin commands to GitHub's runners.
+    Names from files may contain line breaks and control characters; ``::`` at the start of a line and ``##[`` anywhere
+    start commands to GitHub's runners.
     """
     printable = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
     return re.sub(r"^(\s*):(?=:)|#(?=#\[)", "\\1\N{REPLACEMENT CHARACTER}", printable)
@@ -29,28 +29,30 @@ def one_line(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with an input.
-
-    where: the entry, id or column inside the input, for example ``"entry 17 (image_id 42)"``.
-    expected: what should stand there, for example ``"a finite score"``.
-    found: what stands there, for example ``"NaN"``.
-    """
+    """One thing that is wrong with an input."""
 
     where: str
+    """The entry, id or column of the input, for example ``"entry 17 (image_id 42)"``."""
     expected: str
+    """For example ``"a finite score"``."""
     found: str
+    """For example ``"NaN"``."""
 
     def __str__(self) -> str:
         return one_line(f"{self.where}: expected {self.expected}, found {self.found}")
 
 
-class LtcalError(Exception):
-    """Base of all errors that the tool raises on purpose.
+class LtcalWarning(UserWarning):
+    """A note on a result; issued by the Python API, printed on stderr by the command line."""
 
-    source: the file or option that is at fault.
+
+class LtcalError(Exception):
+    """Base of all errors that the tool raises deliberately.
+
+    source: the file or parameter at fault.
     problems: what is wrong with it, at least one; the first `MAX_PROBLEMS` are shown.
-    fix: one sentence that says how to mend it.
-    total: how many problems there are in all, where more were found than are listed.
+    fix: how to fix it, in one sentence.
+    total: the number of problems, if there are more than those listed.
     """
 
     exit_code: ClassVar[int] = 2
@@ -77,31 +79,31 @@ class InputError(LtcalError):
 
 
 class UsageError(LtcalError):
-    """Options that do not fit one another or the input: an unknown method, parameter or protocol. Exit code 2."""
+    """Options that do not fit each other or the input: an unknown method, parameter or protocol. Exit code 2."""
 
 
 class OutputError(LtcalError):
-    """A place that cannot be written to. Exit code 2."""
+    """A location that cannot be written to. Exit code 2."""
 
 
 class MissingExtraError(LtcalError):
-    """A package that only an optional feature needs is not installed. Exit code 2."""
+    """A package that an optional feature needs is not installed. Exit code 2."""
 
 
 class VerificationError(LtcalError):
-    """A figure differs from the official tool's (`ltcal report --verify`). Exit code 1."""
+    """A metric differs from the official tool's (`verify=True` of `ltcal report`). Exit code 1."""
 
     exit_code = 1
 
 
 class GateError(LtcalError):
-    """A figure is beyond a limit that was set for it, or is not defined. Exit code 1."""
+    """A metric is beyond a limit that was set for it, or undefined. Exit code 1."""
 
     exit_code = 1
 
 
 class NotComparableError(LtcalError):
-    """A baseline that was made by other rules or on other data. Exit code 3."""
+    """A baseline that was made with other options or on other data. Exit code 3."""
 
     exit_code = 3
 

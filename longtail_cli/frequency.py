@@ -1,4 +1,4 @@
-"""Counting: how often each class occurs, and the groups that the field reports by."""
+"""Counting: how often each class occurs, and the frequency groups that metrics are reported for."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from longtail_cli.tables import Bools, Categories, FrequencyTable, Longs, Occurr
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Three groups of classes by image count n.
-
-    names: the groups, seldom to frequent.
-    first_max, second_max: the largest n of the first and of the second group.
-    """
+    """Three groups of classes by image count n."""
 
     names: tuple[str, str, str]
+    """From rare to frequent."""
     first_max: int
+    """The largest n of the first group."""
     second_max: int
+    """The largest n of the second group."""
 
     def of(self, image_count: Longs) -> tuple[str, ...]:
         """The group of each class."""
@@ -41,7 +40,7 @@ def classification_groups(low: int = 20, high: int = 100) -> Grouping:
 def _grouping(names: tuple[str, str, str], low: int, high: int, first_max: int) -> Grouping:
     if not 0 < low < high:
         problem = Problem("boundaries", "two whole numbers, 0 < low < high", f"{low},{high}")
-        raise UsageError("--groups", [problem], "give them in this order, for example --groups 10,100")
+        raise UsageError("`groups=`", [problem], "give them in this order, for example `groups=10,100`")
     return Grouping(names, first_max, high)
 
 
@@ -64,19 +63,20 @@ def count(occurrences: Occurrences, grouping: Grouping) -> FrequencyTable:
 def from_categories(
     categories: Categories, grouping: Grouping, *, num_images: int | None, source: str
 ) -> FrequencyTable:
-    """The counts that an LVIS file states for each category: those of its training set, in the validation file too.
+    """The counts that an LVIS file states for each category: those of the training set, even in the validation file.
 
-    num_images: images in that training set, or None where it is not known.
-    Raises InputError where the categories of `source` have no counts, or one has more images than there are.
+    num_images: images in that training set, if known.
+    Raises InputError if the categories of `source` have no counts, or one has more images than there are.
     """
     if categories.image_count is None or categories.instance_count is None:
-        lacking = "image_count" if categories.image_count is None else "instance_count"
-        problem = Problem("categories", "`image_count` and `instance_count`, as LVIS has them", f"no `{lacking}`")
-        raise InputError(source, [problem], "count the annotations of the training file instead (no --from-categories)")
+        missing = "image_count" if categories.image_count is None else "instance_count"
+        problem = Problem("categories", "`image_count` and `instance_count`, as LVIS has them", f"no `{missing}`")
+        fix = "count the annotations of the training file instead (`from_categories=False`)"
+        raise InputError(source, [problem], fix)
     largest = int(categories.image_count.max(initial=0))
     if num_images is not None and largest > num_images:
         problem = Problem("number of images", f"at least the largest `image_count`, {largest}", str(num_images))
-        raise InputError(source, [problem], "state the number of images that the counts are of: --num-images N")
+        raise InputError(source, [problem], "state the number of images that were counted: `num_images=`")
     return FrequencyTable(
         category_id=categories.id,
         name=categories.name,
@@ -88,17 +88,17 @@ def from_categories(
 
 
 def embedded_counts_differ(categories: Categories, counted: FrequencyTable) -> Bools:
-    """Whether the counts that the file states for a class are others than `counted` from its annotations, bool [C].
+    """Whether the counts that the file states for a class differ from those `counted` in its annotations, bool [C].
 
-    All False where the file states none.
+    All False if the file states none.
     """
     differ = np.zeros(len(categories), np.bool_)
-    for stated, own in (
+    for stated, actual in (
         (categories.image_count, counted.image_count),
         (categories.instance_count, counted.instance_count),
     ):
         if stated is not None:
-            differ |= stated != own
+            differ |= stated != actual
     return differ
 
 
@@ -106,18 +106,18 @@ def tail_ratio(table: FrequencyTable, threshold: float) -> float:
     """TR(λ), the share of the (image, class) pairs whose class occurs in less than the share λ of the images.
 
     TR(λ) = Σ_j n_j [f_j < λ] / Σ_j n_j, with n_j the image count and f_j the image rate of class j
-    (Equalization Loss, Tan et al. 2020); in [0, 1], 0 where all counts are 0.
-    Raises UsageError where the table does not know its number of images.
+    (Equalization Loss, Tan et al. 2020); in [0, 1], 0 if all counts are 0.
+    Raises UsageError if the table does not state its number of images.
     """
     if table.num_images is None:
-        problem = Problem("image rates", "the number of images that the counts are of", "none stated")
-        raise UsageError("--tail-ratio", [problem], "state it with --num-images N")
+        problem = Problem("image rates", "the number of images that were counted", "none stated")
+        raise UsageError("`tail_ratio=`", [problem], "state it with `num_images=`")
     total = int(table.image_count.sum())
     return float(table.image_count[table.image_rate < threshold].sum() / total) if total else 0.0
 
 
 def named(table: FrequencyTable, rows: Bools, limit: int = 5) -> str:
-    """Classes for a note: ids and names of the first `limit` in `rows` (bool [C])."""
+    """Classes as text for a note: ids and names of the first `limit` in `rows` (bool [C])."""
     chosen = np.flatnonzero(rows)
     shown = [_label(table, row) for row in chosen[:limit].tolist()]
     return ", ".join(shown) + (f" and {len(chosen) - limit} more" if len(chosen) > limit else "")

@@ -1,18 +1,22 @@
-"""The nouns: frozen, columnar tables that every stage reads and none changes.
+"""Frozen, columnar tables that every stage reads and none changes.
 
-Columns are numpy arrays of one length (struct of arrays); a detection or an object is a row number. Images and
-categories are referred to by index into `GroundTruth.image_id` and `Categories.id`, both ascending, so that an index
-order is an id order. Boxes are xywh in pixels, float64. A table holds read-only views of the arrays it is made from.
+Columns are NumPy arrays of one length (struct of arrays); a detection or an object is a row index. Images and
+categories are indices into `GroundTruth.image_id` and `Categories.id`, both ascending, so index order is id order.
+Boxes are xywh in pixels, float64. A table holds read-only views of the arrays it is made from.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from longtail_cli.choices import BackgroundName, HeadName
+from longtail_cli.errors import MissingExtraError, Problem
 
 if TYPE_CHECKING:
     import torch
@@ -23,14 +27,6 @@ Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.uint32]
 Singles = npt.NDArray[np.float32]
-
-HeadName = Literal["softmax", "sigmoid", "bags"]
-BackgroundName = Literal["none", "first", "last"]
-ScoreSpace = Literal["prob", "logit"]
-
-HEADS: tuple[HeadName, ...] = get_args(HeadName)
-BACKGROUNDS: tuple[BackgroundName, ...] = get_args(BackgroundName)
-SCORE_SPACES: tuple[ScoreSpace, ...] = get_args(ScoreSpace)
 
 
 @dataclass(frozen=True)
@@ -50,20 +46,18 @@ class _Columns:
 
 @dataclass(frozen=True, slots=True)
 class Categories(_Columns):
-    """The classes of a data set.
-
-    id: int64 [C], ascending and unique; need not be contiguous, and 0 is a valid id.
-    name: C names; empty strings where the file gives none.
-    frequency: C letters of ``"r"``, ``"c"``, ``"f"`` (LVIS v1), or None where the file has no such field.
-    image_count: int64 [C], images of the training set that hold the class, as LVIS embeds them; or None.
-    instance_count: int64 [C], objects of the class in the training set, as LVIS embeds them; or None.
-    """
+    """The classes of a data set."""
 
     id: Longs
+    """int64 [C], ascending and unique; need not be contiguous, and 0 is a valid id."""
     name: tuple[str, ...]
+    """C names; empty strings if the file has none."""
     frequency: tuple[str, ...] | None
+    """C letters of ``"r"``, ``"c"``, ``"f"`` (LVIS v1); None if the file has no such field."""
     image_count: Longs | None
+    """int64 [C], images of the training set that hold the class, as embedded in LVIS annotations; or None."""
     instance_count: Longs | None
+    """int64 [C], objects of the class in the training set, as embedded in LVIS annotations; or None."""
 
     def __len__(self) -> int:
         return len(self.id)
@@ -71,16 +65,14 @@ class Categories(_Columns):
 
 @dataclass(frozen=True, slots=True)
 class Masks(_Columns):
-    """N binary masks as uncompressed run lengths, column-major as COCO stores them.
-
-    size: int32 [N, 2], (height, width) in pixels.
-    counts: uint32 [total], run lengths of all masks one after another; each mask starts with a run of zeros.
-    start: int64 [N + 1]; mask i owns ``counts[start[i]:start[i + 1]]``.
-    """
+    """N binary masks as uncompressed run lengths, column-major as in COCO."""
 
     size: Ints
+    """int32 [N, 2], (height, width) in pixels."""
     counts: Counts
+    """uint32 [total], the run lengths of all masks one after another; each mask starts with a run of zeros."""
     start: Longs
+    """int64 [N + 1]; mask i is ``counts[start[i]:start[i + 1]]``."""
 
     def __len__(self) -> int:
         return len(self.size)
@@ -90,40 +82,40 @@ class Masks(_Columns):
 class GroundTruth(_Columns):
     """Annotations of a detection data set, COCO or LVIS.
 
-    categories: the C classes.
-    image_id: int64 [I], ascending and unique.
-    image_position: int32 [I], where each image stands in the file's list of images.
-    image_size: int32 [I, 2], (height, width) in pixels; zeros where the file gives none.
-    id: int64 [G], ids of the objects, unique, in file order as are all columns of objects; 0 is a valid id.
-    image: int32 [G], index into `image_id`.
-    category: int32 [G], index into `categories`.
-    bbox: float64 [G, 4], xywh in pixels, sizes >= 0.
-    area: float64 [G], pixels, as the file states it (for COCO and LVIS the area of the mask), >= 0.
-    crowd: bool [G], COCO's ``iscrowd``; False where the file has no such field.
-    ignore: bool [G], the field ``ignore``; False where the file has no such field.
-    masks: G masks, or None where they were not asked for.
-    negative: int32 [P, 2] pairs (image, category) that are stated to be absent, or None outside LVIS.
-    not_exhaustive: int32 [Q, 2] pairs (image, category) of which only some objects are annotated, or None.
-    source: the file it came from, as the user gave it.
-
-    A set without objects has G = 0; a set without images is refused by the reader.
+    Columns of objects are in file order. A set without objects has G = 0; a set without images is refused by the
+    reader.
     """
 
     categories: Categories
+    """The C classes."""
     image_id: Longs
+    """int64 [I], ascending and unique."""
     image_position: Ints
+    """int32 [I], the position of each image in the file's list of images."""
     image_size: Ints
+    """int32 [I, 2], (height, width) in pixels; zeros if the file has none."""
     id: Longs
+    """int64 [G], ids of the objects, unique; 0 is a valid id."""
     image: Ints
+    """int32 [G], index into `image_id`."""
     category: Ints
+    """int32 [G], index into `categories`."""
     bbox: Floats
+    """float64 [G, 4], xywh in pixels, sizes >= 0."""
     area: Floats
+    """float64 [G], pixels, as the file states it (for COCO and LVIS the area of the mask), >= 0."""
     crowd: Bools
+    """bool [G], COCO's ``iscrowd``; False if the file has no such field."""
     ignore: Bools
+    """bool [G], the field ``ignore``; False if the file has no such field."""
     masks: Masks | None
+    """G masks; None if they were not read."""
     negative: Ints | None
+    """int32 [P, 2] pairs (image, category) that are stated to be absent; None outside LVIS."""
     not_exhaustive: Ints | None
+    """int32 [Q, 2] pairs (image, category) of which only some objects are annotated; None outside LVIS."""
     source: str
+    """The file it was read from, as the user gave it."""
 
     @property
     def federated(self) -> bool:
@@ -133,39 +125,36 @@ class GroundTruth(_Columns):
 
 @dataclass(frozen=True, slots=True)
 class Occurrences(_Columns):
-    """Which class occurs in which image, one row an object (or a labelled image): all that counting needs.
-
-    categories: the C classes.
-    num_images: images in the source, those without objects included.
-    image: int32 [G], index of the image, 0 <= image < num_images.
-    category: int32 [G], index into `categories`.
-    source: the file it came from, as the user gave it.
-    """
+    """Which class occurs in which image, one row per object or labelled image: all that counting needs."""
 
     categories: Categories
+    """The C classes."""
     num_images: int
+    """Images in the source, including those without objects."""
     image: Ints
+    """int32 [G], index of the image, 0 <= image < num_images."""
     category: Ints
+    """int32 [G], index into `categories`."""
     source: str
+    """The file it was read from, as the user gave it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Results(_Columns):
-    """A detection result file as it stands, ids not yet looked up, in file order.
-
-    image_id, category_id: int64 [N].
-    score: float64 [N], finite.
-    bbox: float64 [N, 4], xywh in pixels, sizes >= 0; or None where the file has none or it was not asked for.
-    masks: N masks, or None where the file has none or they were not asked for.
-    source: the file it came from, as the user gave it.
-    """
+    """The content of a detection result file in file order, ids not yet looked up."""
 
     image_id: Longs
+    """int64 [N]."""
     category_id: Longs
+    """int64 [N]."""
     score: Floats
+    """float64 [N], finite."""
     bbox: Floats | None
+    """float64 [N, 4], xywh in pixels, sizes >= 0; None if the file has none or they were not read."""
     masks: Masks | None
+    """N masks; None if the file has none or they were not read."""
     source: str
+    """The file it was read from, as the user gave it."""
 
     def __len__(self) -> int:
         return len(self.score)
@@ -173,27 +162,23 @@ class Results(_Columns):
 
 @dataclass(frozen=True, slots=True)
 class Detections(_Columns):
-    """Detections whose images and categories were found in a `GroundTruth`, in file order.
-
-    image: int32 [N], index into `GroundTruth.image_id`.
-    category: int32 [N], index into `GroundTruth.categories`.
-    score: float64 [N], finite.
-    bbox: float64 [N, 4], xywh in pixels, sizes >= 0; from the mask where the file has no ``bbox``.
-    area: float64 [N], pixels: width times height, or the mask's area where the file has no ``bbox``; what the size
-        ranges of box evaluation go by.
-    masks: N masks, or None where the file has none or they were not asked for.
-    source: the file it came from, as the user gave it.
-
-    An empty result list has N = 0.
-    """
+    """Detections whose images and categories were found in a `GroundTruth`, in file order; N = 0 if there are none."""
 
     image: Ints
+    """int32 [N], index into `GroundTruth.image_id`."""
     category: Ints
+    """int32 [N], index into `GroundTruth.categories`."""
     score: Floats
+    """float64 [N], finite."""
     bbox: Floats
+    """float64 [N, 4], xywh in pixels, sizes >= 0; from the mask if the file has no ``bbox``."""
     area: Floats
+    """float64 [N], pixels: width times height, or the mask's area if the file has no ``bbox``; decides the area range
+    in box evaluation."""
     masks: Masks | None
+    """N masks; None if the file has none or they were not read."""
     source: str
+    """The file they were read from, as the user gave it."""
 
     def __len__(self) -> int:
         return len(self.score)
@@ -201,51 +186,73 @@ class Detections(_Columns):
 
 @dataclass(frozen=True, slots=True)
 class FrequencyTable(_Columns):
-    """How often each class occurs in the training set.
-
-    category_id: int64 [C], ascending and unique.
-    name: C names.
-    image_count: int64 [C], images that hold the class, >= 0.
-    instance_count: int64 [C], objects of the class, >= 0; equal to `image_count` for classification.
-    group: C labels, ``r``/``c``/``f`` (detection) or ``few``/``medium``/``many`` (classification).
-    num_images: images in the source, or None where a table on file does not tell (all its counts are 0).
-    fractal_dimension: float64 [C] in [1, 2], how the boxes of the class spread over the image; None where not computed.
-    """
+    """How often each class occurs in the training set."""
 
     category_id: Longs
+    """int64 [C], ascending and unique."""
     name: tuple[str, ...]
+    """C names."""
     image_count: Longs
+    """int64 [C], images that hold the class, >= 0."""
     instance_count: Longs
+    """int64 [C], objects of the class, >= 0; equal to `image_count` for classification."""
     group: tuple[str, ...]
+    """C labels, ``r``/``c``/``f`` (detection) or ``few``/``medium``/``many`` (classification)."""
     num_images: int | None
+    """Images in the source; None if unknown."""
     fractal_dimension: Floats | None = None
+    """float64 [C] in [1, 2], how the boxes of the class spread over the image; None if not computed."""
 
     def __len__(self) -> int:
         return len(self.category_id)
 
     @property
     def image_rate(self) -> Floats:
-        """float64 [C] in [0, 1]: `image_count` / `num_images`; NaN where the number of images is not known or 0."""
+        """float64 [C] in [0, 1]: `image_count` / `num_images`; NaN if the number of images is unknown or 0."""
         return self.image_count / (self.num_images or np.nan)
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """The columns as lists of Python values, by the names that they have in files."""
+        dimension = self.fractal_dimension
+        return {
+            "category_id": self.category_id.tolist(),
+            "name": list(self.name),
+            "image_count": self.image_count.tolist(),
+            "instance_count": self.instance_count.tolist(),
+            "group": list(self.group),
+            "image_rate": self.image_rate.tolist(),
+            **({} if dimension is None else {"fractal_dimension": dimension.tolist()}),
+        }
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with the columns of a frequency table in CSV. Raises MissingExtraError without pandas."""
+        try:
+            pandas: Any = import_module("pandas")
+        except ImportError as error:
+            problem = Problem("package", "pandas, for data frames", "none")
+            raise MissingExtraError("pandas", [problem], "install it: pip install 'ltcal[pandas]'") from error
+        return pandas.DataFrame(self.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class LogitColumns(_Columns):
-    """What the K columns of logits stand for.
-
-    head: ``softmax`` (over all K columns), ``sigmoid`` (each column by itself) or ``bags`` (a softmax in each slice).
-    background: where the background column stands, if there is one; ``none`` for ``bags``, whose slice 0 has it.
-    category_id: int64 [C], unique, in column order; for ``bags`` in ascending order.
-    bags: for a ``bags`` head the category ids of each slice after the first, in column order, every class in one
-        slice; None for other heads, and where a file does not tell.
-        Slice 0 is [background, foreground], every other [others, its classes] (Li et al., "Overcoming Classifier
-        Imbalance for Long-tail Object Detection with Balanced Group Softmax", CVPR 2020, section 3.2).
-    """
+    """The meaning of the K columns of logits or scores."""
 
     head: HeadName
+    """``softmax`` (over all K columns), ``sigmoid`` (each column by itself), ``bags`` (a softmax in each slice), or
+    ``none`` for scores, which need no activation."""
     background: BackgroundName
+    """The position of the background column, if any; ``none`` for ``bags``, whose slice 0 has it."""
     category_id: Longs
+    """int64 [C], unique, in column order; for ``bags`` in ascending order."""
     bags: tuple[tuple[int, ...], ...] | None = None
+    """For a ``bags`` head the category ids of each slice after the first, in column order, every class in one slice;
+    None for other heads, or if unknown.
+
+    Slice 0 is [background, foreground], every other [others, its classes] (Li et al., "Overcoming Classifier
+    Imbalance for Long-tail Object Detection with Balanced Group Softmax", CVPR 2020, section 3.2).
+    """
 
     def __len__(self) -> int:
         """C, the number of classes."""
@@ -260,32 +267,29 @@ class LogitColumns(_Columns):
 
     @property
     def classes(self) -> slice:
-        """Which columns are the C classes, for ``softmax`` and ``sigmoid``."""
+        """Which columns are the C classes, except for ``bags``."""
         first = int(self.background == "first")
         return slice(first, first + len(self))
 
 
 @dataclass(frozen=True, slots=True)
 class Logits(_Columns):
-    """Consecutive rows of a logits file; for detection, all rows of each image it touches.
-
-    logits: torch tensor [N, K], float16, bfloat16 or float32, on the CPU.
-    first: the number of the first row in the file, for messages.
-    labels: int64 [N], the true class of each row as an index into `LogitColumns.category_id`; or None.
-    image_id: int64 [N], rows of one image together; None for classification.
-    boxes: float32 [N, 4], or [N, C, 4] with a box for each class in column order, xyxy in pixels; None for
-        classification.
-    objectness: float32 [N] in [0, 1], or None.
-    features: torch tensor [N, D], the input of the last layer, or None.
-    """
+    """Consecutive rows of a logits file; for detection, all rows of each of its images."""
 
     logits: torch.Tensor
+    """[N, K], float16, bfloat16 or float32, on the CPU."""
     first: int
+    """The index of the first row in the file."""
     labels: Longs | None = None
+    """int64 [N], the true class of each row as an index into `LogitColumns.category_id`; or None."""
     image_id: Longs | None = None
+    """int64 [N], rows of one image together; None for classification."""
     boxes: Singles | None = None
+    """float32 [N, 4], or [N, C, 4] with one box per class in column order, xyxy in pixels; None for classification."""
     objectness: Singles | None = None
+    """float32 [N] in [0, 1], or None."""
     features: torch.Tensor | None = None
+    """[N, D], the input of the last layer, or None."""
 
     def __len__(self) -> int:
         return len(self.logits)

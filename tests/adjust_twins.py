@@ -1,6 +1,6 @@
 """Plain-loop twins of the methods on full logits: one row, one class at a time, from the formulas, in float64.
 
-A row is a list of K logits; `first` is the place of the first class and `background` that of the background, or None.
+A row is a list of K logits; `background` is the column of the background, or None.
 All return the scores of the C classes in column order. n: the counts in column order.
 """
 
@@ -23,21 +23,21 @@ def sigmoid(z: float) -> float:
     return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
 
 
-def class_places(row: Row, background: int | None) -> list[int]:
-    return [place for place in range(len(row)) if place != background]
+def class_columns(row: Row, background: int | None) -> list[int]:
+    return [column for column in range(len(row)) if column != background]
 
 
 def coupled(row: Row, background: int | None, mapped: Sequence[float]) -> list[float]:
-    """The softmax over the classes' new logits and the background's old one."""
+    """The softmax over the new logits of the classes and the old one of the background."""
     whole = list(row)
-    for place, z in zip(class_places(row, background), mapped, strict=True):
-        whole[place] = z
+    for column, z in zip(class_columns(row, background), mapped, strict=True):
+        whole[column] = z
     scores = softmax(whole)
-    return [scores[place] for place in class_places(row, background)]
+    return [scores[column] for column in class_columns(row, background)]
 
 
 def classes_of(row: Row, background: int | None) -> list[float]:
-    return [row[place] for place in class_places(row, background)]
+    return [row[column] for column in class_columns(row, background)]
 
 
 def iif_weight(variant: str, n: int, total: float) -> float:
@@ -64,8 +64,8 @@ def bags(row: Row, slices: Sequence[Sequence[int]]) -> dict[int, float]:
     scores: dict[int, float] = {}
     begin = 2
     for members in slices:
-        own = softmax(row[begin : begin + 1 + len(members)])
-        scores |= {category: own[1 + place] * foreground for place, category in enumerate(members)}
+        scores_in_slice = softmax(row[begin : begin + 1 + len(members)])
+        scores |= {category: scores_in_slice[1 + index] * foreground for index, category in enumerate(members)}
         begin += 1 + len(members)
     return scores
 
@@ -77,17 +77,17 @@ def fracal_shift(rate: float, classes: int) -> float:
 def fracal_softmax(
     row: Row, background: int | None, rates: Sequence[float], dimension: Sequence[float], strength: float
 ) -> list[float]:
-    """softmax(z + w), divided by dimension^strength (1 for the background), normalised again."""
+    """softmax(z + w), divided by dimension^strength (1 for the background), renormalised."""
     classes = len(rates)
     shifted = [z + fracal_shift(rate, classes) for z, rate in zip(classes_of(row, background), rates, strict=True)]
     whole = list(row)
-    for place, z in zip(class_places(row, background), shifted, strict=True):
-        whole[place] = z
+    for column, z in zip(class_columns(row, background), shifted, strict=True):
+        whole[column] = z
     scores = softmax(whole)
-    for place, phi in zip(class_places(row, background), dimension, strict=True):
-        scores[place] /= phi**strength
+    for column, phi in zip(class_columns(row, background), dimension, strict=True):
+        scores[column] /= phi**strength
     total = math.fsum(scores)
-    return [scores[place] / total for place in class_places(row, background)]
+    return [scores[column] / total for column in class_columns(row, background)]
 
 
 def fracal_sigmoid(row: Row, rates: Sequence[float], dimension: Sequence[float], strength: float) -> list[float]:

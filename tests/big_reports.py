@@ -1,4 +1,4 @@
-"""A report as large as that of LVIS, made up, for the tests of the page."""
+"""A generated report of the size of LVIS, for the tests of the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GROUPS = ("r", "c", "f")
 
 
 def big_report(categories: int = CATEGORIES) -> Report:
-    """Two runs over so many categories; the names of the first few are hostile, the others ``category 17``."""
+    """Two runs over `categories` categories; the first few have hostile names, the others are ``category 17``."""
     before, after = _run("before", 0.0, categories), _run("after", 0.02, categories)
     intervals = {f"bbox/{name}": Interval(0.2, 0.4) for name in ("AP", "APr", "APc", "APf", "AP50")}
     deltas = {name: Interval(0.01, 0.03) for name in intervals}
@@ -29,8 +29,8 @@ def _run(name: str, shift: float, categories: int) -> Run:
     train = np.maximum(1, np.sort(rng.pareto(0.7, categories) * 3)[::-1]).astype(int).tolist()
     ap = np.clip(rng.normal(0.3, 0.15, categories) + shift * rng.random(categories), 0, 1).tolist()
     rows = tuple(_row(n, train[n], ap[n] if n % 50 else None) for n in range(categories))
-    figures = {"AP": 0.3 + shift, "AP50": 0.5 + shift, "AP75": 0.3, "APs": 0.2, "APm": 0.3, "APl": None}
-    figures |= {"APr": 0.2 + shift, "APc": 0.3 + shift, "APf": 0.4}
+    metrics = {"AP": 0.3 + shift, "AP50": 0.5 + shift, "AP75": 0.3, "APs": 0.2, "APm": 0.3, "APl": None}
+    metrics |= {"APr": 0.2 + shift, "APc": 0.3 + shift, "APf": 0.4}
     gains = TideGains(0.5, MAIN, SPECIAL)
     tide = Tide("aligned", 0.5 + shift, MAIN, SPECIAL, dict.fromkeys(GROUPS, gains))
     bins = tuple(DetectionBin(1000 - 30 * b, (b + 0.5) / 25, b / 25, 0.8) for b in range(25))
@@ -40,7 +40,7 @@ def _run(name: str, shift: float, categories: int) -> Run:
         source=f"{name}.json",
         sha256="00ff",
         method=None,
-        metrics={"bbox": figures},
+        metrics={"bbox": metrics},
         tide={"bbox": tide},
         categories=rows,
         notes=("a note",),

@@ -25,7 +25,7 @@ def ground_truth(
     not_exhaustive: Sequence[tuple[int, int]] | None = None,
     masks: Masks | None = None,
 ) -> GroundTruth:
-    """Images and categories are 0, 1, 2, ...; federated where `negative` or `not_exhaustive` is given."""
+    """Images and categories are 0, 1, 2, ...; federated if `negative` or `not_exhaustive` is given."""
     number = len(objects)
     bbox = np.array([box for _, _, box in objects], np.float64).reshape(-1, 4)
     federated = negative is not None or not_exhaustive is not None

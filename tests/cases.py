@@ -1,7 +1,7 @@
-"""Random small annotation and result files, seeded, full of what makes evaluations disagree.
+"""Random small annotation and result files, seeded, with the features on which evaluations disagree.
 
-Boxes have whole-number geometry, so that an IoU is exactly 0.1, 0.5 or 0.75, and several objects tie, all the time.
-What a case holds is drawn switch by switch; `make_case` lists the switches.
+Boxes have whole-number geometry, so that IoUs of exactly 0.1, 0.5 or 0.75, and ties, are frequent. The features of a
+case are drawn one by one; `make_case` lists them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIDES = (20, 40, 60, 80, 100, 120)  # multiples of 20, so that every twentieth i
 
 @dataclass(frozen=True)
 class Drawn:
-    """The switches of a case and the ids it uses."""
+    """The features of a case and the ids it uses."""
 
     rng: Random
     protocol: Literal["lvis", "coco"]
@@ -50,11 +50,11 @@ def make_case(
 ) -> tuple[Entry, list[Entry]]:
     """An annotation file and a result list with at least one detection.
 
-    masks: objects and detections have masks; half of these cases have ``bbox`` in the results, too, which disagrees.
+    masks: objects and detections have masks; half of these cases also have ``bbox`` in the results, which disagrees.
     crowded_image: one image has more than 300 detections, more than 100 of them in one category.
-    sure_hit: scores lie in [0, 1] and at least one detection finds an object: on files without any tidecv may crash.
+    sure_hit: scores lie in [0, 1] and at least one detection finds an object; tidecv may crash otherwise.
 
-    Drawn at random: ids contiguous, from 0, or sparse, all in no order; optional fields there or not; scores on a
+    Drawn at random: ids contiguous, from 0, or sparse, all unordered; optional fields present or not; scores on a
     few levels (ties), spread out, or logits; images without objects or detections; categories without objects; crowd
     regions, `ignore`, the lists of LVIS; areas that are not those of the boxes; objects without area; copies of
     objects; detections that copy an object, cover an exact fraction of it, lie between two, are of another category,
@@ -76,7 +76,7 @@ def make_case(
     if sure_hit:
         found.append(_detection(drawn, objects[0]["image_id"], objects[0]["category_id"], objects[0]["bbox"], 1.0))
     rng.shuffle(found)
-    _dress_results(drawn, found)
+    _add_masks(drawn, found)
     annotations = {
         "images": [_image(drawn, image) for image in drawn.images],
         "categories": [_category(drawn, category) for category in drawn.categories],
@@ -94,7 +94,7 @@ def write_case(folder: Path, annotations: Entry, predictions: list[Entry]) -> tu
 
 
 def _ids(rng: Random, number: int) -> list[int]:
-    """Contiguous from 1, contiguous from 0, or sparse; in no order."""
+    """Contiguous from 1, contiguous from 0, or sparse; unordered."""
     ids = rng.choice([list(range(1, number + 1)), list(range(number)), rng.sample(range(2000), number)])
     return rng.sample(ids, number)
 
@@ -128,12 +128,12 @@ def _some(drawn: Drawn, ids: list[int], share: float) -> list[int]:
 
 
 def _objects(drawn: Drawn, *, at_least_one: bool) -> list[Entry]:
-    """Objects of some of the categories on some of the images; the first is a plain one where one is asked for."""
+    """Objects of some of the categories on some of the images; the first is a plain one if `at_least_one`."""
     rng = drawn.rng
     categories = rng.sample(drawn.categories, rng.randint(1, len(drawn.categories)))
-    places = [image for image in drawn.images for _ in range(rng.choice([0, 1, 2, 3, 6]))]
-    boxes: list[tuple[int, Box]] = [(image, _box(drawn)) for image in places]
-    boxes += [twin for twin in boxes if rng.random() < 0.15]  # copies: their IoUs tie exactly
+    images = [image for image in drawn.images for _ in range(rng.choice([0, 1, 2, 3, 6]))]
+    boxes: list[tuple[int, Box]] = [(image, _box(drawn)) for image in images]
+    boxes += [box for box in boxes if rng.random() < 0.15]  # copies: their IoUs tie exactly
     objects = [_object(drawn, image, rng.choice(categories), box) for image, box in boxes]
     if at_least_one:
         plain = _object(drawn, rng.choice(drawn.images), rng.choice(categories), [8.0, 12.0, 40.0, 60.0])
@@ -175,15 +175,15 @@ def _box(drawn: Drawn) -> Box:
 def _detections(drawn: Drawn, objects: list[Entry], crowded_image: bool) -> list[Entry]:
     rng = drawn.rng
     by_image = {image: [entry for entry in objects if entry["image_id"] == image] for image in drawn.images}
-    places = [image for image in drawn.images for _ in range(rng.choice([0, 1, 4, 12]))]
-    places = places or [drawn.images[0]]
+    images = [image for image in drawn.images for _ in range(rng.choice([0, 1, 4, 12]))]
+    images = images or [drawn.images[0]]
     if rng.random() < 0.05:
-        places = places[:1]
+        images = images[:1]
     if crowded_image:
-        places += [drawn.images[0]] * 320
+        images += [drawn.images[0]] * 320
     favourite = drawn.categories[0]
     found = []
-    for image in places:
+    for image in images:
         near = rng.choice(by_image[image]) if by_image[image] and rng.random() < 0.8 else None
         box = _box_near(drawn, near["bbox"], rng.choice(by_image[image])["bbox"]) if near else _box(drawn)
         category = near["category_id"] if near and rng.random() < 0.8 else rng.choice(drawn.categories)
@@ -213,8 +213,8 @@ def _box_near(drawn: Drawn, box: Box, other: Box) -> Box:
     return rng.choice([[x, y, 0.0, height], [x, y, width, 0.0], [x, y, 2 * width, height], _box(drawn)])
 
 
-def _dress_results(drawn: Drawn, found: list[Entry]) -> None:
-    """Give the detections of a case their masks, and fields that no_progress asked for."""
+def _add_masks(drawn: Drawn, found: list[Entry]) -> None:
+    """Add masks and unknown fields to the detections of a case."""
     rng = drawn.rng
     with_box, with_note = rng.random() < 0.5, rng.random() < 0.3
     for entry in found:
@@ -222,7 +222,7 @@ def _dress_results(drawn: Drawn, found: list[Entry]) -> None:
             entry["note"] = {"from": "a model"}
         if not drawn.masks:
             continue
-        entry["segmentation"] = _rle(_picture(rng, entry["bbox"]), compressed=rng.random() < 0.7)
+        entry["segmentation"] = _rle(_bitmap(rng, entry["bbox"]), compressed=rng.random() < 0.7)
         if with_box:
             entry["bbox"] = _box_near(drawn, entry["bbox"], entry["bbox"])
         else:
@@ -241,11 +241,11 @@ def _object_mask(drawn: Drawn, box: Box) -> Any:
             [x, y, middle, y, middle, y + height, x, y + height],
             [middle, y, x + width, y + height / 2, middle, y + height],
         ]
-    return _rle(_picture(drawn.rng, box), compressed=kind == 2)
+    return _rle(_bitmap(drawn.rng, box), compressed=kind == 2)
 
 
-def _picture(rng: Random, box: Box) -> np.ndarray:
-    """The box as pixels, bool [HEIGHT, WIDTH], at times with its lower right quarter cut out."""
+def _bitmap(rng: Random, box: Box) -> np.ndarray:
+    """The box as pixels, bool [HEIGHT, WIDTH], sometimes with its lower right quarter cut out."""
     x, y, right, bottom = (max(0, round(edge)) for edge in (box[0], box[1], box[0] + box[2], box[1] + box[3]))
     picture = np.zeros((HEIGHT, WIDTH), bool)
     picture[y:bottom, x:right] = True

@@ -1,4 +1,4 @@
-"""The figures of a classifier in plain loops, row by row and in float64, each written from its definition."""
+"""The metrics of a classifier in plain loops, row by row and in float64, each written from its definition."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ TINY = 2.0**-126  # the least normal float32
 def classification(
     scores: Sequence[Sequence[float]], labels: Sequence[int], classes: int, group: Sequence[int] | None
 ) -> dict[str, Any]:
-    """The figures by the names of `ClassificationMetrics`; group: index into `GROUPS` or -1, by class."""
+    """The fields of `ClassificationResult` and its metrics; group: index into `GROUPS` or -1, by class."""
     rank = [_rank(row, y) for row, y in zip(scores, labels, strict=True)]
     recall = [_mean([rank[i] == 0 for i in _rows(labels, [c])]) for c in range(classes)]
     members = [[c for c in range(classes) if group is not None and group[c] == g] for g in range(len(GROUPS))]
     columns = [([row[c] for row in scores], [y == c for y in labels]) for c in range(classes)]
-    confidence, right = [max(row) for row in scores], [place == 0 for place in rank]
+    confidence, right = [max(row) for row in scores], [position == 0 for position in rank]
     return {
         "rows": len(labels),
-        "top1": _mean([place == 0 for place in rank]),
-        "top5": _mean([place < 5 for place in rank]),
+        "top1": _mean(right),
+        "top5": _mean([position < 5 for position in rank]),
         "balanced": _mean_of_defined(recall),
         **{name: _mean_of_defined([recall[c] for c in members[g]]) for g, name in enumerate(GROUPS)},
         "ece": _calibration_error(confidence, right),
@@ -39,7 +39,7 @@ def classification(
 
 
 def _rank(row: Sequence[float], y: int) -> int:
-    """The place of column y, 0 for the first, when columns are sorted by score and equal ones by number."""
+    """The rank of column y, from 0, with columns sorted by score and ties by index."""
     return sorted(range(len(row)), key=lambda c: (-row[c], c)).index(y)
 
 
@@ -80,7 +80,7 @@ def _squared(row: Sequence[float], y: int) -> float:
 def _confusion(
     scores: Sequence[Sequence[float]], labels: Sequence[int], members: Sequence[Sequence[int]]
 ) -> dict[str, dict[str, float | None]]:
-    """By true group and group: the mean over the rows of the one of the sum of the scores of the other."""
+    """By true group, then by group: the mean over the rows of the first of the sum of the scores of the second."""
 
     def mass(true: int, given: int) -> list[float]:
         return [math.fsum(scores[i][c] for c in members[given]) for i in _rows(labels, members[true])]

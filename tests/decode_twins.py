@@ -1,4 +1,4 @@
-"""Plain-loop twin of decoding: every pair above the threshold, class by class, one box after another."""
+"""Plain-loop twin of decoding: every pair above the threshold, class by class, box by box."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from longtail_cli.decode.options import DecodeOptions
 
 
 class Kept(NamedTuple):
@@ -20,12 +22,9 @@ def decoded(
     scores: npt.NDArray[np.float32],
     boxes: npt.NDArray[np.float32],
     image_id: npt.NDArray[np.int64],
-    *,
-    threshold: float,
-    nms_iou: float | None,
-    cap: int,
+    options: DecodeOptions,
 ) -> list[Kept]:
-    """Scores [N, C], the classes alone; boxes [N, 4] or [N, C, 4] xyxy. Image by image, best first."""
+    """Scores [N, C] of the classes alone; boxes [N, 4] or [N, C, 4] xyxy. Image by image, best first."""
     kept: list[Kept] = []
     for image in dict.fromkeys(image_id.tolist()):
         rows = np.flatnonzero(image_id == image).tolist()
@@ -34,10 +33,10 @@ def decoded(
             pairs = [
                 Kept(row, column, float(scores[row, column]))
                 for row in rows
-                if scores[row, column] > np.float32(threshold)
+                if scores[row, column] > np.float32(options.threshold)
             ]
-            found += suppressed(sorted(pairs, key=lambda pair: -pair.score), boxes, nms_iou)
-        kept += sorted(found, key=lambda pair: (-pair.score, pair.row, pair.column))[:cap]
+            found += suppressed(sorted(pairs, key=lambda pair: -pair.score), boxes, options.nms_iou)
+        kept += sorted(found, key=lambda pair: (-pair.score, pair.row, pair.column))[: options.detections_per_image]
     return kept
 
 

@@ -1,4 +1,4 @@
-"""A frequency table from a few plain counts, and what a method makes of it."""
+"""Frequency tables from a few plain counts, and what a method computes from them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from longtail_cli.adjust.base import ClassAffine, Method
-from longtail_cli.adjust.registry import score_affine
-from longtail_cli.adjust.steps import Step
+from longtail_cli.methods.base import ClassAffine, Method
+from longtail_cli.methods.registry import score_affine
+from longtail_cli.methods.steps import Step
 from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Singles
 
 
@@ -33,13 +33,13 @@ def table(
 
 
 def coefficients(method: Method, frequencies: FrequencyTable) -> ClassAffine:
-    """The map of each class where one score a detection is all there is."""
-    affine, notes = score_affine(method, frequencies, NoEvidence())
+    """The map of each class in a score-only adjustment."""
+    affine, notes = score_affine(method, frequencies, NoData())
     return ClassAffine(affine.scale, affine.shift, notes)
 
 
-class NoEvidence:
-    """Nothing to look at beside the counts."""
+class NoData:
+    """No data besides the counts."""
 
     def learned(self, path: str, columns: LogitColumns) -> Mapping[str, Floats]:
         raise FileNotFoundError(path)

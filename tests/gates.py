@@ -1,4 +1,4 @@
-"""Runs before gates, for the tests of gates."""
+"""Runs and gates for the tests of gates."""
 
 from dataclasses import replace
 
@@ -12,15 +12,15 @@ SIZES = {"all": GroupSize(1203, 19809, 244707), "r": GroupSize(337, 400, 1205), 
          "f": GroupSize(0, 0, 0)}  # fmt: skip
 
 
-def detector(name="after", *, intervals=(), deltas=(), **figures):
-    """A run with these figures of boxes."""
+def detector(name="after", *, intervals=(), deltas=(), **metrics):
+    """A run with these metrics of boxes."""
     one = run(name, 0.0)
-    metrics = {"bbox": {**one.metrics["bbox"], **figures}}
-    return replace(one, metrics=metrics, intervals=dict(intervals), deltas=dict(deltas))
+    of_boxes = {"bbox": {**one.metrics["bbox"], **metrics}}
+    return replace(one, metrics=of_boxes, intervals=dict(intervals), deltas=dict(deltas))
 
 
 def gate(text, kind="fail-under"):
-    return parse_gate(kind, text, f"--{kind}")
+    return parse_gate(kind, text, f"`{kind.replace('-', '_')}=`")
 
 
 def judged(found, *gates, on="value", allow_undefined=False, runs=()):

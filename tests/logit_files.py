@@ -37,7 +37,7 @@ def classification(rows: int, classes: int = 3) -> Tensors:
 
 
 def save(path: Path, tensors: Tensors, metadata: dict[str, Any] | None = None) -> Path:
-    """A file of the kind its suffix says; metadata go where this kind keeps them."""
+    """A file of the kind given by its suffix, with its metadata."""
     if path.suffix == ".safetensors":
         texts = {name: one if isinstance(one, str) else json.dumps(one) for name, one in (metadata or {}).items()}
         save_file({name: one.contiguous() for name, one in tensors.items()}, path, texts or None)

@@ -11,7 +11,7 @@ BINS = 25
 
 
 class Counted(NamedTuple):
-    """A detection that is no matter of indifference: a true positive with its IoU, or a false positive."""
+    """A detection that counts: a true positive with its IoU, or a false positive."""
 
     score: float
     hit: bool
@@ -21,7 +21,7 @@ class Counted(NamedTuple):
 def counted(
     found: Sequence[Found], objects: Sequence[Object], crowd: Sequence[bool], partial: Sequence[bool], max_dets: int
 ) -> dict[int, list[Counted]]:
-    """The detections that count under COCO's rules, by category. partial: unmatched detections to be ignored."""
+    """The detections that count under COCO's rules, by category. partial: detections that are ignored if unmatched."""
     result: dict[int, list[Counted]] = {}
     for image, category in sorted({entry[:2] for entry in found}):
         there = [g for g, entry in enumerate(objects) if entry[:2] == (image, category)]
@@ -40,7 +40,7 @@ def counted(
 
 
 def overlap(a: Sequence[float], b: Sequence[float], crowd: bool) -> float:
-    """Intersection over union of two boxes xywh; over the area of the first where the second is a crowd region."""
+    """Intersection over union of two boxes xywh; over the area of the first if the second is a crowd region."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -50,7 +50,7 @@ def overlap(a: Sequence[float], b: Sequence[float], crowd: bool) -> float:
 
 
 def errors(detections: Sequence[Counted]) -> dict[str, float | None]:
-    """D-ECE and LaECE of the detections of one category, None of none."""
+    """D-ECE and LaECE of the detections of one category; None without detections."""
     result = {"D-ECE": 0.0, "LaECE": 0.0}
     for inside in split(detections):
         if inside:
@@ -79,6 +79,6 @@ def table_row(inside: Sequence[Counted]) -> dict[str, Any]:
 
 
 def average(values: Sequence[float | None]) -> float | None:
-    """The mean of what is defined, None where nothing is."""
+    """The mean of the defined values, None if all are undefined."""
     defined = [value for value in values if value is not None]
     return sum(defined) / len(defined) if defined else None

@@ -1,4 +1,4 @@
-"""A small report made by hand, for the tests of the renderers."""
+"""Small reports made by hand, for the tests of the renderers."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ NOTHING = TideGains(None, dict.fromkeys(MAIN), dict.fromkeys(SPECIAL))
 
 
 def run(name: str, shift: float, category: str = "cat") -> Run:
-    """A run whose AP figures are `shift` above those of shift 0."""
+    """A run whose AP is `shift` above that of shift 0."""
     metrics = {"AP": 0.25 + shift, "AP50": 0.5, "APr": None, "APpool": {"AP": 0.2 + shift, "APr": None}}
     tide = Tide("aligned", 0.5, MAIN, SPECIAL, {"r": NOTHING})
     row = CategoryMetrics(7, category, "c", 3, 4, {"bbox": {"AP": 0.25 + shift, "AP50": 0.5}})
@@ -34,9 +34,9 @@ def report(*runs: Run) -> Report:
 
 
 def classification_run(name: str, shift: float) -> Run:
-    """A run of a classifier whose rates are `shift`, and whose NLL is 4 times `shift`, above those of shift 0."""
+    """A run of a classifier: its accuracies are `shift`, and its NLL is 4 times `shift`, above those of shift 0."""
     confusion = {"many": {"many": 0.75, "few": 0.25}, "few": {"many": 0.5 - shift, "few": 0.5 + shift}}
-    figures = Classification(
+    metrics = Classification(
         top1=0.5 + shift, top5=0.75 + shift, balanced=0.25 + shift, many=0.5 + shift, medium=None, few=0.125 + shift,
         ece=0.0625, classwise_ece=0.03125, nll=1.5 + 4 * shift, brier=0.625, confusion=confusion,
         reliability=(ReliabilityBin(0, None, None), ReliabilityBin(8, 0.5, 0.25)),
@@ -45,7 +45,7 @@ def classification_run(name: str, shift: float) -> Run:
         CategoryMetrics(0, "cat", "many", 6, 6, {"classification": {"recall": 0.5 + shift}}),
         CategoryMetrics(1, "dog", "few", 0, 0, {"classification": {"recall": None}}),
     )
-    return Run(name, "logits.npz", "00ff", name, {}, {}, rows, (), figures)
+    return Run(name, "logits.npz", "00ff", name, {}, {}, rows, (), metrics)
 
 
 def classification_report(*runs: Run) -> Report:
@@ -61,11 +61,11 @@ HOSTILE = (
     "\x00\x1b[31m",
     "\ud800",
 )
-"""Names that files may hold: separators, markup, right-to-left text, emoji, formulas, commands, what XML cannot."""
+"""Names that files may hold: separators, markup, right-to-left text, emoji, formulas, commands, and invalid XML."""
 
 
 def verdict(outcome: str, allowed: bool = False, **given: object) -> Verdict:
-    """A verdict on a run ``after``: of `given` is what differs from APr that fell from 0.2 to 0.1."""
+    """A verdict on APr of a run ``after``, with the fields `given`."""
     one = Verdict(
         "after", "fail-under", "bbox/APr", "0.18", outcome, allowed or outcome == "passed", 0.1, None, None,
         f"after: bbox/APr {outcome}",
@@ -80,13 +80,13 @@ GATES = (
     verdict("undefined", allowed=True, metric="bbox/APm", value=None),
     verdict("not comparable", kind="max-rise", metric="tide/bbox/FalsePos"),
 )
-"""A verdict of each outcome."""
+"""One verdict per outcome."""
 
 BASELINE = Baseline("main.json", run("main", -0.125), ())
 
 
 def gated_report(*runs: Run, gates: tuple[Verdict, ...] = GATES, baseline: Baseline | None = None) -> Report:
-    """A report with gates, and the sizes of groups beside them."""
+    """A report with gates and the sizes of groups."""
     groups = {"all": GroupSize(2, 5, 12), "r": GroupSize(1, 1, 2)}
     return dataclasses.replace(report(*runs), groups=groups, gates=gates, baseline=baseline)
 
@@ -114,7 +114,7 @@ def trained(one: Run, images: int) -> Run:
 
 
 def many_categories(name: str, values: list[float]) -> Run:
-    """A run with a category for each of the AP values, of ids from 0 on."""
+    """A run with a category for each AP value; ids begin at 0."""
     rows = [
         CategoryMetrics(key, f"c{key}", "f", 1, 1, {"bbox": {"AP": ap, "AP50": ap}}) for key, ap in enumerate(values)
     ]

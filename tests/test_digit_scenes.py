@@ -65,7 +65,7 @@ def test_box_area_and_mask_agree(split: str) -> None:
         assert mask_codec.area(mask) == annotation["area"] == annotation["bbox"][2] * annotation["bbox"][3]
 
 
-def test_both_files_carry_the_counts_and_groups_of_the_train_file() -> None:
+def test_both_files_state_the_counts_and_groups_of_the_train_file() -> None:
     train, val = load("train.json"), load("val.json")
     images, instances = defaultdict(set), Counter()
     for annotation in train["annotations"]:
@@ -100,7 +100,7 @@ def test_train_and_val_share_no_image() -> None:
     }
 
 
-def test_logits_keep_to_their_format(logits: dict[str, Any]) -> None:
+def test_logits_follow_their_format(logits: dict[str, Any]) -> None:
     assert (logits["format"], logits["head"], logits["background"]) == ("ltcal-logits/1", "softmax", "last")
     assert logits["category_ids"] == [category["id"] for category in load("val.json")["categories"]]
     rows = len(logits["image_id"])

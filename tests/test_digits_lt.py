@@ -52,7 +52,7 @@ def test_train_images_are_of_the_first_half_and_test_images_of_the_second(train_
     assert len({row for row, _ in train_list}) == len(train_list)
 
 
-def test_logits_keep_to_their_format(arrays: dict[str, np.ndarray]) -> None:
+def test_logits_follow_their_format(arrays: dict[str, np.ndarray]) -> None:
     meta = json.loads((FOLDER / "logits.meta.json").read_text(encoding="utf-8"))
     assert (meta["format"], meta["head"], meta["background"]) == ("ltcal-logits/1", "softmax", "none")
     assert meta["category_ids"] == list(range(CLASSES))
@@ -65,7 +65,7 @@ def test_test_set_is_balanced(arrays: dict[str, np.ndarray]) -> None:
     assert np.bincount(arrays["labels"]).tolist() == [86] * CLASSES
 
 
-def test_the_classifier_knows_frequent_digits_better(
+def test_the_classifier_is_better_on_frequent_digits(
     train_list: list[tuple[int, int]], arrays: dict[str, np.ndarray]
 ) -> None:
     right = arrays["logits"].argmax(axis=1) == arrays["labels"]

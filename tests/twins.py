@@ -1,4 +1,4 @@
-"""Plain-loop twins of what the package computes with arrays: slow, one detection at a time, in the protocol's words."""
+"""TIDE in plain loops, one detection at a time, written from the protocol."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Entry = dict[str, Any]
 Curves = dict[int, tuple[list[bool], int]]
 """By category: hit or not, best score first, and the number of objects."""
 
-LARGEST = 1e10  # pixels; above it even "all" sizes do not count
+LARGEST = 1e10  # pixels; larger areas are outside even the range "all"
 GROUPS = ("r", "c", "f")
 
 
 def aligned_tide(
     annotations: Entry, predictions: list[Entry], *, protocol: Literal["lvis", "coco"], iou_type: str, max_dets: int
 ) -> Entry:
-    """TIDE by the rules of the report, as `referee.official_tide` gives it, with ``groups`` of the same shape.
+    """TIDE by the rules of the report, in the form of `official_tide`, with ``groups`` of the same form.
 
     Bolya et al., "TIDE", ECCV 2020, sec. 2.2-2.3; tests in the order Loc, Cls, Dupe, Bkg, Both.
     """
@@ -34,18 +34,18 @@ def aligned_tide(
                 _explain(detection, [entry for entry in there if not entry["ignored"]])
     counted = [entry for entry in objects if not entry["ignored"]]
     shown = sorted((entry for entry in found if not entry["ignored"]), key=lambda d: (-d["score"], d["image_id"]))
-    cases = _mended(shown, counted)
+    curves = _fixed(shown, counted)
     letters = {category["id"]: category.get("frequency") for category in annotations["categories"]}
-    return _differences(cases, letters) | {
+    return _differences(curves, letters) | {
         "groups": {
-            group: _differences(cases, {category: group for category, letter in letters.items() if letter == group})
+            group: _differences(curves, {category: group for category, letter in letters.items() if letter == group})
             for group in GROUPS
         }
     }
 
 
 def _objects(annotations: Entry, protocol: str, iou_type: str) -> list[Entry]:
-    """The objects that take part, in file order, with what they look like."""
+    """The evaluated objects in file order, with their shapes."""
     sizes = {image["id"]: (image["height"], image["width"]) for image in annotations["images"]}
     objects = []
     for annotation in annotations["annotations"]:
@@ -73,25 +73,25 @@ def _compressed(rle: Entry) -> Entry:
 def _evaluated(
     annotations: Entry, predictions: list[Entry], objects: list[Entry], protocol: str, iou_type: str, max_dets: int
 ) -> list[Entry]:
-    """The detections that take part, in file order: those under the cap and, with LVIS, of judged categories."""
+    """The evaluated detections in file order: those under the cap and, with LVIS, of judged categories."""
     judged = {(entry["image_id"], entry["category_id"]) for entry in objects}
     for image in annotations["images"]:
         judged |= {(image["id"], category) for category in image.get("neg_category_ids", [])}
     kept, number = [], {}
-    for place in sorted(range(len(predictions)), key=lambda place: -predictions[place]["score"]):
-        detection = predictions[place]
+    for index in sorted(range(len(predictions)), key=lambda index: -predictions[index]["score"]):
+        detection = predictions[index]
         where = (detection["image_id"], detection["category_id"])
         slot = where[0] if protocol == "lvis" else where
         number[slot] = number.get(slot, 0) + 1
         shape, area = _shape(detection, iou_type)
         if number[slot] <= max_dets and (protocol == "coco" or (area > 0 and where in judged)):
-            state = {"shape": shape, "area": area, "place": place, "hit": False, "ignored": False, "error": None}
+            state = {"shape": shape, "area": area, "index": index, "hit": False, "ignored": False, "error": None}
             kept.append(detection | state)
-    return sorted(kept, key=lambda detection: detection["place"])
+    return sorted(kept, key=lambda detection: detection["index"])
 
 
 def _shape(detection: Entry, iou_type: str) -> tuple[Any, float]:
-    """Box or mask, and the area that size ranges go by."""
+    """Box or mask, and the area for the area ranges."""
     if iou_type == "bbox" and "bbox" in detection:
         return detection["bbox"], detection["bbox"][2] * detection["bbox"][3]
     mask = _compressed(detection["segmentation"])
@@ -143,12 +143,12 @@ def _explain(detection: Entry, objects: list[Entry]) -> None:
 
 
 def _first_best(iou: list[float], candidate: list[bool]) -> int | None:
-    places = [place for place, flag in enumerate(candidate) if flag]
-    return max(places, key=lambda place: iou[place], default=None)
+    indices = [index for index, flag in enumerate(candidate) if flag]
+    return max(indices, key=lambda index: iou[index], default=None)
 
 
-def _mended(shown: list[Entry], counted: list[Entry]) -> dict[str, Curves]:
-    """The curves as they are (``""``) and with each kind of error mended alone."""
+def _fixed(shown: list[Entry], counted: list[Entry]) -> dict[str, Curves]:
+    """The curves with nothing fixed (``""``) and with each kind of error fixed alone."""
 
     def curves(
         keep: Callable[[Entry], bool] = lambda detection: True,
@@ -161,28 +161,28 @@ def _mended(shown: list[Entry], counted: list[Entry]) -> dict[str, Curves]:
             table[entry["category_id"]] = (hits, number + counts(entry))
         for detection in shown:
             if keep(detection):
-                category = (moved or {}).get(detection["place"], detection["category_id"])
-                hit = detection["hit"] or detection["place"] in (moved or {})
+                category = (moved or {}).get(detection["index"], detection["category_id"])
+                hit = detection["hit"] or detection["index"] in (moved or {})
                 table.setdefault(category, ([], 0))[0].append(hit)
         return table
 
-    cases = {"": curves()}
+    fixed = {"": curves()}
     for kind in ("Cls", "Loc", "Both", "Dupe", "Bkg"):
         moved = {}
         for entry in counted:
             if entry["pointed_at"] and not entry["used"]:
-                best = min(entry["pointed_at"], key=lambda detection: (-detection["score"], detection["place"]))
+                best = min(entry["pointed_at"], key=lambda detection: (-detection["score"], detection["index"]))
                 if best["error"] == kind:
-                    moved[best["place"]] = entry["category_id"]
-        cases[kind] = curves(keep=lambda d, k=kind, m=moved: d["error"] != k or d["place"] in m, moved=moved)
-    cases["Miss"] = curves(counts=lambda entry: entry["used"] or bool(entry["pointed_at"]))
-    cases["FalsePos"] = curves(keep=lambda detection: detection["hit"])
-    cases["FalseNeg"] = curves(counts=lambda entry: entry["used"])
-    return cases
+                    moved[best["index"]] = entry["category_id"]
+        fixed[kind] = curves(keep=lambda d, k=kind, m=moved: d["error"] != k or d["index"] in m, moved=moved)
+    fixed["Miss"] = curves(counts=lambda entry: entry["used"] or bool(entry["pointed_at"]))
+    fixed["FalsePos"] = curves(keep=lambda detection: detection["hit"])
+    fixed["FalseNeg"] = curves(counts=lambda entry: entry["used"])
+    return fixed
 
 
-def _differences(cases: dict[str, Curves], categories: Iterable[int]) -> Entry:
-    ap = {name: _mean_ap(curves, set(categories)) for name, curves in cases.items()}
+def _differences(fixed: dict[str, Curves], categories: Iterable[int]) -> Entry:
+    ap = {name: _mean_ap(curves, set(categories)) for name, curves in fixed.items()}
 
     def gain(name: str) -> float | None:
         return None if ap[""] is None or ap[name] is None else ap[name] - ap[""]

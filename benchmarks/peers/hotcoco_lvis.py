@@ -1,4 +1,4 @@
-"""hotcoco doing what `ltcal report` does for boxes, load, AP and TIDE: python hotcoco_lvis.py GT DT."""
+"""hotcoco computing what `ltcal report` computes for boxes (load, AP, TIDE): python hotcoco_lvis.py GT DT."""
 
 import sys
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 from lvis import LVIS, LVISEval, LVISResults
 
-np.float = float  # lvis 0.5.3 says `np.float`, which numpy dropped in 1.24
+np.float = float  # lvis 0.5.3 uses `np.float`, which numpy 1.24 removed
 
 truth = LVIS(sys.argv[1])
 evaluation = LVISEval(truth, LVISResults(truth, sys.argv[2]), "bbox")

@@ -1,4 +1,4 @@
-"""Logits of a detectron2 R-CNN while detectron2 evaluates it as ever.
+"""Logits of a detectron2 R-CNN while detectron2 evaluates it as usual.
 
     python detectron2_lvis.py CONFIG.yaml WEIGHTS OUT [DATASET]
 
@@ -26,7 +26,7 @@ def main(config: str, weights: str, out: str, dataset: str = "lvis_v1_val") -> N
     model = build_model(cfg).eval()
     DetectionCheckpointer(model).load(weights)
     loader = build_detection_test_loader(cfg, dataset)
-    ids = range(1, len(MetadataCatalog.get(dataset).thing_classes) + 1)  # for LVIS its labels are the ids less one
+    ids = range(1, len(MetadataCatalog.get(dataset).thing_classes) + 1)  # for LVIS its labels are the ids minus one
     with (
         LogitsWriter(Path(out), head="softmax", background="last", category_ids=ids) as writer,
         capture_fast_rcnn(model, writer),

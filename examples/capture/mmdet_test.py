@@ -1,4 +1,4 @@
-"""Logits of an MMDetection 3 two-stage detector while its own test loop runs as ever.
+"""Logits of an MMDetection 3 two-stage detector while its own test loop runs as usual.
 
 python mmdet_test.py CONFIG.py CHECKPOINT OUT
 """

@@ -1,8 +1,8 @@
-"""Logits of a timm classifier on an image list as ImageNet-LT ships it (``path label`` a line).
+"""Logits of a timm classifier on an image list as ImageNet-LT ships it (``path label`` per line).
 
     python timm_classification.py IMAGE_FOLDER LIST.txt OUT [MODEL]
 
-Features and the weights of the last layer go along, for methods that look at them (tau-norm).
+Features and the weights of the last layer are saved too, for methods that use them (tau-norm).
 """
 
 from __future__ import annotations

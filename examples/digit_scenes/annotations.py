@@ -15,10 +15,10 @@ RAREST, COMMONEST = 10, 100  # LVIS: rare up to 10 training images, common up to
 
 @dataclass(frozen=True, slots=True)
 class Labelling:
-    """What the annotators of one scene did.
+    """The annotations of one scene.
 
     annotated: bool [G], whether each digit of the scene has an annotation.
-    negative: digits that were looked for and are not there.
+    negative: digits that are stated to be absent.
     not_exhaustive: digits of which some in the scene have no annotation.
     """
 
@@ -32,12 +32,12 @@ def label_scene(scene: Scene, rng: np.random.RandomState, *, exhaustive: bool) -
     annotated = np.ones(len(scene.digit), bool)
     negative, not_exhaustive = [], []
     for digit in range(len(NAMES)):
-        places = np.flatnonzero(scene.digit == digit)
-        if len(places) == 0 and draw(rng, 0, 2):
+        positions = np.flatnonzero(scene.digit == digit)
+        if len(positions) == 0 and draw(rng, 0, 2):
             negative.append(digit)
-        if len(places) > 1 and not exhaustive and draw(rng, 0, 3) == 0:
+        if len(positions) > 1 and not exhaustive and draw(rng, 0, 3) == 0:
             not_exhaustive.append(digit)
-            annotated[places[draw(rng, 0, len(places))]] = False
+            annotated[positions[draw(rng, 0, len(positions))]] = False
     return Labelling(annotated, negative, not_exhaustive)
 
 

@@ -19,9 +19,9 @@ MOST_STEPS = 30
 def train(features: Integers, label: Integers, num_classes: int) -> Integers:
     """Weights [F + 1, num_classes] in units of `WEIGHT_UNIT`, the last row the bias.
 
-    The loss is strictly convex: its minimum is one point, which Newton's method reaches to better than 1e-8. The digits
-    after that depend on the machine's linear algebra; rounding to the grid takes them away. From then on features and
-    weights are integers, their products are exact, and the made files are the same to the byte on any machine.
+    The loss is strictly convex, so it has a single minimum, which Newton's method reaches to better than 1e-8. Further
+    digits depend on the machine's linear algebra; rounding to the grid removes them. Features and weights are then
+    integers, their products are exact, and the files are identical on every machine.
     """
     x = with_constant(features) / FEATURE_LEVELS
     target = np.eye(num_classes)[label]
@@ -33,7 +33,7 @@ def train(features: Integers, label: Integers, num_classes: int) -> Integers:
             return np.rint(weights / WEIGHT_UNIT).astype(np.int64)
         step = np.linalg.solve(hessian(x, probability), gradient.ravel()).reshape(weights.shape)
         limit = penalised_loss(x, target, weights) + LOSS_TOLERANCE
-        while penalised_loss(x, target, weights - step) > limit:  # too far, as the first steps can be
+        while penalised_loss(x, target, weights - step) > limit:  # the step was too long, as the first ones can be
             step = step / 2
         weights = weights - step
     raise RuntimeError(f"no convergence in {MOST_STEPS} Newton steps")

@@ -14,11 +14,11 @@ SCORE_DIGITS = 6
 def detections(
     logits: Floats, image_id: Integers, boxes: Integers, category_id: Sequence[int], threshold: float
 ) -> list[dict[str, object]]:
-    """COCO result entries of all images, in the order of the images, then of the classes, then of falling scores.
+    """COCO result entries of all images, in the order of the images, then of the classes, then of descending scores.
 
     logits: [N, C + 1], background last. image_id: [N], rows of one image together. boxes: [N, 4] xyxy.
 
-    Scores are rounded before anything is decided by them, so that no decision hangs on the last bit of `exp`.
+    Scores are rounded before they are compared, so the results do not depend on the last bit of `exp`.
     """
     scores = np.round(softmax(logits), SCORE_DIGITS)
     entries: list[dict[str, object]] = []
@@ -35,7 +35,7 @@ def detections(
 
 
 def suppress(boxes: Integers) -> list[int]:
-    """Which boxes stay, best first: those that overlap no kept better one with IoU > 0.5."""
+    """The boxes to keep, best first: those whose IoU with every better kept box is at most 0.5."""
     shared, area, other_area = overlap(boxes, boxes)
     overlapping = 2 * shared > area + other_area - shared
     kept: list[int] = []

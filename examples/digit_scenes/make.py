@@ -1,8 +1,8 @@
-"""Makes the digit scenes, trains a small detector on them, and writes annotations, detections and logits.
+"""Make the digit scenes, train a small detector on them, and write annotations, detections and logits.
 
     python examples/digit_scenes/make.py [--out DIR]
 
-Every run writes the same bytes. The README beside this file says what is made and why.
+Every run writes the same bytes. The README in this folder explains what is made and why.
 """
 
 from __future__ import annotations
@@ -20,19 +20,8 @@ from scenes import DigitImages, Integers, Scene, draw_labels, draw_scene, load_h
 
 SEED = 0
 TRAIN_SCENES, VAL_SCENES = 360, 180
-TRAIN_COUNTS = (
-    300,
-    190,
-    120,
-    75,
-    45,
-    28,
-    16,
-    8,
-    5,
-    3,
-)  # train scenes that hold a digit; lots decide which one has which
-VAL_COUNT = 54  # val scenes that hold a digit, the same for all
+TRAIN_COUNTS = (300, 190, 120, 75, 45, 28, 16, 8, 5, 3)  # train scenes that contain a digit; assigned by the seed
+VAL_COUNT = 54  # val scenes that contain a digit, the same for all
 FIRST_VAL_ID = TRAIN_SCENES + 1
 BACKGROUND = len(CATEGORY_ID)  # the last column
 SCORE_THRESHOLD = 0.01
@@ -43,7 +32,7 @@ def make_scenes(counts: Integers, num_scenes: int, digits: DigitImages, rng: np.
 
 
 def target_classes(boxes: Integers, scene: Scene) -> Integers:
-    """The digit that each box [N, 4] overlaps most, where IoU >= 0.5; else `BACKGROUND`."""
+    """The digit that each box [N, 4] overlaps most if their IoU is at least 0.5; otherwise `BACKGROUND`."""
     if len(scene.boxes) == 0:
         return np.full(len(boxes), BACKGROUND)
     shared, area, digit_area = overlap(boxes, scene.boxes)
@@ -52,7 +41,7 @@ def target_classes(boxes: Integers, scene: Scene) -> Integers:
 
 
 def train_detector(scenes: list[Scene], rng: np.random.RandomState) -> Integers:
-    """Weights learned from all proposals of digits and as many of background, drawn by lot."""
+    """Weights learned from all proposals of digits and equally many random background proposals."""
     proposals = [propose(scene.canvas, rng) for scene in scenes]
     target = np.concatenate([target_classes(boxes, scene) for boxes, scene in zip(proposals, scenes, strict=True)])
     inputs = np.concatenate([features(scene.canvas, boxes) for boxes, scene in zip(proposals, scenes, strict=True)])
@@ -75,12 +64,13 @@ def write_annotations(
 
 
 def write_outputs(out: Path, scenes: list[Scene], weights: Integers, rng: np.random.RandomState) -> None:
-    """What the detector says about the val scenes: the logits of every proposal, and the result list they lead to."""
+    """The detector's outputs on the val scenes: the logits of every proposal, and the detections decoded from them."""
     proposals = [propose(scene.canvas, rng) for scene in scenes]
     image_id = np.repeat(np.arange(len(scenes)) + FIRST_VAL_ID, [len(boxes) for boxes in proposals])
     boxes = np.concatenate(proposals)
     inputs = np.concatenate([features(scene.canvas, found) for scene, found in zip(scenes, proposals, strict=True)])
-    logits = exact_logits(inputs, weights).astype(np.float16)  # half precision on disk; what follows starts from it
+    # Half precision on disk; the detections come from the rounded values.
+    logits = exact_logits(inputs, weights).astype(np.float16)
     # Not compressed: compressed bytes differ between versions of zlib.
     np.savez(out / "logits.npz", logits=logits, image_id=image_id, boxes=boxes.astype(np.float32))
     meta = {"format": "ltcal-logits/1", "head": "softmax", "background": "last", "category_ids": CATEGORY_ID}

@@ -1,4 +1,4 @@
-"""Proposals: where a digit may be, found without looking at the annotations; and what the classifier sees of each."""
+"""Proposals: boxes that may contain a digit, found without the annotations, and the classifier's features of each."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 from scenes import HEIGHT, WIDTH, Integers, draw
 from scipy import ndimage
 
-LEVELS = (20, 40, 70)  # grey values above the background at which ink is told from it
+LEVELS = (20, 40, 70)  # grey values above the background at which ink is separated from it
 SHORTEST, LONGEST = 6, 64  # longer side of a component that may be a digit, in pixels
 JITTERS = 2  # shifted and scaled copies of each component's box
 RANDOM_WINDOWS = 12
 GRID = 8
 FEATURE_LEVELS = 16  # a feature is an integer in 0..16, as in the digit images themselves
-LEAST_CONTRAST = 48  # grey values; less contrast than this is not stretched to the full range of features
+LEAST_CONTRAST = 48  # grey values; lower contrast is not stretched to the full range of features
 
 
 def propose(canvas: Integers, rng: np.random.RandomState) -> Integers:
@@ -24,7 +24,7 @@ def propose(canvas: Integers, rng: np.random.RandomState) -> Integers:
 
 
 def connected_components(canvas: Integers) -> list[tuple[int, int, int, int]]:
-    """Boxes of what hangs together on the smoothed canvas above each of the levels."""
+    """Boxes of the connected components of the smoothed canvas above each level."""
     smooth = ndimage.correlate(canvas, np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]), mode="nearest") // 16
     background = np.sort(smooth, axis=None)[smooth.size // 2]
     boxes = set()

@@ -1,7 +1,7 @@
 """Scenes: real digits pasted onto noisy, cluttered canvases.
 
-Pixels are integers throughout and random numbers come from numpy's `RandomState`, whose streams are frozen, so that a
-scene is the same to the bit on any machine.
+Pixels are integers throughout and random numbers come from numpy's `RandomState`, whose streams are frozen, so that
+scenes are identical on every machine.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def draw_labels(scene_counts: Integers, num_scenes: int, rng: np.random.RandomSt
 
 
 def draw_scene(labels: list[int], digits: DigitImages, rng: np.random.RandomState) -> Scene:
-    """Pastes a random image of each wanted digit, then clutter, at random places and sizes, and adds sensor noise."""
+    """Paste a random image of each wanted digit, then clutter, at random positions and sizes, and add sensor noise."""
     ink = np.zeros((HEIGHT, WIDTH), np.int64)
     taken = np.zeros((0, 4), np.int64)
     for label in labels:
@@ -88,7 +88,7 @@ def whole_digit(digits: DigitImages, label: int, rng: np.random.RandomState) -> 
 
 
 def clutter(digits: DigitImages, rng: np.random.RandomState) -> Integers:
-    """A patch of ink that is no digit: strokes joined end to end, or one half of a digit."""
+    """A patch of ink that is not a digit: strokes joined end to end, or one half of a digit."""
     return strokes(rng) if draw(rng, 0, 2) else half_digit(digits, rng)
 
 
@@ -133,7 +133,7 @@ def interpolation(size: int) -> Integers:
 def paste(
     ink: Integers, taken: Integers, make_patch: Callable[[], Integers], rng: np.random.RandomState
 ) -> tuple[Integers, Integers]:
-    """Draws patches and places until one fits; returns the ink with it pasted, and the taken boxes with its own."""
+    """Draws patches and positions until one fits; returns the ink with it pasted, and the taken boxes with its own."""
     while True:
         patch = make_patch()
         height, width = patch.shape
@@ -151,7 +151,7 @@ def paste(
 
 
 def crowded(box: Integers, taken: Integers) -> bool:
-    """Whether the box shares more than an eighth of the smaller area with one that is there already."""
+    """Whether the box shares more than an eighth of the smaller area with an existing one."""
     if len(taken) == 0:
         return False
     shared, area, taken_area = overlap(box[None], taken)

@@ -1,8 +1,8 @@
-"""Makes scikit-learn's digits long-tailed, trains a plain classifier, and writes its logits of a balanced test set.
+"""Make scikit-learn's digits long-tailed, train a plain classifier, and write its logits on a balanced test set.
 
     python examples/digits_lt/make.py [--out DIR]
 
-Every run writes the same bytes. The README beside this file says what is made and why.
+Every run writes the same bytes. The README in this folder explains what is made and why.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 Integers = npt.NDArray[np.int64]
 
 SEED = 0
-TRAIN_COUNTS = (86, 57, 37, 25, 16, 11, 7, 5, 3, 2)  # 86 (2 / 86)^(k / 9); lots decide which digit has which
+TRAIN_COUNTS = (86, 57, 37, 25, 16, 11, 7, 5, 3, 2)  # 86 (2 / 86)^(k / 9); assigned to the digits by the seed
 TEST_COUNT = 86  # test images of a digit, the same for all
 FULL_INK = 16  # the largest value of a digit image
 WEIGHT_UNIT = 2.0**-8
@@ -33,9 +33,9 @@ def chosen(digit: Integers, counts: Integers) -> Integers:
 def train(features: Integers, digit: Integers) -> Integers:
     """Weights [F, 10] of a multinomial logistic regression, scikit-learn's defaults, in units of `WEIGHT_UNIT`.
 
-    The loss is strictly convex: its minimum is one point, which Newton's method reaches to better than 1e-11. Digits
-    after that depend on the machine's linear algebra; rounding to the grid takes them away. From then on features and
-    weights are integers, their products are exact, and the made files are the same to the byte on any machine.
+    The loss is strictly convex, so it has a single minimum, which Newton's method reaches to better than 1e-11. Further
+    digits depend on the machine's linear algebra; rounding to the grid removes them. Features and weights are then
+    integers, their products are exact, and the files are identical on every machine.
     """
     model = LogisticRegression(solver="newton-cholesky", fit_intercept=False, tol=1e-13)
     model.fit(features / FULL_INK, digit)

@@ -1,11 +1,11 @@
-"""Capture: a `LogitsWriter` in a running model, without a fork.
+"""Writes the logits of a running model, without a fork.
 
-Each function hands what a model computes just before its activation to a `longtail_cli.LogitsWriter`, and leaves the
-model's own results as they are. The frameworks are not imported: the user already runs one.
+Each function passes what a model computes just before its activation to a `longtail_cli.LogitsWriter`, and does not
+change the model's own results. No framework is imported: the user already runs one.
 
 `append_object_detections` (transformers) and `append_classification` (timm) take the outputs of one batch.
 `capture_roi_heads` and `capture_dense_head` (torchvision), `capture_fast_rcnn` (detectron2) and `capture_bbox_head`
-(MMDetection) are context managers that watch a model for as long as they last.
+(MMDetection) are context managers that watch a model until they end.
 """
 
 from longtail_cli.capture.detectron2 import capture_fast_rcnn

@@ -1,4 +1,4 @@
-"""From the columns of a model to the columns of a logits file."""
+"""Converts the columns of a model to those of a logits file."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ from dataclasses import dataclass
 
 import torch
 
-from longtail_cli.capture.mismatch import misfit
-from longtail_cli.tables import BackgroundName, HeadName, LogitColumns
+from longtail_cli.capture.common import mismatch
+from longtail_cli.choices import BackgroundName, HeadName
+from longtail_cli.tables import LogitColumns
 
 Kind = tuple[HeadName, BackgroundName]
-"""What a model computes, as a logits file declares it."""
+"""The head and background of a model, as a logits file declares them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """Which columns of a model's logits are the C classes of a logits file.
-
-    source: who asks, for messages.
-    columns: what the file holds.
-    classes: the columns of the model that are the file's classes, in the order of `LogitColumns.category_id`; None
-        where they are all of the model's columns but the background, in its own order.
-    """
+    """Which columns of a model's logits are the C classes of a logits file."""
 
     source: str
+    """The calling function, for messages."""
     columns: LogitColumns
+    """The columns of the file."""
     classes: tuple[int, ...] | None
+    """The columns of the model that are the file's classes, in the order of `LogitColumns.category_id`; None if they
+    are all of the model's columns except the background, in its order."""
 
     def logits(self, logits: torch.Tensor) -> torch.Tensor:
         """[N, K] of the file from [N, M] of the model.
 
-        Columns that are no class of the file are left out of a sigmoid head. Under a softmax they count as background:
-        z_bg' = ln(e^z_bg + sum of e^z over them), so that the softmax of the classes stays what it was.
+        A sigmoid head loses the columns that are not classes of the file. For a softmax they count as background:
+        z_bg' = ln(e^z_bg + sum of e^z over them), so the softmax of the classes does not change.
 
-        Raises `UsageError` where M does not fit.
+        Raises `UsageError` if M does not fit.
         """
         self.check_width(logits.shape[-1])
         if self.classes is None:
@@ -48,7 +47,7 @@ class ColumnChoice:
         return torch.cat(parts, dim=-1)
 
     def boxes(self, boxes: torch.Tensor) -> torch.Tensor:
-        """[N, 4] as it is; [N, C, 4] of the file from a box for each class of the model, the background left out."""
+        """[N, 4] unchanged; [N, C, 4] of the file from one box per class of the model, without the background."""
         if self.classes is None or boxes.ndim == 2:
             return boxes
         first = int(self.columns.background == "first")
@@ -65,7 +64,7 @@ class ColumnChoice:
         high = width - int(self.columns.background == "last")
         outside = [column for column in self.classes if not low <= column < high]
         if outside:
-            raise misfit(
+            raise mismatch(
                 self.source,
                 "classes",
                 f"columns {low}..{high - 1} of the model's {width}",
@@ -75,24 +74,24 @@ class ColumnChoice:
 
     def _width_error(self, width: int) -> Exception:
         plus = "" if self.columns.background == "none" else " and a background"
-        return misfit(
+        return mismatch(
             self.source,
             "logits",
             f"{self.columns.width} columns, as the writer has {len(self.columns)} category ids{plus}",
             f"{width} columns",
-            "give the writer the head and background of this model and an id for each of its classes; where some of its"
-            " columns are no category of the data, say with classes=... which ones are",
+            "give the writer the head and background of this model and an id for each of its classes; if some of its"
+            " columns are not categories of the data, pass those that are as `classes=`",
         )
 
 
 def choose_columns(source: str, columns: LogitColumns, kind: Kind, classes: Sequence[int] | None) -> ColumnChoice:
     """The choice of `classes` (columns of the model) for a model of a known `kind`.
 
-    Raises `UsageError` where the file declares another head or background, or another number of classes.
+    Raises `UsageError` if the file declares another head or background, or another number of classes.
     """
     head, background = kind
     if (columns.head, columns.background) != kind:
-        raise misfit(
+        raise mismatch(
             source,
             "the writer",
             f"head={head!r}, background={background!r}, which is what this model computes",
@@ -100,7 +99,7 @@ def choose_columns(source: str, columns: LogitColumns, kind: Kind, classes: Sequ
             f"open it as LogitsWriter(..., head={head!r}, background={background!r}, ...)",
         )
     if classes is not None and (len(classes) != len(columns) or len(set(classes)) != len(classes)):
-        raise misfit(
+        raise mismatch(
             source,
             "classes",
             f"{len(columns)} different columns, one for each category id of the writer",

@@ -8,10 +8,18 @@ from typing import Any
 
 import torch
 
-from longtail_cli.capture.boxes import Size, clipped, per_class, resized
 from longtail_cli.capture.columns import Kind, choose_columns
-from longtail_cli.capture.mismatch import check_evaluating, misfit, wrong_model
-from longtail_cli.capture.watching import Method, watched
+from longtail_cli.capture.common import (
+    Method,
+    Size,
+    check_evaluating,
+    clipped,
+    mismatch,
+    per_class,
+    resized,
+    watched,
+    wrong_model,
+)
 from longtail_cli.files.logits.writer import LogitsWriter
 
 SOURCE = "capture_fast_rcnn"
@@ -23,13 +31,13 @@ def capture_fast_rcnn(model: Any, writer: LogitsWriter, classes: Sequence[int] |
 
     model: a detectron2 ``GeneralizedRCNN`` in eval mode with one ``FastRCNNOutputLayers`` as
         ``roi_heads.box_predictor``. Its inputs hold ``image_id``, and ``height`` and ``width`` of the original image,
-        as detectron2's data loaders make them, so that ``inference_on_dataset`` runs unchanged.
+        as detectron2's data loaders make them, so ``inference_on_dataset`` runs unchanged.
     writer: opened with ``head="softmax"`` and ``background="last"``; for a model with ``use_sigmoid_ce`` with
         ``head="sigmoid"`` and ``background="none"`` (such a model computes a last column too, and never uses it).
-    classes: the model's labels that are the writer's category ids, in their order; all labels where None.
+    classes: the model's labels that are the writer's category ids, in their order; all labels if None.
 
-    Boxes are decoded and clipped as the model does it, then taken to the pixels of the original image. As the model
-    does, it leaves out rows that are not finite.
+    Boxes are decoded and clipped as in the model, then scaled to the original image. Rows that are not finite are
+    left out, as in the model.
 
     Raises `UsageError` for another kind of model (among them cascades, which average the scores of several heads), for
     one in training mode, for columns that do not fit the writer's and, in the call itself, for inputs without
@@ -38,7 +46,7 @@ def capture_fast_rcnn(model: Any, writer: LogitsWriter, classes: Sequence[int] |
     predictor: Any = getattr(getattr(model, "roi_heads", None), "box_predictor", None)
     if not (hasattr(predictor, "inference") and hasattr(predictor, "predict_boxes") and hasattr(model, "inference")):
         expected = "a GeneralizedRCNN with one FastRCNNOutputLayers"
-        raise wrong_model(SOURCE, expected, model, "pass the whole model; cascades have no one logit for each class")
+        raise wrong_model(SOURCE, expected, model, "pass the whole model; cascades have several logits for each class")
     check_evaluating(SOURCE, model)
     sigmoid = bool(getattr(predictor, "use_sigmoid_ce", False))
     kind: Kind = ("sigmoid", "none") if sigmoid else ("softmax", "last")
@@ -70,5 +78,5 @@ def _original(given: Mapping[str, Any], size: Size) -> Size:
 
 def _image_id(given: Mapping[str, Any]) -> int:
     if "image_id" not in given:
-        raise misfit(SOURCE, "an input", "image_id", f"only {', '.join(given)}", "add image_id to the data mapper")
+        raise mismatch(SOURCE, "an input", "image_id", f"only {', '.join(given)}", "add image_id to the data mapper")
     return int(given["image_id"])

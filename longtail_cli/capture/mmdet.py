@@ -8,10 +8,8 @@ from typing import Any
 
 import torch
 
-from longtail_cli.capture.boxes import per_class
 from longtail_cli.capture.columns import choose_columns
-from longtail_cli.capture.mismatch import check_evaluating, misfit, wrong_model
-from longtail_cli.capture.watching import Method, watched
+from longtail_cli.capture.common import Method, check_evaluating, mismatch, per_class, watched, wrong_model
 from longtail_cli.files.logits.writer import LogitsWriter
 
 SOURCE = "capture_bbox_head"
@@ -22,25 +20,27 @@ def capture_bbox_head(bbox_head: Any, writer: LogitsWriter, classes: Sequence[in
     """Append all proposals of the images that go through a model with `bbox_head` while the context lasts.
 
     bbox_head: an MMDetection 3 ``BBoxHead`` in eval mode, ``model.roi_head.bbox_head``; for a cascade the last one,
-        ``model.roi_head.bbox_head[-1]``, which is given the mean of the logits of all stages. ``Runner.test`` and
-        ``inference_detector`` run unchanged. Image ids and scales are read from the meta data of the samples.
+        ``model.roi_head.bbox_head[-1]``, which gets the mean of the logits of all stages. ``Runner.test`` and
+        ``inference_detector`` run unchanged. Image ids and scales come from the metadata of the samples.
     writer: opened with ``head="softmax"`` and ``background="last"``.
-    classes: the model's labels that are the writer's category ids, in their order; all labels where None.
+    classes: the model's labels that are the writer's category ids, in their order; all labels if None.
 
-    Boxes are decoded and clipped by the head itself, with ``rescale=True``: in pixels of the original image. An image
-    whose whole batch has no proposals does not reach the head and adds no row.
+    Boxes are decoded and clipped by the head itself, with ``rescale=True``: in pixels of the original image. A batch
+    without any proposal does not reach the head and adds no rows.
 
-    Raises `UsageError` for another kind of head (among them those whose loss has its own activation, as Seesaw loss
-    has), for one in training mode, for columns that do not fit the writer's and, in the call itself, for samples
+    Raises `UsageError` for another kind of head (among them those whose loss has its own activation, such as Seesaw
+    loss), for one in training mode, for columns that do not fit the writer's and, in the call itself, for samples
     without ``img_id`` or ``scale_factor`` and for flipped images.
     """
     if not hasattr(bbox_head, "predict_by_feat") or not hasattr(bbox_head, "reg_class_agnostic"):
-        fix = "pass model.roi_head.bbox_head, or its last one where the model is a cascade"
+        fix = "pass model.roi_head.bbox_head, or the last of them if the model is a cascade"
         raise wrong_model(SOURCE, "a BBoxHead of MMDetection 3", bbox_head, fix)
     check_evaluating(SOURCE, bbox_head)
     if getattr(bbox_head, "custom_cls_channels", False):
         found = f"{type(bbox_head.loss_cls).__name__}, with an activation of its own"
-        raise misfit(SOURCE, "the loss", "one with a plain softmax", found, "no logits file declares such a head")
+        raise mismatch(
+            SOURCE, "the loss", "one with a plain softmax", found, "a logits file cannot declare such a head"
+        )
     choice = choose_columns(SOURCE, writer.columns, ("softmax", "last"), classes)
 
     def see(predict_by_feat: Method, call: Mapping[str, Any]) -> None:
@@ -57,7 +57,7 @@ def capture_bbox_head(bbox_head: Any, writer: LogitsWriter, classes: Sequence[in
 
 def _shaped(bbox_head: Any, boxes: torch.Tensor) -> torch.Tensor:
     if not len(boxes) and bbox_head.with_reg and not bbox_head.reg_class_agnostic:
-        return boxes.new_zeros((0, bbox_head.num_classes, 4))  # without rows the head gives [0, 4] whatever it is
+        return boxes.new_zeros((0, bbox_head.num_classes, 4))  # without rows every head gives [0, 4]
     return per_class(boxes, bbox_head.num_classes)
 
 
@@ -65,7 +65,7 @@ def _image_id(meta: Mapping[str, Any]) -> int:
     missing = [name for name in ("img_id", "scale_factor") if meta.get(name) is None]
     if missing:
         fix = "add it to meta_keys of PackDetInputs in the test pipeline"
-        raise misfit(SOURCE, "meta data of a sample", missing[0], f"only {', '.join(meta)}", fix)
+        raise mismatch(SOURCE, "metadata of a sample", missing[0], f"only {', '.join(meta)}", fix)
     if meta.get("flip"):
-        raise misfit(SOURCE, "a sample", "an image that is not flipped", "flip", "run without test-time augmentation")
+        raise mismatch(SOURCE, "a sample", "an image that is not flipped", "flip", "run without test-time augmentation")
     return int(meta["img_id"])

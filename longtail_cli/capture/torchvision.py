@@ -9,26 +9,27 @@ from typing import Any
 
 import torch
 
-from longtail_cli.capture.boxes import Size, clipped, resized
 from longtail_cli.capture.columns import ColumnChoice, Kind, choose_columns
-from longtail_cli.capture.mismatch import check_evaluating, misfit, wrong_model
-from longtail_cli.capture.watching import Method, watched
+from longtail_cli.capture.common import Method, Size, check_evaluating, clipped, mismatch, resized, watched, wrong_model
 from longtail_cli.files.logits.writer import LogitsWriter
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """One image: logits [N, M], boxes [N, 4] or [N, C, 4] in the image of `size`, and objectness [N] or None."""
+    """The proposals of one image."""
 
     logits: torch.Tensor
+    """[N, M]."""
     boxes: torch.Tensor
+    """[N, 4] or [N, C, 4], xyxy in the image of `size`."""
     objectness: torch.Tensor | None
+    """[N]."""
     size: Size
 
 
 @dataclass(slots=True)
 class AnnouncedImages:
-    """Takes the ids of the images that go through a torchvision model, which does not see them itself."""
+    """Takes the ids of the images that go through a torchvision model, which does not know them itself."""
 
     _writer: LogitsWriter
     _choice: ColumnChoice
@@ -36,16 +37,16 @@ class AnnouncedImages:
     _rows: list[_Rows] = field(default_factory=list)
 
     def announce(self, image_ids: Iterable[int]) -> None:
-        """Say which images the next call of the model gets, in order; before each call."""
+        """Set the ids of the images of the next call of the model, in order; needed before each call."""
         self._ids = [int(image_id) for image_id in image_ids]
 
     def _hold(self, rows: Iterable[_Rows]) -> None:
         self._rows = list(rows)
         if len(self._ids) != len(self._rows):
-            raise misfit(
+            raise mismatch(
                 self._choice.source,
                 "announced images",
-                f"{len(self._rows)} ids, one for each image that the model was given",
+                f"{len(self._rows)} ids, one for each image of the call",
                 f"{len(self._ids)}",
                 "call announce(image_ids) before each call of the model",
             )
@@ -64,12 +65,12 @@ def capture_roi_heads(
 ) -> Iterator[AnnouncedImages]:
     """Append all proposals of the images that go through `model` while the context lasts.
 
-    model: a torchvision R-CNN (``GeneralizedRCNN``) in eval mode: softmax, background first, a box for each class.
+    model: a torchvision R-CNN (``GeneralizedRCNN``) in eval mode: softmax, background first, one box per class.
     writer: opened with ``head="softmax"`` and ``background="first"``.
-    classes: the model's labels that are the writer's category ids, in their order, where some of its labels are no
-        category (as in torchvision's COCO models); all labels from 1 on where None.
+    classes: the model's labels that are the writer's category ids, in their order, if some of its labels are not
+        categories (as in torchvision's COCO models); all labels from 1 on if None.
 
-    Boxes are decoded and clipped as the model does it, then taken to the pixels of the image that it was given.
+    Boxes are decoded and clipped as in the model, then scaled to the image that it was given.
 
     Raises `UsageError` for another kind of model, for one in training mode, for columns that do not fit the writer's
     and, in the call itself, for images that were not announced.
@@ -85,7 +86,7 @@ def capture_roi_heads(
         images._choice.check_width(logits.shape[1])
         counts = [len(boxes) for boxes in proposals]
         decoded = heads.box_coder.decode(call["box_regression"], proposals)
-        boxes = decoded.reshape(*logits.shape, 4)[:, 1:]  # as the logits, the boxes have the background first
+        boxes = decoded.reshape(*logits.shape, 4)[:, 1:]  # like the logits, the boxes have the background first
         per_image = zip(logits.split(counts), boxes.split(counts), call["image_shapes"], strict=True)
         images._hold(_Rows(rows, clipped(images._choice.boxes(box), size), None, size) for rows, box, size in per_image)
 
@@ -101,13 +102,13 @@ def capture_dense_head(
 
     model: a torchvision ``RetinaNet`` or ``FCOS`` in eval mode: sigmoid, no background.
     writer: opened with ``head="sigmoid"`` and ``background="none"``.
-    classes: the model's labels that are the writer's category ids, in their order, where some of its labels are no
-        category (as in torchvision's COCO models); all labels from 0 on where None.
+    classes: the model's labels that are the writer's category ids, in their order, if some of its labels are not
+        categories (as in torchvision's COCO models); all labels from 0 on if None.
 
-    Of each level of the pyramid the ``model.topk_candidates`` anchors with the highest score of any label are kept,
-    which are all that the model itself can return. Boxes are decoded and clipped as the model does it, then taken to
-    the pixels of the image that it was given. FCOS has objectness = sigmoid(centerness); its score is the square root
-    of class score times objectness.
+    In each level of the pyramid the ``model.topk_candidates`` anchors with the highest score of any label are kept;
+    the model itself cannot return others. Boxes are decoded and clipped as in the model, then scaled to the image that
+    it was given. FCOS has objectness = sigmoid(centerness); its score is the square root of class score times
+    objectness.
 
     Raises `UsageError` as `capture_roi_heads` does.
     """
@@ -135,7 +136,7 @@ def _announced(
 
 @contextmanager
 def _appended(model: Any, images: AnnouncedImages) -> Iterator[None]:
-    """Append what `images` holds as soon as the model knows the original sizes: when it resizes its detections."""
+    """Append what `images` holds when the model resizes its detections, as it knows the original sizes then."""
 
     def see(_: Method, call: Mapping[str, Any]) -> None:
         images._append(call["original_image_sizes"])
@@ -166,7 +167,7 @@ def _best_anchors(
 
 
 def _decoded(coder: Any, regression: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-    """Boxes [A, 4]; of the two coders only the linear one may lack ``decode_single``, depending on the version."""
+    """Boxes [A, 4]; in some versions the linear coder lacks ``decode_single``."""
     decode = getattr(coder, "decode_single", coder.decode)
     boxes: torch.Tensor = decode(regression, anchors)
     return boxes

@@ -7,23 +7,20 @@ from typing import Protocol
 
 import torch
 
-from longtail_cli.capture.boxes import Size, cxcywh_to_xyxy, resized
 from longtail_cli.capture.columns import Kind, choose_columns
-from longtail_cli.capture.mismatch import misfit
+from longtail_cli.capture.common import Size, cxcywh_to_xyxy, mismatch, resized
 from longtail_cli.files.logits.writer import LogitsWriter
 
 SOURCE = "append_object_detections"
 
 
 class ObjectDetectionOutput(Protocol):
-    """What `append_object_detections` reads of the outputs of a model.
-
-    logits: [B, Q, K], Q queries an image.
-    pred_boxes: [B, Q, 4], cxcywh as fractions of the image's width and height.
-    """
+    """What `append_object_detections` reads from the outputs of a model."""
 
     logits: torch.Tensor
+    """[B, Q, K], Q queries per image."""
     pred_boxes: torch.Tensor
+    """[B, Q, 4], cxcywh as fractions of the image's width and height."""
 
 
 def append_object_detections(
@@ -37,14 +34,14 @@ def append_object_detections(
 
     outputs: what a ``...ForObjectDetection`` model returns. DETR, YOLOS and Table Transformer are softmax with the
         background last (K = labels + 1); Deformable, Conditional and DAB DETR, RT-DETR and D-FINE are sigmoid without
-        background (K = labels). The writer says which of them it is; its number of columns is checked against K.
+        background (K = labels). The writer states which of the two it is; its number of columns must be K.
     image_ids: B ids.
     target_sizes: B pairs (height, width) of the original images in pixels, or a tensor [B, 2], as
-        ``post_process_object_detection`` takes them. Boxes are not clipped, as they are not there.
-    classes: the model's labels that are the writer's category ids, in their order; all labels where None.
+        ``post_process_object_detection`` takes them, which does not clip boxes either.
+    classes: the model's labels that are the writer's category ids, in their order; all labels if None.
 
-    Raises `UsageError` where `outputs` are no object detections, where their columns do not fit the writer's, and
-    where the number of ids or sizes is not B.
+    Raises `UsageError` if `outputs` are not object detections, if their columns do not fit the writer's, and if the
+    number of ids or sizes is not B.
     """
     logits, boxes = _tensors(outputs)
     kind: Kind = ("softmax", "last") if writer.columns.head == "softmax" else ("sigmoid", "none")
@@ -52,7 +49,9 @@ def append_object_detections(
     ids, sizes = list(image_ids), _sizes(target_sizes)
     for what, found in (("image_ids", ids), ("target_sizes", sizes)):
         if len(found) != len(logits):
-            raise misfit(SOURCE, what, f"{len(logits)}, one an image", f"{len(found)}", "give the batch's own")
+            raise mismatch(
+                SOURCE, what, f"{len(logits)}, one per image", f"{len(found)}", "pass those of the images of this batch"
+            )
     corners = cxcywh_to_xyxy(boxes.float())
     for image_id, size, rows, box in zip(ids, sizes, logits, corners, strict=True):
         writer.append(choice.logits(rows), image_id=int(image_id), boxes=resized(box, (1, 1), size))
@@ -61,7 +60,7 @@ def append_object_detections(
 def _tensors(outputs: ObjectDetectionOutput) -> tuple[torch.Tensor, torch.Tensor]:
     logits, boxes = getattr(outputs, "logits", None), getattr(outputs, "pred_boxes", None)
     if logits is None or boxes is None or logits.ndim != 3 or boxes.shape != (*logits.shape[:2], 4):
-        raise misfit(
+        raise mismatch(
             SOURCE,
             "outputs",
             "logits [B, Q, K] and pred_boxes [B, Q, 4]",

@@ -1,7 +1,7 @@
-"""The command line: one module a command. This is the one place where errors become text and exit codes.
+"""The command line: one module per command. Errors become text and exit codes only here.
 
 Exit codes: 0 done; 1 a gate or a verification failed; 2 bad usage or bad input; 3 not comparable; 130 interrupted;
-141 no_progress reads the output any more.
+141 broken pipe.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from difflib import get_close_matches
 import click
 
 from longtail_cli import __version__
+from longtail_cli.cli.flags import with_flags
 from longtail_cli.errors import LtcalError
 
 COMMANDS = {
     "compute-freq": ("compute_freq", "Count in how many images each class occurs."),
-    "rescore": ("rescore", "Correct the scores of a result file for the long tail."),
-    "report": ("report", "AP by frequency group, Fixed and pooled AP, and TIDE."),
-    "methods": ("methods", "List the methods of rescore with formula and source."),
+    "rescore": ("rescore", "Adjust the scores of a result file, or logits, for the long tail."),
+    "report": ("report", "Evaluate: AP by frequency group, TIDE, accuracy, calibration; gates for CI."),
+    "methods": ("methods", "List the methods, or show one: formula, parameters, source."),
 }
-"""Command -> module and one line of help, so that the help page imports none of them."""
+"""The module and help line of each command; the help page imports no command."""
 
 BAD_INPUT, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 
@@ -57,13 +58,13 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except LtcalError as error:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {with_flags(str(error))}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("interrupted; no output was left half-written", err=True)
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise flushing reports an error
             ctx.exit(PIPE_CLOSED)
         except OSError as error:  # a full disk, a file that vanished while it was read
             click.echo(f"Error: {error}", err=True)
@@ -73,4 +74,4 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="ltcal")
 def main() -> None:
-    """Calibrate long-tailed classifiers and detectors after training, and measure what it did."""
+    """Calibrate long-tailed classifiers and detectors after training, and measure the effect."""

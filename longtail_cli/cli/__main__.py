@@ -13,12 +13,12 @@ from longtail_cli.cli import BAD_INPUT, main
 
 
 def run() -> None:
-    """Run the command line; the process is short, and to look for garbage among its entries costs it 5 percent."""
+    """Run the command line without garbage collection, which costs a short process 5 percent."""
     gc.disable()
     try:
         find_kernel_cache()
     except OSError as error:
-        print(f"Error: no folder for compiled kernels can be written to ({error}); set {VARIABLE}", file=sys.stderr)
+        print(f"Error: no writable folder for compiled kernels ({error}); set {VARIABLE}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     main(prog_name="ltcal")
 
@@ -27,12 +27,13 @@ VARIABLE = "NUMBA_CACHE_DIR"
 
 
 def find_kernel_cache() -> None:
-    """Name a folder of this user under the temporary folder in the environment, where numba would find none.
+    """Give numba a per-user cache folder in the temporary folder if its own choices are not writable.
 
-    Another user's folder of that name is not trusted, as what lies in it is run; then kernels are compiled each time.
-    Raises OSError where not even the temporary folder can be written to.
+    A folder of that name owned by another user is not trusted, as numba runs its content; kernels are then compiled
+    each time.
+    Raises OSError if the temporary folder is not writable either.
     """
-    if VARIABLE in os.environ or not hasattr(os, "getuid"):  # elsewhere the home folder can be written to
+    if VARIABLE in os.environ or not hasattr(os, "getuid"):  # without getuid (Windows), the home folder is writable
         return
     package, home = Path(__file__).parents[1], os.path.expanduser("~")  # noqa: PTH111  Path's raises without a home
     if os.access(package, os.W_OK) or os.access(home, os.W_OK):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from longtail_cli.adjust.counts import ZeroCountName
-    from longtail_cli.adjust.iif import NormalizerName
-    from longtail_cli.tables import Floats
+from longtail_cli.choices import NORMALIZERS, ZERO_COUNT_POLICIES
+from longtail_cli.cli.options import FILE
 
-FILE = click.Path(path_type=Path, dir_okay=False)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from longtail_cli.choices import NormalizerName, ZeroCountName
+    from longtail_cli.tables import Floats, FrequencyTable
 
 
 def _boundaries(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -30,33 +33,43 @@ def _boundaries(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.command("compute-freq")
 @click.argument("source", type=FILE)
 @click.option("-o", "--output", type=FILE, help="File for the table: .csv, .json or .parquet.")
-@click.option("--from-categories", is_flag=True, help="Take the counts that LVIS files state for each category.")
-@click.option("--num-images", type=click.IntRange(min=1), metavar="N", help="Images that these counts are of.")
+@click.option(
+    "--from-categories",
+    is_flag=True,
+    help="Use the counts that LVIS files state for each category instead of counting.",
+)
+@click.option("--num-images", type=click.IntRange(min=1), metavar="N", help="Number of images that LVIS counted.")
 @click.option(
     "--groups",
     metavar="LOW,HIGH",
     callback=_boundaries,
-    help="Boundaries of the groups: 10,100, for class labels 20,100.",
+    help="Boundaries of the frequency groups. [10,100; for class labels 20,100]",
 )
-@click.option("--label-column", metavar="NAME", help="Column of a CSV source that holds the class index: label.")
-@click.option("--fractal-dimension", is_flag=True, help="Add how evenly the boxes of each class spread, for fracal.")
-@click.option("--weights", is_flag=True, help="Add the IIF weights: columns iif_* by images, iof_* by objects.")
+@click.option("--label-column", metavar="NAME", help="Column of a CSV source that holds the class index. [label]")
+@click.option(
+    "--fractal-dimension", is_flag=True, help="Add the fractal dimension of each class, which the method fracal needs."
+)
+@click.option(
+    "--weights", is_flag=True, help="Add the IIF weights: columns iif_* (image counts) and iof_* (instance counts)."
+)
 @click.option(
     "--normalizer",
-    type=click.Choice(["occurrences", "images"]),
+    type=click.Choice(NORMALIZERS),
     default="occurrences",
     show_default=True,
     help="K of the weights: the sum of the counts, or the number of images.",
 )
 @click.option(
     "--zero-count",
-    type=click.Choice(["max", "smooth", "error"]),
+    type=click.Choice(ZERO_COUNT_POLICIES),
     default="max",
     show_default=True,
-    help="Weight of a class that never occurs.",
+    help="Weight of a class that never occurs: that of the rarest class, smoothed, or an error.",
 )
-@click.option("--tail-ratio", type=float, metavar="LAMBDA", help="Print TR(LAMBDA), for example 0.00177.")
-@click.option("--plot", type=FILE, help="Draw counts and weights: .png or .pdf.")
+@click.option(
+    "--tail-ratio", type=float, metavar="LAMBDA", help="Print the tail ratio TR(LAMBDA) of EQL, for example 0.00177."
+)
+@click.option("--plot", type=FILE, help="Plot counts and weights to this .png or .pdf file.")
 def compute_freq(
     source: Path,
     output: Path | None,
@@ -76,36 +89,38 @@ def compute_freq(
     SOURCE is a COCO or LVIS annotation file (.json), an image list with lines of path and label (.txt), a CSV with a
     label column, or a label array (.npy, .npz); each may be gzipped. Without -o the table goes to stdout as CSV.
     """
+    from longtail_cli.cli.flags import with_flags
     from longtail_cli.cli.progress_bar import working
     from longtail_cli.files.frequencies import format_of, frequencies_csv, write_frequencies
-    from longtail_cli.files.output import replacing
+    from longtail_cli.files.output import refuse_overwriting, replacing
     from longtail_cli.frequency import tail_ratio as ratio_below
-    from longtail_cli.reports.plots.frequency_chart import frequency_plot, plot_format
     from longtail_cli.workflow.compute_freq import compute_freq as count_classes
     from longtail_cli.workflow.compute_freq import weight_columns
 
+    for written in filter(None, (output, plot)):
+        refuse_overwriting(written, source, "source")
     if output is not None:
         format_of(output)
-    drawn = None if plot is None else plot_format(plot)
+    draw = None if plot is None else _plotter(plot)
     with working(f"counting {source.name}"):
         table, notes = count_classes(
             source,
-            take_embedded=from_categories,
+            from_categories=from_categories,
             num_images=num_images,
             groups=groups,
             label_column=label_column,
             fractal_dimension=fractal_dimension,
         )
     columns: dict[str, Floats] = {}
-    if weights or drawn:
+    if weights or draw:
         columns, weight_notes = weight_columns(table, normalizer=normalizer, zero_count=zero_count)
         notes = (*notes, *weight_notes)
     ratio = None if tail_ratio is None else f"TR({tail_ratio:g}) = {ratio_below(table, tail_ratio):.6f}"
     curves = {name: weight for name, weight in columns.items() if name.startswith("iif")}
-    drawing = frequency_plot(table, curves, drawn) if drawn else b""
+    drawing = draw(table, curves) if draw else b""
     for note in notes:
-        click.echo(note, err=True)
-    with ExitStack() as together:  # the drawing appears when the table has been written
+        click.echo(with_flags(note), err=True)
+    with ExitStack() as together:  # the plot is only kept if the table is written
         if plot is not None:
             together.enter_context(replacing(plot)).write_bytes(drawing)
         if output is None:
@@ -113,4 +128,11 @@ def compute_freq(
         else:
             write_frequencies(table, output, columns if weights else {})
     if ratio is not None:
-        click.echo(ratio, err=output is None)  # stdout holds the table where there is no other place for it
+        click.echo(ratio, err=output is None)  # stdout is for the table unless it goes to a file
+
+
+def _plotter(plot: Path) -> Callable[[FrequencyTable, Mapping[str, Floats]], bytes]:
+    """Draws a table and its weights in the format of `plot`. The charts are only imported here, as few runs plot."""
+    from longtail_cli.reports.plots.frequency_chart import frequency_plot, plot_format
+
+    return partial(frequency_plot, file_format=plot_format(plot))

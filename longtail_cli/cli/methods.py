@@ -1,4 +1,4 @@
-"""`ltcal methods`: what `--method` can be."""
+"""`ltcal methods`: the methods for `--method`."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from longtail_cli.adjust.base import NamedMethod, Parameter
+    from longtail_cli.methods.base import NamedMethod, Parameter
 
 WIDTH = 100
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As a JSON list.")
-def methods(as_json: bool) -> None:
-    """List the methods with formula, source and parameters.
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def methods(names: tuple[str, ...], as_json: bool) -> None:
+    """Show the methods, or only those called NAME, with formula, source and parameters.
 
     z is a logit, n_c how often class c occurs in training. A SPEC is NAME or NAME:PARAMETER=VALUE,...; methods joined
-    by + follow one another from left to right, as in temperature:t=1.9+logit-adjust:tau=1.
+    by + are applied from left to right, as in temperature:t=1.9+logit-adjust:tau=1.
     """
-    from longtail_cli.adjust.registry import METHODS
+    from longtail_cli.methods.registry import METHODS, method_class
 
-    known = list(METHODS.values())
+    known = [method_class(name) for name in names] or list(METHODS.values())
     if as_json:
         click.echo(json.dumps([_entry(method) for method in known], indent=2, ensure_ascii=False))
     else:

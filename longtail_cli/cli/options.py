@@ -1,4 +1,4 @@
-"""Options that belong together, handed to a command as one argument."""
+"""Options that several commands share, passed to a command as one argument."""
 
 from __future__ import annotations
 
@@ -6,37 +6,44 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from longtail_cli.decode.options import ObjectnessName
-    from longtail_cli.tables import BackgroundName, HeadName
+from longtail_cli.choices import BACKGROUNDS, HEADS, OBJECTNESS
 
+if TYPE_CHECKING:
+    from longtail_cli.choices import BackgroundName, HeadName, ObjectnessName
 
 Command = Callable[..., None]
 
+FILE = click.Path(path_type=Path, dir_okay=False)
 
-def bundled(kind: type[Any], argument: str, options: Sequence[Callable[[Command], Command]]) -> Callable[..., Command]:
+
+def bundled(kind: str, argument: str, options: Sequence[Callable[[Command], Command]]) -> Callable[..., Command]:
     """Add click `options` to a command, which gets their values as one `kind` in `argument`.
 
-    kind: a dataclass whose fields are called as the parameters of the options.
+    kind: ``module:name`` of a dataclass whose fields are named like the parameters of the options. It is imported when
+        the command runs, not for its help page.
     """
-    names = [field.name for field in dataclasses.fields(kind)]
 
     def decorate(command: Command) -> Command:
         @wraps(command)
         def with_bundle(**values: Any) -> None:
-            own = {name: values.pop(name) for name in names}
-            command(**{argument: kind(**own)}, **values)
+            bundle = resolve_name(kind)
+            own = {field.name: values.pop(field.name) for field in dataclasses.fields(bundle)}
+            command(**{argument: bundle(**own)}, **values)
 
-        decorated: Command = with_bundle
-        for option in reversed(options):
-            decorated = option(decorated)
-        return decorated
+        return _with_options(with_bundle, options)
 
     return decorate
+
+
+def _with_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def _iou(ctx: click.Context, param: click.Parameter, text: str) -> float | None:
@@ -48,47 +55,53 @@ def _iou(ctx: click.Context, param: click.Parameter, text: str) -> float | None:
         raise click.BadParameter(f"expected an IoU such as 0.5, or none, found {text!r}") from error
 
 
-OPTIONS = (
+LOGIT_OPTIONS = (
     click.option(
-        "--head", type=click.Choice(["softmax", "sigmoid", "bags"]), help="Logits: the head, where they do not tell."
+        "--head", type=click.Choice(HEADS), help="Logits: type of the head, if the metadata does not state it."
     ),
     click.option(
         "--background",
-        type=click.Choice(["none", "first", "last"]),
-        help="Logits: the background column, where they do not tell.",
+        type=click.Choice(BACKGROUNDS),
+        help="Logits: position of the background column, if the metadata does not state it.",
     ),
     click.option(
         "--category-ids",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Logits: file with the category id of each column, where they do not tell.",
+        type=FILE,
+        help="Logits: file with the category id of each column, if the metadata does not state them.",
     ),
     click.option(
-        "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Logits: where to work."
+        "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Logits: compute device."
     ),
-    click.option("--threshold", type=float, default=1e-4, show_default=True, help="Logits: keep scores above it."),
+    click.option("--threshold", type=float, default=1e-4, show_default=True, help="Logits: keep scores above this."),
     click.option(
         "--nms",
+        "nms_iou",
         metavar="IOU|none",
         callback=_iou,
         default="0.5",
         show_default=True,
-        help="Logits: of one class, drop boxes that overlap a better one by more.",
+        help="Logits: drop a box that overlaps a better one of its class by more than this IoU.",
     ),
     click.option(
-        "--cap", type=click.IntRange(min=1), default=300, show_default=True, help="Logits: detections kept of an image."
+        "--detections-per-image",
+        type=click.IntRange(min=1),
+        default=300,
+        show_default=True,
+        help="Logits: detections that decoding keeps per image.",
     ),
+    click.option("--cap", type=click.IntRange(min=1), hidden=True, deprecated="use --detections-per-image"),
     click.option(
         "--objectness",
-        type=click.Choice(["none", "product", "sqrt"]),
+        type=click.Choice(OBJECTNESS),
         default="none",
         show_default=True,
-        help="Logits: score times objectness, or the root of that.",
+        help="Logits: multiply the score by the objectness (product), or take the square root of that (sqrt).",
     ),
 )
 
 
-def logit_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add `OPTIONS` to a command, which gets their values as one argument `options`, a `LogitOptions`.
+def logit_options(command: Command) -> Command:
+    """Add `LOGIT_OPTIONS` to a command, which gets their values as one argument `logit_options`, a `LogitOptions`.
 
     A value out of range raises UsageError when the command is called.
     """
@@ -101,17 +114,16 @@ def logit_options(command: Callable[..., None]) -> Callable[..., None]:
         category_ids: Path | None,
         device: str,
         threshold: float,
-        nms: float | None,
-        cap: int,
+        nms_iou: float | None,
+        detections_per_image: int,
+        cap: int | None,
         objectness: ObjectnessName,
         **others: Any,
     ) -> None:
         from longtail_cli.decode.options import DecodeOptions
         from longtail_cli.workflow.options import LogitOptions
 
-        rules = DecodeOptions(threshold, nms, cap, objectness)
-        command(options=LogitOptions(head, background, category_ids, device, rules), **others)
+        decode = DecodeOptions(threshold, nms_iou, cap or detections_per_image, objectness)
+        command(logit_options=LogitOptions(head, background, category_ids, device, decode), **others)
 
-    for option in reversed(OPTIONS):
-        with_options = option(with_options)
-    return with_options
+    return _with_options(with_options, LOGIT_OPTIONS)

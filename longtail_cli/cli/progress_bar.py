@@ -1,4 +1,4 @@
-"""A progress bar on stderr for work that takes over a second; nothing where stderr is no terminal."""
+"""A progress bar on stderr for work that takes over a second; nothing if stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PATIENCE = 1.0
 
 @contextmanager
 def working(task: str) -> Iterator[Callable[[str, float | None], None]]:
-    """Show what is being done while the block runs.
+    """Show the current task while the block runs.
 
-    Yields a function to be told what that is and which share of it is done, in [0, 1], or None.
+    Yields a function to call with the task and the share of it that is done, in [0, 1], or None if unknown.
     """
     current: tuple[str, float | None] = (task, None)
 
@@ -39,7 +39,7 @@ def working(task: str) -> Iterator[Callable[[str, float | None], None]]:
 def _show(current: Callable[[], tuple[str, float | None]], done: Event) -> None:
     if done.wait(PATIENCE):
         return
-    from rich.console import Console  # imported by those who wait
+    from rich.console import Console  # slow to import, so only when needed
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
@@ -47,5 +47,5 @@ def _show(current: Callable[[], tuple[str, float | None]], done: Event) -> None:
         bar = progress.add_task("", total=None)
         while not done.wait(0.1):
             task, share = current()
-            known = share is not None and share < 1  # a bar that is full would stop its clock, and more may follow
+            known = share is not None and share < 1  # a full bar stops its clock, but more tasks may follow
             progress.update(bar, description=task, total=1.0 if known else None, completed=share or 0.0)

@@ -5,33 +5,34 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from longtail_cli.cli import report_options
-from longtail_cli.cli.options import logit_options
-from longtail_cli.cli.report_options import FILE, Figures, Gates, Intervals, Outputs
+from longtail_cli.cli.options import FILE, logit_options
 
 if TYPE_CHECKING:
-    from longtail_cli.adjust.base import Method
+    from longtail_cli.cli.report_options import Outputs
+    from longtail_cli.evaluation.options import EvaluationOptions
+    from longtail_cli.methods.base import Method
     from longtail_cli.reports.model import Report
-    from longtail_cli.workflow.intervals import Bootstrapping
-    from longtail_cli.workflow.judge import GatePlan
-    from longtail_cli.workflow.options import LogitOptions
+    from longtail_cli.workflow.options import BootstrapOptions, BootstrapRequest, GateRequest, LogitOptions
     from longtail_cli.workflow.progress import Progress
 
 
 @click.command()
 @click.argument("predictions", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--annotations", type=FILE, help="Detections: COCO or LVIS annotations they were made for.")
-@click.option("--labels", type=FILE, help="Classification: the true classes, where the file does not hold them.")
-@click.option("--freq", "frequencies", type=FILE, help="Frequency table; for the methods, and for the groups.")
-@click.option("--method", "specs", multiple=True, metavar="SPEC", help="Correct with it first; repeatable, a run each.")
-@report_options.figures
-@click.option("--name", "names", multiple=True, help="Name of a run, once for each file in turn.")
+@click.option("--annotations", type=FILE, help="Detections: the COCO or LVIS annotations they were made for.")
+@click.option("--labels", type=FILE, help="Classification: the true classes, if the file does not hold them.")
+@click.option("--freq", "frequencies", type=FILE, help="Frequency table, for the methods and the frequency groups.")
+@click.option(
+    "--method", "specs", multiple=True, metavar="SPEC", help="Adjust with this method first; repeatable, one run each."
+)
+@report_options.evaluation
+@click.option("--name", "names", multiple=True, help="Name of a run, once per file and method, in order.")
 @report_options.intervals
 @report_options.gates
 @report_options.outputs
@@ -43,13 +44,13 @@ def report(
     labels: Path | None,
     frequencies: Path | None,
     specs: tuple[str, ...],
-    figures: Figures,
+    evaluation: EvaluationOptions,
     names: tuple[str, ...],
-    intervals: Intervals,
-    gates: Gates,
+    intervals: BootstrapRequest,
+    gates: GateRequest,
     outputs: Outputs,
     verify: bool,
-    options: LogitOptions,
+    logit_options: LogitOptions,
 ) -> None:
     """Evaluate PREDICTIONS side by side; differences are to the baseline, or to the first run.
 
@@ -63,44 +64,39 @@ def report(
     ltcal report logits/ --annotations val.json --freq freq.csv --method none --method iif
     ltcal report logits.npz --labels labels.npy --freq freq.csv --method none --method logit-adjust
     """
-    from longtail_cli.adjust.registry import parse_method
     from longtail_cli.cli.progress_bar import working
-    from longtail_cli.cli.report_outputs import check_places, write
-    from longtail_cli.workflow.judge import judged
+    from longtail_cli.cli.report_outputs import check_outputs, write
+    from longtail_cli.methods.registry import parse_method
+    from longtail_cli.workflow.judge import judged, plan_bootstrap, plan_gates
 
     _check_options(predictions, annotations, labels, specs, verify)
     if annotations is None:
-        _refuse_for_classification(figures)
+        _refuse_for_classification(evaluation)
     methods = tuple(parse_method(spec) for spec in specs)
-    plan = _plan(gates)
-    baseline = [] if plan.baseline is None else [plan.baseline.path]
-    check_places([*predictions, *baseline, *(path for path in (annotations, labels, frequencies) if path)], outputs)
-    pictured = outputs.html_file is not None or outputs.plots is not None
-    wanted = replace(
-        figures,
-        per_category=figures.per_category or pictured or outputs.csv_file is not None,
-        reliability=figures.reliability or pictured,
+    plan = plan_gates(gates, Path())
+    bootstrap = plan_bootstrap(intervals, plan, plotted=outputs.plotted)
+    read = (annotations, labels, frequencies, logit_options.category_ids, plan.baseline_path)
+    check_outputs([*predictions, *(path for path in read if isinstance(path, Path))], outputs)
+    computed = replace(
+        evaluation,
+        per_category=evaluation.per_category or outputs.plotted or outputs.csv_file is not None,
+        reliability=evaluation.reliability or outputs.plotted,
     )
-    inputs = _Inputs(predictions, annotations, labels, frequencies, methods, names, options)
+    inputs = _Inputs(predictions, annotations, labels, frequencies, methods, names, logit_options)
     with working("report") as progress:
-        found = _evaluated(inputs, wanted, _bootstrapping(intervals, plan, pictured), progress)
-        result = judged(found, plan)
+        result = judged(_evaluate(inputs, computed, bootstrap, progress), plan)
         progress("writing", None)
         command = shlex.join(["ltcal", *sys.argv[1:]])
-        write(result, outputs, rows_shown=figures.per_category, command=command)
-    _tell(result)
+        write(result, outputs, rows_shown=evaluation.per_category, command=command)
+    _echo_notes(result)
     if verify and annotations is not None:
-        with working("verifying with the official packages"):
-            from longtail_cli.verify.comparison import verify as compare_with_official
-
-            compare_with_official(result, predictions, annotations, frequencies)
-        click.echo("verified: every figure equals that of the official packages to 1e-9", err=True)
+        _verify(result, predictions, annotations, frequencies)
     _end(result)
 
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
-    """What is evaluated. annotations: None for classification."""
+    """The inputs of the evaluation. annotations: None for classification."""
 
     predictions: tuple[Path, ...]
     annotations: Path | None
@@ -108,13 +104,14 @@ class _Inputs:
     frequencies: Path | None
     methods: tuple[Method, ...]
     names: tuple[str, ...]
-    options: LogitOptions
+    logit_options: LogitOptions
 
 
-def _evaluated(inputs: _Inputs, figures: Figures, bootstrap: Bootstrapping | None, progress: Progress) -> Report:
-    from longtail_cli.evaluate.options import EvaluationOptions
+def _evaluate(
+    inputs: _Inputs, options: EvaluationOptions, bootstrap: BootstrapOptions | None, progress: Progress
+) -> Report:
+    from longtail_cli.workflow import report_detection
     from longtail_cli.workflow.options import require_torch
-    from longtail_cli.workflow.report_detection import evaluate
 
     if inputs.annotations is None:
         require_torch()
@@ -122,82 +119,54 @@ def _evaluated(inputs: _Inputs, figures: Figures, bootstrap: Bootstrapping | Non
 
         return evaluate_classification(
             inputs.predictions,
-            labels=inputs.labels,
+            inputs.labels,
             frequencies=inputs.frequencies,
             methods=inputs.methods,
-            options=inputs.options,
-            per_category=figures.per_category,
+            logit_options=inputs.logit_options,
+            per_category=options.per_category,
             bootstrap=bootstrap,
             names=inputs.names,
             progress=progress,
         )
-    return evaluate(
+    return report_detection.evaluate(
         inputs.predictions,
         inputs.annotations,
         frequencies=inputs.frequencies,
         methods=inputs.methods,
-        options=inputs.options,
-        choices=EvaluationOptions(**asdict(figures)),
+        logit_options=inputs.logit_options,
+        options=options,
         bootstrap=bootstrap,
         names=inputs.names,
         progress=progress,
     )
 
 
-def _plan(gates: Gates) -> GatePlan:
-    """What flags and files ask to be judged; with --no-gate nothing, and a baseline is for differences alone."""
-    from longtail_cli.workflow.judge import Asked, GatePlan, plan_gates, read_baseline
-
-    if not gates.gate:
-        return GatePlan(baseline=None if gates.baseline is None else read_baseline(gates.baseline))
-    asked = Asked(
-        gates={
-            "fail-under": gates.fail_under,
-            "fail-over": gates.fail_over,
-            "max-drop": gates.max_drop,
-            "max-rise": gates.max_rise,
-        },
-        baseline=gates.baseline,
-        on=gates.gate_on,
-        allow_undefined=gates.allow_undefined,
-        runs=gates.gate_runs,
-    )
-    return plan_gates(asked, Path())
-
-
-def _bootstrapping(intervals: Intervals, plan: GatePlan, pictured: bool) -> Bootstrapping | None:
-    """How to resample, or None; by the baseline's draws where it has any."""
-    from longtail_cli.workflow.intervals import Bootstrapping
-
-    asked = intervals.bootstrap
-    if asked is False and plan.on == "interval" and plan.gates:
-        raise click.UsageError("--gate-on interval needs intervals: leave --no-bootstrap out")
-    if asked is None:
-        asked = pictured or plan.on == "interval" or intervals.resamples is not None or intervals.seed is not None
-    if not asked:
-        return None
-    if plan.baseline is not None:
-        return plan.baseline.bootstrapping(intervals.resamples, intervals.seed)
-    default = Bootstrapping()
-    seed = default.seed if intervals.seed is None else intervals.seed
-    return Bootstrapping(intervals.resamples or default.resamples, seed)
-
-
-def _tell(result: Report) -> None:
-    """Notes on stderr; and in a GitHub workflow the commands that mark what the gates found."""
+def _echo_notes(result: Report) -> None:
+    """Print the notes to stderr and, in a GitHub workflow, the gates as annotations."""
     import os
 
+    from longtail_cli.cli.flags import report_with_flags
     from longtail_cli.errors import one_line
-    from longtail_cli.reports.github import workflow_commands
+    from longtail_cli.reports.ci import workflow_commands
 
-    for note in (*result.notes, *(f"{run.name}: {note}" for run in result.runs for note in run.notes)):
+    shown = report_with_flags(result)
+    for note in (*shown.notes, *(f"{run.name}: {note}" for run in shown.runs for note in run.notes)):
         click.echo(one_line(note), err=True)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        click.echo(workflow_commands(result), err=True, nl=False)
+        click.echo(workflow_commands(shown), err=True, nl=False)
+
+
+def _verify(result: Report, predictions: Sequence[Path], annotations: Path, frequencies: Path | None) -> None:
+    from longtail_cli.cli.progress_bar import working
+    from longtail_cli.verify.comparison import verify
+
+    with working("verifying with the official packages"):
+        verify(result, predictions, annotations, frequencies)
+    click.echo("verified: every metric equals that of the official packages to 1e-9", err=True)
 
 
 def _end(result: Report) -> None:
-    """Raise what ends the build, now that everything is written."""
+    """Raise the error of the gates, if any, after everything is written."""
     from longtail_cli.reports.gates.judging import outcome_error
 
     error = outcome_error(result)
@@ -208,26 +177,26 @@ def _end(result: Report) -> None:
 def _check_options(
     predictions: Sequence[Path], annotations: Path | None, labels: Path | None, specs: Sequence[str], verify: bool
 ) -> None:
-    """Refuse options that leave open what is to be evaluated. Raises click's UsageError."""
+    """Raise click's UsageError for options that contradict each other or lack an input."""
     from longtail_cli.workflow.options import kind_of
 
     kinds = {kind_of(path) for path in predictions}
     if annotations is not None and labels is not None:
-        raise click.UsageError("--annotations are for detections and --labels for classification: give one of them")
+        raise click.UsageError("--annotations is for detections and --labels for classification: give one of them")
     if annotations is None and "results" in kinds:
         raise click.UsageError("Missing option '--annotations', which result files are evaluated against")
     if verify and (annotations is None or specs or "logits" in kinds):
-        raise click.UsageError("--verify is for result files as they are: write one with rescore, and verify that")
+        raise click.UsageError("--verify is for unadjusted result files: write one with rescore, and verify that")
 
 
-def _refuse_for_classification(figures: Figures) -> None:
-    """Raise click's UsageError where options were given that only detections know."""
+def _refuse_for_classification(evaluation: EvaluationOptions) -> None:
+    """Raise click's UsageError if options were given that only apply to detections."""
     given = {
-        "--fixed-ap": figures.fixed_ap,
-        "--pooled-ap": figures.pooled_ap,
-        "--max-dets": figures.max_dets,
-        "--iou-type": figures.iou_types,
-        "--reliability": figures.reliability,
+        "--fixed-ap": evaluation.fixed_ap,
+        "--pooled-ap": evaluation.pooled_ap,
+        "--max-dets": evaluation.max_dets,
+        "--iou-type": evaluation.iou_types,
+        "--reliability": evaluation.reliability,
     }
     options = [option for option, value in given.items() if value]
     if options:

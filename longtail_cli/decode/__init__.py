@@ -1,1 +1,1 @@
-"""Adjusted logits and boxes in, detections out."""
+"""From adjusted logits and boxes to detections."""

@@ -1,1 +1,1 @@
-"""Every byte that comes in or goes out: one module a kind of file."""
+"""Reading and writing, one module per kind of file; nothing else in the package touches a file."""

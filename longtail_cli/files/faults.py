@@ -1,4 +1,4 @@
-"""Faults of an input file: gathered kind by kind, then reported together."""
+"""Faults of an input file: collected by kind, then reported together."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ from longtail_cli.tables import Bools
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One kind of fault in a file.
-
-    problems: the first places where it stands, at least one and at most `MAX_PROBLEMS`.
-    total: how many places there are in all.
-    fix: how to mend this kind.
-    """
+    """One kind of fault in a file."""
 
     problems: tuple[Problem, ...]
+    """The first occurrences, at least one and at most `MAX_PROBLEMS`."""
     total: int
+    """Number of occurrences."""
     fix: str
+    """How to fix this kind of fault."""
 
 
 def fault(where: str, expected: str, found: str, fix: str) -> Fault:
-    """A fault that stands in one place."""
+    """A fault that occurs once."""
     return Fault((Problem(where, expected, found),), 1, fix)
 
 
 def faults_at(bad: Bools, describe: Callable[[int], Problem], fix: str) -> list[Fault]:
-    """The fault of the rows where `bad` (bool [N]) holds, as `describe` puts a row; nothing where no row is bad."""
+    """The fault of the rows for which `bad` (bool [N]) is true, described by `describe`; empty if there are none."""
     rows = np.flatnonzero(bad)
     if not len(rows):
         return []
@@ -40,12 +38,12 @@ def faults_at(bad: Bools, describe: Callable[[int], Problem], fix: str) -> list[
 
 
 def faults_among(problems: Sequence[Problem], fix: str) -> list[Fault]:
-    """All of `problems` as one fault; nothing where there are none."""
+    """All of `problems` as one fault; empty if `problems` is."""
     return [Fault(tuple(problems[:MAX_PROBLEMS]), len(problems), fix)] if problems else []
 
 
 def raise_faults(source: str, faults: Sequence[Fault]) -> None:
-    """Raise `input_error` of `faults`; return where there are none."""
+    """Raise `input_error` if there are `faults`."""
     if faults:
         raise input_error(source, faults)
 
@@ -53,7 +51,7 @@ def raise_faults(source: str, faults: Sequence[Fault]) -> None:
 def input_error(source: str, faults: Sequence[Fault]) -> InputError:
     """One error about `source` with all of `faults`, at least one.
 
-    The kinds take turns, so that each is shown before one fills the `MAX_PROBLEMS` places.
+    The kinds take turns, so that each is among the `MAX_PROBLEMS` that are shown.
     """
     turns: Iterable[Problem | None] = chain.from_iterable(zip_longest(*(kind.problems for kind in faults)))
     problems = [problem for problem in turns if problem is not None]

@@ -1,8 +1,9 @@
-"""Frequency tables on file: CSV, JSON and Parquet, one row a class, in order of category id.
+"""Frequency tables: CSV, JSON, Parquet and data frames, one row per class, in order of category id.
 
-Columns: `category_id, name, image_count, instance_count, group, image_rate`, `fractal_dimension`
-where it was computed, and any number of others, such as weights.
-JSON and Parquet state the number of images; CSV has it in `image_rate` = `image_count` / images, written in full.
+Columns: `category_id, name, image_count, instance_count, group, image_rate`, `fractal_dimension` if it was computed,
+and any number of others, such as weights.
+JSON and Parquet state the number of images; in CSV it follows from `image_rate` = `image_count` / images, which is
+written in full.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,12 +37,11 @@ Cell = str | int | float | None
 def read_frequencies(path: Path) -> FrequencyTable:
     """A frequency table, written by `write_frequencies` or by hand; rows in any order.
 
-    Needed are `category_id`, `image_count` and `instance_count`. Without `name` the names are empty, without `group`
-    they are LVIS's by image count (10, 100), without `image_rate` in a CSV the number of images is None, without
-    `fractal_dimension` there is none.
-    Raises InputError where the file is not of its suffix, a column is missing, ids stand twice, counts are no whole
-    numbers >= 0, an object count is below its image count, the image rates do not belong to one number of images, or
-    fractal dimensions are no finite numbers >= 1.
+    Required are `category_id`, `image_count` and `instance_count`. Without `name` the names are empty, without `group`
+    the groups are LVIS's by image count (10, 100), without `image_rate` in a CSV the number of images is None.
+    Raises InputError if the file is not of the kind its suffix says, a column is missing, ids repeat, counts are not
+    whole numbers >= 0, an instance count is below its image count, the image rates contradict each other, or fractal
+    dimensions are not finite numbers >= 1.
     """
     check_readable(path)
     readers = {".csv": _read_csv, ".json": _read_json, ".parquet": _read_parquet}
@@ -50,18 +51,43 @@ def read_frequencies(path: Path) -> FrequencyTable:
     return table_of(readers[path.suffix](path), str(path))
 
 
+def frequency_table_of(columns: Any, source: str = "frequencies") -> FrequencyTable:
+    """A frequency table of a pandas DataFrame, or of sequences by name of the column.
+
+    The columns are those of `read_frequencies`; NaN counts as missing. source: names the table in errors.
+    Raises InputError as `read_frequencies` does, and for columns of different lengths.
+    """
+    frame = hasattr(columns, "columns") and hasattr(columns, "to_dict")
+    given: Mapping[str, Sequence[Any]] = columns.to_dict("list") if frame else columns
+    cells = {str(name): tuple(_plain(cell) for cell in column) for name, column in given.items()}
+    rows = max(map(len, cells.values()), default=0)
+    uneven = [(name, len(column)) for name, column in cells.items() if len(column) != rows]
+    if uneven:
+        problems = [Problem(f"column `{name}`", f"{rows} cells, as in the longest", str(size)) for name, size in uneven]
+        raise InputError(source, problems, "pass columns of one length")
+    return table_of(RawTable(cells, None), source)
+
+
+def _plain(cell: Any) -> object:
+    """A cell as a Python object; None for the missing values of pandas, text for arrays, which no column may hold."""
+    if hasattr(cell, "ndim"):
+        cell = str(cell) if cell.ndim else cell.item()
+    missing = (isinstance(cell, float) and math.isnan(cell)) or type(cell).__name__ == "NAType"
+    return None if missing else cell
+
+
 def format_of(path: Path) -> str:
-    """The suffix of `path`, one of `SUFFIXES`. Raises UsageError where it is another."""
+    """The suffix of `path`. Raises UsageError unless it is one of `SUFFIXES`."""
     if path.suffix not in SUFFIXES:
         problem = Problem("name of the output", f"one that ends in {', '.join(SUFFIXES)}", path.name)
-        raise UsageError(str(path), [problem], "choose the format by the suffix, for example -o freq.csv")
+        raise UsageError(str(path), [problem], "choose the format by the suffix, for example freq.csv")
     return path.suffix
 
 
 def write_frequencies(table: FrequencyTable, path: Path, columns: Mapping[str, Floats]) -> None:
     """Write `table` and more `columns` (float64 [C] each, finite) in the format of the suffix of `path`.
 
-    Raises UsageError as `format_of` does, OutputError where the file cannot be written.
+    Raises UsageError as `format_of` does, OutputError if the file cannot be written.
     """
     suffix = format_of(path)
     if suffix == ".csv":
@@ -73,13 +99,13 @@ def write_frequencies(table: FrequencyTable, path: Path, columns: Mapping[str, F
 
 
 def frequencies_csv(table: FrequencyTable, columns: Mapping[str, Floats]) -> str:
-    """The table as CSV, floats in as many digits as they need to be read back the same; empty where undefined."""
+    """The table as CSV, floats with as many digits as they need to be read back exactly; undefined values are empty."""
     cells = _cells(table, columns)
     return "".join(map(_record, [list(cells), *zip(*cells.values(), strict=True)]))
 
 
 def _record(cells: Sequence[Cell]) -> str:
-    """One line. It is written with CRLF, as only then all Pythons quote a lone CR inside a cell."""
+    """One line. Written with CRLF, as only then all versions of Python quote a lone CR inside a cell."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(cells)
     return text.getvalue().removesuffix("\r\n") + "\n"
@@ -99,24 +125,16 @@ def _write_parquet(table: FrequencyTable, path: Path, columns: Mapping[str, Floa
     metadata = {"format": FORMAT} | ({} if table.num_images is None else {"num_images": str(table.num_images)})
     cells = pyarrow.table(_cells(table, columns))
     rate = cells.schema.get_field_index("image_rate")
-    cells = cells.set_column(rate, "image_rate", cells["image_rate"].cast(pyarrow.float64()))  # where all are null
+    cells = cells.set_column(rate, "image_rate", cells["image_rate"].cast(pyarrow.float64()))  # in case all are null
     with replacing(path) as temporary:
         pyarrow.parquet.write_table(cells.replace_schema_metadata(metadata), temporary)
 
 
 def _cells(table: FrequencyTable, columns: Mapping[str, Floats]) -> dict[str, list[Cell]]:
-    rate: list[Cell] = [None] * len(table) if table.num_images is None else table.image_rate.tolist()
-    dimension = table.fractal_dimension
-    return {
-        "category_id": table.category_id.tolist(),
-        "name": list(table.name),
-        "image_count": table.image_count.tolist(),
-        "instance_count": table.instance_count.tolist(),
-        "group": list(table.group),
-        "image_rate": rate,
-        **({} if dimension is None else {"fractal_dimension": dimension.tolist()}),
-        **{name: column.tolist() for name, column in columns.items()},
-    }
+    cells = table.columns
+    if table.num_images is None:
+        cells["image_rate"] = [None] * len(table)
+    return {**cells, **{name: column.tolist() for name, column in columns.items()}}
 
 
 def _read_csv(path: Path) -> RawTable:
@@ -168,28 +186,26 @@ GROUPS = (("r", "c", "f"), ("few", "medium", "many"))
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?")
 _AGREEMENT = 1e-6
-"""Relative; a rate written with fewer digits would give a wrong number of images."""
+"""Relative; rates with fewer digits could give a wrong number of images."""
 
 _FIX_COLUMNS = "make the table with `ltcal compute-freq`, or add the columns"
 _FIX_CELLS = "correct these rows"
 _FIX_RATES = "make the table again with `ltcal compute-freq`, or remove the column `image_rate`"
-_FIX_DIMENSIONS = "count again with `ltcal compute-freq --fractal-dimension`, or remove the column `fractal_dimension`"
+_FIX_DIMENSIONS = "count again with `fractal_dimension=True`, or remove the column `fractal_dimension`"
 
 
 @dataclass(frozen=True, slots=True)
 class RawTable:
-    """A table as it stands in a file.
-
-    columns: cells by name of the column, of one length: text (CSV) or values (JSON, Parquet; None where missing).
-    num_images: as the file states it, or None.
-    """
+    """The content of a table before it is checked."""
 
     columns: Mapping[str, Sequence[object]]
+    """Cells by name of the column, all of one length: text (CSV) or values (others; None for missing ones)."""
     num_images: object
+    """As the file states it, or None."""
 
 
 def table_of(raw: RawTable, source: str) -> FrequencyTable:
-    """`raw`, checked, in order of category id. Raises InputError about `source`."""
+    """`raw`, checked, in order of category id. Raises InputError about `source`, as `read_frequencies` does."""
     missing = [name for name in REQUIRED if name not in raw.columns]
     if missing or not raw.columns["category_id"]:
         raise input_error(source, [_not_a_table(raw, missing)])
@@ -224,7 +240,7 @@ def _not_a_table(raw: RawTable, missing: Sequence[str]) -> Fault:
 
 
 def _integers(name: str, columns: Mapping[str, Sequence[object]], lowest: int) -> tuple[Longs, list[Fault]]:
-    """A column of whole numbers from `lowest` to 2^63 - 1, int64 [C], 0 where a cell is none; faults of those."""
+    """A column of whole numbers from `lowest` to 2^63 - 1, int64 [C]; 0 and a fault for every other cell."""
     cells = columns[name]
     values = [_integer(cell) for cell in cells]
     bad = np.array([value is None or not lowest <= value < 2**63 for value in values], np.bool_)
@@ -241,18 +257,18 @@ def _integer(cell: object) -> int | None:
     if isinstance(cell, str):
         match = _INTEGER.fullmatch(cell.strip())
         return int(match[0].partition(".")[0]) if match else None
-    if isinstance(cell, float):  # pandas turns integers to floats where a column lacks values
+    if isinstance(cell, float):  # pandas turns integers into floats if a column lacks values
         return int(cell) if cell.is_integer() else None
     return cell if isinstance(cell, int) and not isinstance(cell, bool) else None
 
 
 def _conflicts(ids: Longs, images: Longs, instances: Longs, num_images: int | None) -> list[Fault]:
-    """Ids given twice, and counts that no data set can have."""
+    """Repeated ids, and counts that no data set can have."""
     _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
     repeats = first[inverse]
 
     def describe_id(row: int) -> Problem:
-        return Problem(f"row {row + 1}", "a `category_id` of its own", f"{ids[row]}, as in row {repeats[row] + 1}")
+        return Problem(f"row {row + 1}", "a `category_id` of only one row", f"{ids[row]}, as in row {repeats[row] + 1}")
 
     def describe_instances(row: int) -> Problem:
         where = f"row {row + 1} (category_id {ids[row]}), `instance_count`"
@@ -271,7 +287,7 @@ def _conflicts(ids: Longs, images: Longs, instances: Longs, num_images: int | No
 
 
 def _groups(raw: RawTable, images: Longs) -> tuple[tuple[str, ...], list[Fault]]:
-    """The column `group`, all of one of `GROUPS`; or the groups of LVIS by image count (<= 10, <= 100) without it."""
+    """The column `group`, all from one of `GROUPS`; without it LVIS's groups by image count (<= 10, <= 100)."""
     if "group" not in raw.columns:
         return tuple("rcf"[group] for group in np.searchsorted([10, 100], images).tolist()), []
     cells = raw.columns["group"]
@@ -285,7 +301,7 @@ def _groups(raw: RawTable, images: Longs) -> tuple[tuple[str, ...], list[Fault]]
 
 
 def _num_images(raw: RawTable, images: Longs) -> tuple[int | None, list[Fault]]:
-    """The number of images: as stated, else from the class with most images and its rate; None where neither tells."""
+    """The number of images: as stated, or else by the class with most images and its rate; None if neither is known."""
     stated = _integer(raw.num_images)
     if raw.num_images is not None and (stated is None or stated < 1):
         return None, [fault("num_images", "a whole number of 1 or more", _shown(raw.num_images), _FIX_CELLS)]
@@ -304,16 +320,14 @@ def _rate_faults(raw: RawTable, rate: Floats, expected: Floats) -> list[Fault]:
     disagree: Bools = ~np.isclose(rate, expected, rtol=_AGREEMENT, atol=0)
 
     def describe(row: int) -> Problem:
-        wanted = (
-            "image_count / images" if math.isnan(expected[row]) else f"{float(expected[row])!r}, as the other rows tell"
-        )
+        wanted = "image_count / images" if math.isnan(expected[row]) else f"{float(expected[row])!r}, by the other rows"
         return Problem(f"{_row(row, raw.columns)}, `image_rate`", wanted, _shown(raw.columns["image_rate"][row]))
 
     return faults_at(disagree, describe, _FIX_RATES)
 
 
 def _dimensions(raw: RawTable) -> tuple[Floats | None, list[Fault]]:
-    """The column `fractal_dimension`, float64 [C]; None without it."""
+    """The column `fractal_dimension`, float64 [C]; None if there is none."""
     if "fractal_dimension" not in raw.columns:
         return None, []
     cells = raw.columns["fractal_dimension"]
@@ -326,7 +340,7 @@ def _dimensions(raw: RawTable) -> tuple[Floats | None, list[Fault]]:
 
 
 def _number(cell: object) -> float:
-    """A cell as a number, NaN where it is none."""
+    """A cell as a number, NaN if it is not one."""
     try:
         return float(cell) if isinstance(cell, str | int | float) else math.nan
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""The table ``[tool.ltcal.gate]`` of ``ltcal.toml`` or ``pyproject.toml``: gates that a repository keeps."""
+"""The table ``[tool.ltcal.gate]`` of ``ltcal.toml`` or ``pyproject.toml``: the gates of a repository."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from longtail_cli.choices import GATE_KINDS, GateKind, JudgedOn
 from longtail_cli.errors import InputError, Problem, UsageError
 
 T = TypeVar("T")
-GateKind = Literal["fail-under", "fail-over", "max-drop", "max-rise"]
-JudgedOn = Literal["value", "interval"]
 
 OWN, SHARED = "ltcal.toml", "pyproject.toml"
 TABLE = "[tool.ltcal.gate]"
 
-_FIX = f'write the table {TABLE} as in the documentation, names of figures in quotes: "bbox/APr" = 0.18'
+_FIX = f'write the table {TABLE} as in the documentation, names of metrics in quotes: "bbox/APr" = 0.18'
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Limit = int | float | str
@@ -60,43 +59,42 @@ class _Own(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class GateConfig:
-    """What a file asks of gates. None stands for what it leaves open.
-
-    source: the file. baseline: a path, taken from the folder of the file. gate_on: ``value`` or ``interval``.
-    runs: names of those to judge; empty means all. gates: kind and ``metric=limit`` each, in the order of the file's
-    kinds and as flags would be given.
-    """
+    """The gates that a file asks for; None for what it leaves open."""
 
     source: str
+    """The file."""
     baseline: Path | None
+    """A path, relative to the folder of the file."""
     gate_on: JudgedOn | None
     allow_undefined: bool | None
     runs: tuple[str, ...]
+    """The names of the runs to judge; empty means all."""
     gates: tuple[tuple[GateKind, str], ...]
+    """Kind and ``metric=limit`` of each gate, in the order of `GATE_KINDS`."""
 
 
 def find_gate_config(folder: Path) -> GateConfig | None:
-    """What is asked in the first folder, from `folder` upwards, that has an ``ltcal.toml`` or a ``pyproject.toml`` with
-    the table; None where there is neither.
+    """The gates of the first folder, from `folder` upwards, that has an ``ltcal.toml`` or a ``pyproject.toml`` with
+    the table; None if there is neither.
 
-    An ``ltcal.toml`` without the table asks for nothing, and ends the search. A file that is there but cannot be read
-    is an error, for its gates would be passed over silently; a folder that cannot be entered is passed over.
-    Raises InputError for such a file, one that is not TOML, and keys or values that are not known, UsageError where
-    both files of a folder would be used.
+    An ``ltcal.toml`` without the table ends the search without gates. A file that exists but cannot be read is an
+    error, because its gates would be ignored silently; a folder that cannot be entered is skipped.
+    Raises InputError for such a file, for one that is not TOML, and for unknown keys and values; UsageError if both
+    files of a folder would be used.
     """
     start = folder.resolve()
-    for place in (start, *start.parents):
-        own, shared = _own(place / OWN), _shared(place / SHARED)
+    for current in (start, *start.parents):
+        own, shared = _own(current / OWN), _shared(current / SHARED)
         if own is not None and shared is not None:
             problem = Problem(TABLE, f"{OWN} or the table in {SHARED}", "both")
-            raise UsageError(str(place), [problem], "keep one of the two")
+            raise UsageError(str(current), [problem], "keep one of the two")
         if own is not None or shared is not None:
             return own or shared
     return None
 
 
 def _own(path: Path) -> GateConfig | None:
-    """What an ``ltcal.toml`` asks, nothing where it is empty; None where there is no such file."""
+    """The gates of an ``ltcal.toml``, which may be empty; None if there is no such file."""
     document = _document(path)
     if document is None:
         return None
@@ -106,7 +104,7 @@ def _own(path: Path) -> GateConfig | None:
 
 
 def _shared(path: Path) -> GateConfig | None:
-    """What the table in a ``pyproject.toml`` asks; None where there is no such file or table."""
+    """The gates of a ``pyproject.toml``; None if there is no such file or table."""
     document = _document(path)
     if document is None:
         return None
@@ -116,21 +114,21 @@ def _shared(path: Path) -> GateConfig | None:
 
 
 def _document(path: Path) -> Mapping[str, Any] | None:
-    """The content of a TOML file, None where there is none to be seen."""
-    if not _is_there(path):
+    """The content of a TOML file, None if there is no such file."""
+    if not _exists(path):
         return None
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         problem = Problem("file", "a file that can be read", error.strerror or str(error))
-        fix = "check its permissions, for it may hold gates; or pass --no-gate"
+        fix = "check its permissions, as it may hold gates; or pass `gate=False`"
         raise InputError(str(path), [problem], fix) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(str(path), [Problem("content", "TOML in UTF-8", str(error))], _FIX) from error
 
 
-def _is_there(path: Path) -> bool:
-    """Whether there is something other than a folder at `path`; a folder that cannot be entered shows nothing."""
+def _exists(path: Path) -> bool:
+    """Whether `path` is something other than a folder; False inside of a folder that cannot be entered."""
     try:
         return not stat.S_ISDIR(path.lstat().st_mode)
     except OSError:
@@ -145,16 +143,10 @@ def _converted(document: Mapping[str, Any], kind: type[T], path: Path) -> T:
 
 
 def _config(table: _Table, path: Path) -> GateConfig:
-    kinds: tuple[tuple[GateKind, _Limits], ...] = (
-        ("fail-under", table.fail_under),
-        ("fail-over", table.fail_over),
-        ("max-drop", table.max_drop),
-        ("max-rise", table.max_rise),
-    )
     gates = [
         (kind, f"{metric}={limit}")
-        for kind, limits in kinds
-        for metric, given in limits.items()
+        for kind in GATE_KINDS
+        for metric, given in getattr(table, kind.replace("-", "_")).items()
         for limit in (given if isinstance(given, list) else [given])
     ]
     baseline = None if table.baseline is None else path.parent / table.baseline

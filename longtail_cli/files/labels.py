@@ -1,4 +1,4 @@
-"""Class labels of a classification set: image lists, CSV files, label arrays."""
+"""Class labels of a classification data set: image lists, CSV files, arrays."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from longtail_cli.errors import MAX_PROBLEMS, InputError, Problem
 from longtail_cli.files.faults import Fault, fault, faults_at, input_error, raise_faults
@@ -19,7 +20,7 @@ from longtail_cli.files.source import plain_file
 from longtail_cli.tables import Categories, Longs, Occurrences
 
 LARGEST_LABEL = 10_000_000
-"""A label beyond this is taken for a mistake; there are as many classes as the largest label plus one."""
+"""Larger labels are refused as mistakes: there are as many classes as the largest label plus one."""
 
 _INTEGER = re.compile(r"[0-9]{1,18}")
 _EXPECTED = f"a class index from 0 to {LARGEST_LABEL}"
@@ -37,30 +38,45 @@ _UNREADABLE = (
     zlib.error,
 )
 _FIX_LABELS = "write each label as a class index: 0, 1, 2, ..."
-_FIX_LIST = "write one image a line: its path, a blank, and its class index"
+_FIX_MEMORY = "pass one class index for each image: 0, 1, 2, ..."
 _FIX_ARRAY = "save the labels with numpy.save as one array of integers, one for each image"
 
 
 def read_labels(path: Path, column: str | None = None) -> Occurrences:
     """One occurrence for each labelled image. The classes are 0 to the largest label, without names.
 
-    path: by suffix ``.txt`` (``path label`` a line, as ImageNet-LT and Places-LT ship it; the label follows the last
-    blank), ``.csv`` with a header, ``.npy`` or ``.npz`` (the array ``labels``, or the only one) of shape [N]; each
-    also with ``.gz`` after it. Blank lines are skipped.
-    column: the column of a CSV file, ``label`` where it is None.
-    Raises InputError where there are no labels, or some are no integers from 0 to `LARGEST_LABEL`.
+    path: by suffix ``.txt`` (one ``path label`` per line, as for ImageNet-LT and Places-LT; the label follows the last
+    blank), ``.csv`` with a header, ``.npy`` or ``.npz`` (the array ``labels``, or the only one) of shape [N]; also with
+    ``.gz`` after it. Blank lines are skipped.
+    column: the column of a CSV file, ``label`` if None.
+    Raises InputError if there are no labels, or some are not integers from 0 to `LARGEST_LABEL`.
     """
     source = str(path)
     suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     with plain_file(path) as plain:
         if suffix in (".npy", ".npz"):
-            labels = _array_labels(plain, source)
+            labels = _checked(_loaded(plain, source), source, _FIX_ARRAY)
         else:
             labels = _text_labels(plain, source, (column or "label") if suffix == ".csv" else None)
+    return _occurrences(labels, source)
+
+
+def labels_from_array(array: npt.ArrayLike, source: str = "labels") -> Occurrences:
+    """As `read_labels`, for labels [N] in memory: a list, a NumPy array, or a torch tensor on the CPU.
+
+    source: names the labels in errors.
+    """
+    try:
+        labels = np.asarray(array)
+    except (ValueError, TypeError) as error:  # nested lists of different lengths; a tensor on a GPU
+        raise input_error(source, [fault("content", "an array", str(error)[:120], _FIX_MEMORY)]) from error
+    return _occurrences(_checked(labels, source, _FIX_MEMORY), source)
+
+
+def _occurrences(labels: Longs, source: str) -> Occurrences:
     if not len(labels):
-        raise InputError(
-            source, [Problem("content", "at least one label", "none")], "check the step that made the file"
-        )
+        problem = Problem("content", "at least one label", "none")
+        raise InputError(source, [problem], "check the step that made the labels")
     classes = int(labels.max()) + 1
     categories = Categories(np.arange(classes), ("",) * classes, None, None, None)
     images = np.arange(len(labels), dtype=np.int32)
@@ -70,7 +86,7 @@ def read_labels(path: Path, column: str | None = None) -> Occurrences:
 def _text_labels(plain: Path, source: str, column: str | None) -> Longs:
     """Labels of a CSV file with a header (`column`), or of an image list (None)."""
     try:
-        # Paths of images may be in any encoding; they are not looked at.
+        # Paths of images may be in any encoding; they are not used.
         with plain.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
             return _parsed(_last_words(lines) if column is None else _cells(lines, column, source), source)
     except csv.Error as error:
@@ -78,7 +94,7 @@ def _text_labels(plain: Path, source: str, column: str | None) -> Longs:
 
 
 def _last_words(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """The number of each line that is not blank, and what follows its last blank; nothing where it has one word."""
+    """The number of each line that is not blank, and its last word; an empty text if that is its only one."""
     for number, line in enumerate(lines, 1):
         words = line.rsplit(maxsplit=1)
         if words:
@@ -91,7 +107,7 @@ def _cells(lines: Iterable[str], column: str, source: str) -> Iterator[tuple[int
     header = [name.strip() for name in next(rows, [])]
     if header.count(column) != 1:
         found = ", ".join(f"`{name}`" for name in header[:MAX_PROBLEMS]) or "none"
-        fix = "name the column that holds the class index: --label-column NAME"
+        fix = "name the column that holds the class index: `label_column=`"
         raise input_error(source, [fault("header", f"one column `{column}`", _readable(found), fix)])
     index = header.index(column)
     for row in rows:
@@ -120,24 +136,28 @@ def _readable(text: str) -> str:
     return ascii(text[:60])[1:-1]
 
 
-def _array_labels(plain: Path, source: str) -> Longs:
-    """Labels of a ``.npy`` or ``.npz`` file; which of them it is, its first bytes say."""
+def _loaded(plain: Path, source: str) -> npt.NDArray[Any]:
+    """The array of a ``.npy`` or ``.npz`` file; its first bytes say which of them it is."""
     try:
         with plain.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
-            array = _chosen(loaded, source) if isinstance(loaded, np.lib.npyio.NpzFile) else loaded
+            return _chosen(loaded, source) if isinstance(loaded, np.lib.npyio.NpzFile) else np.asarray(loaded)
     except _UNREADABLE as error:
         found = ascii(str(error)[:120])[1:-1]
         raise input_error(source, [fault("content", "a NumPy file", found, _FIX_ARRAY)]) from error
+
+
+def _checked(array: npt.NDArray[Any], source: str, fix: str) -> Longs:
+    """The array as int64. Raises InputError unless it is [N], of integers from 0 to `LARGEST_LABEL`."""
     if array.ndim != 1 or array.dtype.kind not in "iu":
         found = f"an array of {array.dtype} of shape {list(array.shape)}"
-        raise input_error(source, [fault("content", "an array of integers of shape [N]", found, _FIX_ARRAY)])
+        raise input_error(source, [fault("content", "an array of integers of shape [N]", found, fix)])
     bad = (array < 0) | (array > LARGEST_LABEL)
     raise_faults(source, faults_at(bad, lambda row: Problem(f"row {row}", _EXPECTED, str(array[row])), _FIX_LABELS))
     return array.astype(np.int64)
 
 
-def _chosen(archive: np.lib.npyio.NpzFile, source: str) -> np.ndarray[Any, Any]:
+def _chosen(archive: np.lib.npyio.NpzFile, source: str) -> npt.NDArray[Any]:
     """The array ``labels`` of a ``.npz`` file, or its only one."""
     names = archive.files
     if "labels" not in names and len(names) != 1:

@@ -1,4 +1,4 @@
-"""Parameters of a correction that were learned elsewhere: one or two numbers for each class."""
+"""Parameters of a method that were learned elsewhere: one or two numbers per class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from longtail_cli.tables import Floats, LogitColumns
 
 BACKGROUND = "background"
 LARGEST = 1e6
-"""A parameter beyond this is taken for a mistake; logits times it would leave the range of float32."""
+"""Larger parameters are refused as mistakes; their products with logits could overflow float32."""
 
 _UNREADABLE = (
     zipfile.BadZipFile,
@@ -27,24 +27,24 @@ _UNREADABLE = (
     tokenize.TokenError,  # a damaged header
     SyntaxError,
     ValueError,
-    TypeError,  # a single array in place of an archive
+    TypeError,  # a single array instead of an archive
     RuntimeError,  # encrypted, or compressed in an unknown way
     EOFError,
     OSError,
 )
 
-_FIX_NPZ = "save `alpha` and, if there is one, `beta` with numpy.savez, a number for each column"
-_FIX_CSV = "write a header category_id,alpha,beta and a row for each class, and background for the background's column"
-_FIX_VALUES = "save what training ended with"
+_FIX_NPZ = "save `alpha` and, if there is one, `beta` with numpy.savez, one number per column"
+_FIX_CSV = "write a header category_id,alpha,beta and one row per class, with background as an id for the background"
+_FIX_VALUES = "save the values at the end of training"
 
 
 def read_learned(path: Path, columns: LogitColumns) -> dict[str, Floats]:
-    """By name ``alpha`` and, if the file has it, ``beta``: float64 [C], or [K] with the background's, in column order.
+    """``alpha`` and, if the file has it, ``beta``: float64 [C], or [K] with the background's, in column order.
 
     path: ``.npz`` with arrays of these names, [C] or [K], in the order of `columns`; or ``.csv`` with the columns
-    `category_id`, `alpha` and perhaps `beta`, rows in any order, `background` in place of an id for the background.
-    Raises InputError where there is anything else, a class is missing or unknown, or a value is no finite number of
-    magnitude up to `LARGEST`.
+    `category_id`, `alpha` and optionally `beta`, rows in any order, `background` as the id of the background.
+    Raises InputError for any other content, for missing and unknown classes, and for values that are not finite or
+    exceed `LARGEST` in magnitude.
     """
     check_readable(path)
     source = str(path)
@@ -83,7 +83,7 @@ def _shapes(columns: LogitColumns) -> str:
 
 
 def _table(path: Path, columns: LogitColumns) -> dict[str, Floats]:
-    """The columns of a CSV file, brought into the order of `columns`."""
+    """The columns of a CSV file, in the order of `columns`."""
     source = str(path)
     header, rows = _cells(path)
     if "category_id" not in header:
@@ -98,7 +98,7 @@ def _table(path: Path, columns: LogitColumns) -> dict[str, Floats]:
 
 
 def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows that are not empty, cells without the blanks around them."""
+    """The header and the rows that are not empty, cells without surrounding blanks."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row]
@@ -108,7 +108,7 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def _shape_faults(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Fault]:
-    """Rows with more or fewer cells than the header, such as numbers with a decimal comma make."""
+    """Rows with more or fewer cells than the header, for example because of decimal commas."""
     bad = np.array([len(row) != len(header) for row in rows], np.bool_)
 
     def describe(row: int) -> Problem:
@@ -118,7 +118,7 @@ def _shape_faults(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
 
 
 def _order(columns: LogitColumns, given: Sequence[str]) -> list[str]:
-    """The ids as text in column order, the background's among them where the file has a row for it."""
+    """The ids as text in column order, with the background if the file has a row for it."""
     ids = [str(category) for category in columns.category_id.tolist()]
     if BACKGROUND not in given or columns.background == "none":
         return ids
@@ -126,20 +126,20 @@ def _order(columns: LogitColumns, given: Sequence[str]) -> list[str]:
 
 
 def _id_faults(given: Sequence[str], expected: Sequence[str]) -> list[Fault]:
-    rows, wanted = Counter(given), set(expected)
+    rows, known = Counter(given), set(expected)
     problems = [
         *(Problem(f"category_id {key}", "a row", "none") for key in expected if key not in rows),
-        *(Problem(f"category_id {_shown(key)}", "a class of the logits", "none") for key in rows if key not in wanted),
+        *(Problem(f"category_id {_shown(key)}", "a class of the logits", "none") for key in rows if key not in known),
         *(Problem(f"category_id {_shown(key)}", "one row", str(count)) for key, count in rows.items() if count > 1),
     ]
     return faults_among(problems, _FIX_CSV)
 
 
 def _check_names(source: str, names: Iterable[str], fix: str) -> None:
-    """Raise InputError unless there is `alpha`, perhaps `beta`, and nothing else."""
+    """Raise InputError unless there is `alpha`, optionally `beta`, and nothing else."""
     found = sorted(names)
     if found not in (["alpha"], ["alpha", "beta"]):
-        problem = Problem("parameters", "`alpha`, and perhaps `beta`", _shown(", ".join(found)))
+        problem = Problem("parameters", "`alpha`, and optionally `beta`", _shown(", ".join(found)))
         raise InputError(source, [problem], fix)
 
 
@@ -147,14 +147,14 @@ def _check(source: str, name: str, values: Floats) -> None:
     bad = ~(np.abs(values) <= LARGEST)
 
     def describe(row: int) -> Problem:
-        return Problem(f"`{name}`, place {row}", f"a number from {-LARGEST:g} to {LARGEST:g}", f"{values[row]:g}")
+        return Problem(f"`{name}`, index {row}", f"a number from {-LARGEST:g} to {LARGEST:g}", f"{values[row]:g}")
 
     raise_faults(source, faults_at(bad, describe, _FIX_VALUES))
 
 
-def _numbers(source: str, name: str, place: int, by_id: Mapping[str, Sequence[str]], order: Sequence[str]) -> Floats:
-    """The cells at `place` of the rows in `order` as float64. Raises InputError where one is no number."""
-    cells = [by_id[key][place] for key in order]
+def _numbers(source: str, name: str, column: int, by_id: Mapping[str, Sequence[str]], order: Sequence[str]) -> Floats:
+    """A column of the rows in `order` as float64. Raises InputError if a cell is not a number."""
+    cells = [by_id[key][column] for key in order]
     values = [_number(cell) for cell in cells]
 
     def describe(row: int) -> Problem:

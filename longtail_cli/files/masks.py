@@ -2,7 +2,7 @@
 
 COCO run lengths are column-major and start with a run of zeros. In a compressed RLE each run (from the fourth on: its
 difference to the run two before) is cut into groups of five bits, lowest first; a group is one character, 48 plus the
-five bits plus 32 where more groups follow, and bit 16 of the last group is the sign.
+five bits plus 32 if more groups follow, and bit 16 of the last group is the sign.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Run = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 
 
 class RunLengths(msgspec.Struct, gc=False, frozen=True):
-    """An RLE as it stands in a file: `size` is (height, width), `counts` compressed (str) or not (list)."""
+    """An RLE as in a file: `size` is (height, width), `counts` compressed (str) or not (list)."""
 
     size: tuple[Side, Side]
     counts: str | list[Run]
@@ -43,12 +43,12 @@ Segmentation = RunLengths | list[list[float]]
 def read_segmentations(
     segmentations: Sequence[msgspec.Raw], size: Ints | None, where: Callable[[int], str]
 ) -> tuple[Masks, list[Fault]]:
-    """Masks of N segmentations, and the faults of those that are none; a row that cannot be read is left 0 x 0.
+    """Masks of N segmentations, and the faults of those that cannot be read; their rows are 0 x 0.
 
     segmentations: N pieces of JSON: lists of polygons, or RLE.
-    size: int32 [N, 2], (height, width) > 0 of each one's image, which an RLE must have too; or None for result files,
-        where every segmentation must be an RLE and states its own.
-    where: names the place of a row, for the faults.
+    size: int32 [N, 2], (height, width) > 0 of each one's image, which an RLE must match; or None for result files, in
+        which every segmentation must be an RLE and states its own.
+    where: the location of a row, for the faults.
 
     The polygons of an object are rasterised and merged by pycocotools, as the official evaluations do.
     """
@@ -56,13 +56,13 @@ def read_segmentations(
     sizes = np.zeros((len(segmentations), 2), np.int32)
     compressed = [b""] * len(segmentations)
     problems: list[Problem] = []
-    wanted, fix = ("run lengths", _FIX_RUNS) if size is None else ("run lengths or polygons", _FIX_ANY)
+    expected, fix = ("run lengths", _FIX_RUNS) if size is None else ("run lengths or polygons", _FIX_ANY)
     for row, raw in enumerate(segmentations):
         image_size = None if size is None else (int(size[row, 0]), int(size[row, 1]))
         try:
             sizes[row], compressed[row] = _compress(decoder.decode(raw), image_size)
         except msgspec.DecodeError as error:
-            problems.append(Problem(where(row), wanted, _cut(f"{_text(raw)} ({error})")))
+            problems.append(Problem(where(row), expected, _cut(f"{_text(raw)} ({error})")))
         except _UnusableError as error:
             problems.append(Problem(where(row), error.expected, error.found))
     start = np.zeros(len(compressed) + 1, np.int64)
@@ -70,17 +70,17 @@ def read_segmentations(
     masks, valid = decode_counts(np.frombuffer(b"".join(compressed), np.uint8), start, sizes)
 
     def describe(row: int) -> Problem:
-        expected = "run lengths of pixels that add up to height times width"
-        return Problem(where(row), expected, f"{_cut(_text(segmentations[row]))}, which do not")
+        wanted = "run lengths of pixels that add up to height times width"
+        return Problem(where(row), wanted, f"{_cut(_text(segmentations[row]))}, which do not")
 
     return masks, [*faults_among(problems, fix), *faults_at(~valid, describe, fix)]
 
 
 def decode_counts(characters: npt.NDArray[np.uint8], start: Longs, size: Ints) -> tuple[Masks, Bools]:
-    """N compressed counts strings as masks, and bool [N] whether each is one and fills its size.
+    """N compressed counts strings as masks, and bool [N] whether each is valid and fills its size.
 
     characters: uint8 [total], the strings one after another, ASCII; string i is ``characters[start[i]:start[i + 1]]``.
-    size: int32 [N, 2], (height, width). The runs of a string that is not valid mean nothing.
+    size: int32 [N, 2], (height, width). The runs of an invalid string are undefined.
     """
     run_start = _run_starts(characters, start)
     counts = np.empty(run_start[-1], np.uint32)
@@ -88,13 +88,8 @@ def decode_counts(characters: npt.NDArray[np.uint8], start: Longs, size: Ints) -
     return Masks(size, counts, run_start), total == size[:, 0].astype(np.int64) * size[:, 1]
 
 
-def mask_areas(masks: Masks) -> Floats:
-    """float64 [N], pixels in each mask."""
-    return _areas(masks.counts, masks.start)
-
-
 def mask_boxes(masks: Masks) -> Floats:
-    """float64 [N, 4], the smallest xywh box around each mask, in pixels; zeros where a mask is empty."""
+    """float64 [N, 4], the smallest xywh box around each mask, in pixels; zeros for an empty mask."""
     return _boxes(masks.counts, masks.start, masks.size)
 
 
@@ -148,19 +143,19 @@ def _cut(text: str) -> str:
 
 @numba.njit(cache=True, nogil=True)
 def _run_starts(characters: npt.NDArray[np.uint8], start: Longs) -> Longs:
-    """int64 [N + 1], where the runs of each string begin: a run ends at a character whose bit 32 is not set."""
+    """int64 [N + 1], the start of the runs of each string: a run ends at a character whose bit 32 is not set."""
     run_start = np.zeros(len(start), np.int64)
     for mask in range(len(start) - 1):
         runs = 0
-        for place in range(start[mask], start[mask + 1]):
-            runs += (np.int64(characters[place]) - 48) & 32 == 0
+        for index in range(start[mask], start[mask + 1]):
+            runs += (np.int64(characters[index]) - 48) & 32 == 0
         run_start[mask + 1] = run_start[mask] + runs
     return run_start
 
 
 @numba.njit(cache=True, nogil=True)
 def _decode_runs(characters: npt.NDArray[np.uint8], start: Longs, run_start: Longs, counts: Counts) -> Longs:
-    """Fill `counts`; int64 [N], the pixels that the runs of each string cover, or -1 where it is not valid."""
+    """Fill `counts`; int64 [N], the pixels that the runs of each string cover, or -1 if it is not valid."""
     total = np.zeros(len(start) - 1, np.int64)
     for mask in range(len(total)):
         first = run_start[mask]
@@ -168,8 +163,8 @@ def _decode_runs(characters: npt.NDArray[np.uint8], start: Longs, run_start: Lon
         value = np.int64(0)
         bits = 0
         valid = True
-        for place in range(start[mask], start[mask + 1]):
-            group = np.int64(characters[place]) - 48
+        for index in range(start[mask], start[mask + 1]):
+            group = np.int64(characters[index]) - 48
             if group < 0 or group > 63 or bits > 30:  # 35 bits hold any difference of two uint32
                 valid = False
                 break
@@ -195,15 +190,6 @@ def _decode_runs(characters: npt.NDArray[np.uint8], start: Longs, run_start: Lon
 
 
 @numba.njit(cache=True, nogil=True)
-def _areas(counts: Counts, start: Longs) -> Floats:
-    areas = np.zeros(len(start) - 1)
-    for mask in range(len(areas)):
-        for run in range(start[mask] + 1, start[mask + 1], 2):
-            areas[mask] += counts[run]
-    return areas
-
-
-@numba.njit(cache=True, nogil=True)
 def _boxes(counts: Counts, start: Longs, size: Ints) -> Floats:
     boxes = np.zeros((len(size), 4))
     for mask in range(len(size)):
@@ -217,7 +203,7 @@ def _boxes(counts: Counts, start: Longs, size: Ints) -> Floats:
                 continue
             first_column, last_column = begin // height, (end - 1) // height
             left, right = min(left, first_column), max(right, last_column)
-            if first_column < last_column:  # it holds the foot of one column and the head of the next
+            if first_column < last_column:  # it goes from the bottom of one column to the top of the next
                 top, bottom = np.int64(0), height - 1
             else:
                 top, bottom = min(top, begin % height), max(bottom, (end - 1) % height)

@@ -1,4 +1,4 @@
-"""Output files and folders: written whole or not at all."""
+"""Output files and folders: written completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from longtail_cli.errors import OutputError, Problem
+from longtail_cli.errors import OutputError, Problem, UsageError
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path in the folder of `path`, renamed to `path` when the block ends well, else removed.
+    """A temporary path in the folder of `path`, renamed to `path` when the context ends; removed after an exception.
 
-    The temporary name keeps the suffix of `path`. Raises OutputError where the folder cannot be written to.
+    The temporary name keeps the suffix of `path`. Raises OutputError if the folder cannot be written to.
     """
     try:
         handle, name = tempfile.mkstemp(prefix=".ltcal-", suffix=path.name, dir=path.parent)
@@ -37,13 +37,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 to `path`, whole or not at all."""
+    """Write `text` as UTF-8 to `path`, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
+    """Write `content` to `path`, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
@@ -56,9 +56,9 @@ def _umask() -> int:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder`, renamed to `folder` when the block ends well, else removed.
+    """A temporary folder beside `folder`, renamed to `folder` when the context ends; removed after an exception.
 
-    Raises OutputError where `folder` exists and is not empty, or its parent cannot be written to.
+    Raises OutputError if `folder` exists and is not empty, or its parent cannot be written to.
     """
     check_free(folder)
     temporary = folder.parent / f".ltcal-{uuid.uuid4().hex}"
@@ -80,13 +80,13 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def check_free(folder: Path) -> None:
-    """Raise OutputError unless `folder` is not there, or is an empty folder."""
+    """Raise OutputError unless `folder` does not exist or is an empty folder."""
     try:
         free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     except OSError as error:
         raise cannot_write(folder, error) from error
     if not free:
-        found = "one with something in it" if folder.is_dir() else "a file"
+        found = "a folder with files in it" if folder.is_dir() else "a file"
         problem = Problem("folder", "a new or empty folder", found)
         raise OutputError(str(folder), [problem], "choose another folder, or remove this one")
 
@@ -96,3 +96,10 @@ def cannot_write(path: Path, error: Exception) -> OutputError:
     found = getattr(error, "strerror", None) or str(error)
     problem = Problem("output", "a path that can be written to", found)
     return OutputError(str(path), [problem], "choose another path, or check its permissions and the free disk space")
+
+
+def refuse_overwriting(out: Path, path: Path, content: str) -> None:
+    """Raise UsageError if `out` is the file `path`, which holds `content` that is still needed."""
+    if out.exists() and path.exists() and out.samefile(path):
+        problem = Problem("output", f"a file other than the {content}", f"the {content} itself")
+        raise UsageError(str(out), [problem], "choose another name for the output")

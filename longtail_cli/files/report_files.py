@@ -1,4 +1,4 @@
-"""The text of an earlier report."""
+"""Earlier reports: their text, and the resamples beside them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from longtail_cli.metrics import Resamples
 
 
 def read_baseline(path: Path) -> str:
-    """The text of a report for `longtail_cli.reports.json.from_json`, which judges what it says.
+    """The text of a report, for `longtail_cli.reports.json.from_json`.
 
-    Raises InputError where `path` is no readable, non-empty file of UTF-8.
+    Raises InputError unless `path` is a readable, non-empty file in UTF-8.
     """
     check_readable(path)
     try:
-        return path.read_text(encoding="utf-8-sig")  # shells of Windows put a mark in front
+        return path.read_text(encoding="utf-8-sig")  # shells of Windows write a byte order mark
     except UnicodeDecodeError as error:
         problem = Problem("content", "a report in JSON, which is UTF-8", str(error))
-        raise InputError(str(path), [problem], "pass a file that `ltcal report --json` wrote") from error
+        raise InputError(str(path), [problem], "pass a file that `ltcal report` wrote with `json=`") from error
 
 
 FORMAT = "ltcal-resamples/1"
@@ -32,35 +32,35 @@ RUN, RESAMPLE = "run", "resample"
 
 
 def resamples_path(report: Path) -> Path:
-    """Where the resamples of the report at `report` lie."""
+    """The file beside the `report` that holds its resamples."""
     return report.with_suffix(".ltcal.parquet")
 
 
 def write_resamples(path: Path, resamples: Resamples) -> None:
-    """Write a row for each run and resample and a column for each figure; whole or not at all."""
+    """Write one row per run and resample and one column per metric; completely or not at all."""
     import pyarrow as pa  # here, as reports without a bootstrap do not need it
     import pyarrow.parquet as pq
 
     number, names = resamples.number, list(resamples.runs)
-    figures = list(next(iter(resamples.runs.values())))
+    metrics = list(next(iter(resamples.runs.values())))
     columns: dict[str, pa.Array] = {
         RUN: pa.array(np.repeat(names, number).tolist(), pa.string()).dictionary_encode(),
         RESAMPLE: pa.array(np.tile(np.arange(number, dtype=np.int32), len(names))),
     }
-    for figure in figures:
-        columns[figure] = pa.array(np.concatenate([run[figure] for run in resamples.runs.values()]))
+    for metric in metrics:
+        columns[metric] = pa.array(np.concatenate([run[metric] for run in resamples.runs.values()]))
     about = {"format": FORMAT, "seed": resamples.seed, "sha256": resamples.sha256}
     table = pa.table(columns).replace_schema_metadata({KEY: json.dumps(about)})
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", use_byte_stream_split=figures, use_dictionary=[RUN])
+        pq.write_table(table, temporary, compression="zstd", use_byte_stream_split=metrics, use_dictionary=[RUN])
 
 
 def read_resamples(path: Path) -> Resamples:
-    """The resamples back. Raises InputError where the file is no such table."""
+    """The resamples that `write_resamples` wrote. Raises InputError if the file is not such a table."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    fix = "write the report again with `ltcal report --bootstrap --json`"
+    fix = "write the report again with `bootstrap=True` and `json=`"
     try:
         table = pq.read_table(path)
         about = json.loads((table.schema.metadata or {})[KEY])
@@ -70,7 +70,7 @@ def read_resamples(path: Path) -> Resamples:
         values = {name: table[name].to_numpy() for name in table.column_names if name not in (RUN, RESAMPLE)}
         seed, sha256 = int(about["seed"]), str(about["sha256"])
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        problem = Problem("content", f"resampled figures ({FORMAT})", str(error))
+        problem = Problem("content", f"resampled metrics ({FORMAT})", str(error))
         raise InputError(str(path), [problem], fix) from error
     row = np.array(runs)
     return Resamples(

@@ -1,26 +1,229 @@
-"""Input files as plain bytes: memory-mapped, decompressed first where they end in ``.gz``."""
+"""Input as plain bytes: of files, decompressed if their name ends in ``.gz``, and of text in memory."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import json
 import mmap
 import os
 import shutil
+import stat
 import tempfile
+import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from longtail_cli.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_CHUNK_BYTES = 1 << 20
+GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
+"""What a broken gzip stream raises."""
+
+
+class Content(Protocol):
+    """The bytes of one input, read at any position and by any number of threads."""
+
+    source: str
+    """What errors call the input."""
+    size: int
+    """Number of bytes."""
+
+    def read_at(self, buffer: memoryview, position: int) -> int:
+        """Fill `buffer` with the bytes from `position` on; returns how many were read."""
+
+    def stream(self) -> io.BufferedIOBase:
+        """The uncompressed bytes from the start, before `unpacked` has to have them all."""
+
+    def unpacked(self) -> Content:
+        """The uncompressed content. Raises InputError if it cannot be decompressed or is empty."""
+
+    def mapped(self) -> AbstractContextManager[bytes | mmap.mmap]:
+        """All bytes at once."""
+
+    def sha256(self) -> str:
+        """Hex digest of the bytes, compressed ones as they are."""
+
+    def unchanged(self) -> AbstractContextManager[None]:
+        """Raises InputError if the input has changed since it was opened when the block ends."""
+
+    def close(self) -> None:
+        """Close what is open; nothing can be read after this."""
+
+
+class Reader(io.RawIOBase):
+    """A binary file object over ``content[begin:end]``, with its own position."""
+
+    def __init__(self, content: Content, begin: int = 0, end: int | None = None) -> None:
+        self._content, self._begin, self._position = content, begin, begin
+        self._end = content.size if end is None else end
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position - self._begin
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = max(start + offset, self._begin)
+        return self.tell()
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")[: max(self._end - self._position, 0)]
+        got = self._content.read_at(view, self._position)
+        self._position += got
+        return got
+
+
+class TextContent:
+    """Text in memory."""
+
+    def __init__(self, text: bytes, source: str) -> None:
+        self.source, self.size = source, len(text)
+        self._text = text
+
+    def read_at(self, buffer: memoryview, position: int) -> int:
+        piece = memoryview(self._text)[position : position + len(buffer)]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def stream(self) -> io.BufferedIOBase:
+        return io.BytesIO(self._text)
+
+    def unpacked(self) -> TextContent:
+        return self
+
+    def mapped(self) -> AbstractContextManager[bytes]:
+        return nullcontext(self._text)
+
+    def sha256(self) -> str:
+        return hashlib.sha256(self._text).hexdigest()
+
+    def unchanged(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def close(self) -> None:
+        pass
+
+
+class FileContent:
+    """A file that is opened once, by `open_file`.
+
+    If another file takes its name meanwhile, the content stays that of the file that was opened.
+    """
+
+    def __init__(self, file: IO[bytes], source: str, *, compressed: bool = False) -> None:
+        self.source = source
+        self.size = os.fstat(file.fileno()).st_size
+        self._file = file
+        self._compressed = compressed
+        self._lock = threading.RLock()
+        self._unpacked: FileContent | None = None
+        self._version = self._current_version()
+
+    def read_at(self, buffer: memoryview, position: int) -> int:
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file.fileno(), [buffer], position)
+        with self._lock:  # on Windows
+            self._file.seek(position)
+            got: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
+            return got
+
+    def stream(self) -> io.BufferedIOBase:
+        if self._unpacked is not None:
+            return self._unpacked.stream()
+        plain = io.BufferedReader(Reader(self), _CHUNK_BYTES)
+        return gzip.GzipFile(fileobj=plain) if self._compressed else plain
+
+    def unpacked(self) -> FileContent:
+        """The file itself, or if it is compressed a temporary file that is kept until `close`."""
+        if not self._compressed:
+            return self
+        with self._lock:
+            if self._unpacked is None:
+                with ExitStack() as opened:
+                    file = opened.enter_context(tempfile.TemporaryFile(prefix="ltcal-"))
+                    _unpack(self.stream(), file, self.source)
+                    self._unpacked = FileContent(file, self.source)
+                    opened.pop_all()
+        return self._unpacked
+
+    @contextmanager
+    def mapped(self) -> Iterator[mmap.mmap]:
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            yield content
+
+    def sha256(self) -> str:
+        digest = hashlib.sha256()
+        buffer = memoryview(bytearray(_CHUNK_BYTES))
+        with self.unchanged():
+            position = 0
+            while got := self.read_at(buffer, position):
+                digest.update(buffer[:got])
+                position += got
+        return digest.hexdigest()
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError:
+            self._check_version()
+            raise
+        self._check_version()
+
+    def close(self) -> None:
+        self._file.close()
+        if self._unpacked is not None:
+            self._unpacked.close()
+
+    def _current_version(self) -> tuple[int, int]:
+        status = os.fstat(self._file.fileno())
+        return status.st_size, status.st_mtime_ns
+
+    def _check_version(self) -> None:
+        if self._current_version() != self._version:
+            problem = Problem("file", "the same content until it is read", "it changed while it was being read")
+            raise InputError(self.source, [problem], "run again when nothing writes to the file")
+
+
+def open_file(path: Path) -> FileContent:
+    """Open `path`, a ``.gz`` file as compressed.
+
+    Raises InputError unless it is a readable, regular file with something in it.
+    """
+    try:
+        file = path.open("rb", buffering=0)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    with ExitStack() as opened:
+        opened.enter_context(file)
+        _check_content(file, path)
+        opened.pop_all()
+    return FileContent(file, str(path), compressed=path.suffix == ".gz")
+
+
+def check_readable(path: Path) -> None:
+    """Raise InputError unless `path` is a readable, regular file with something in it."""
+    open_file(path).close()
 
 
 @contextmanager
 def plain_file(path: Path) -> Iterator[Path]:
     """A path to the uncompressed content of `path`: itself, or for ``.gz`` a temporary file that is removed after.
 
-    Raises InputError where `path` is no readable, non-empty file, or no whole gzip stream.
+    Raises InputError if `path` is not a readable, non-empty file, or not a whole gzip stream.
     """
     check_readable(path)
     if path.suffix != ".gz":
@@ -28,51 +231,55 @@ def plain_file(path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="ltcal-") as folder:
         plain = Path(folder) / path.stem
-        try:
-            with gzip.open(path) as packed, plain.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked, 1 << 20)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            problem = Problem("content", "a whole gzip stream", str(error))
-            raise InputError(str(path), [problem], "compress the file again, or pass it uncompressed") from error
-        if plain.stat().st_size == 0:
-            raise _empty(path)
+        with gzip.open(path) as packed, plain.open("wb") as unpacked:
+            _unpack(packed, unpacked, str(path))
         yield plain
 
 
-@contextmanager
-def mapped(path: Path) -> Iterator[mmap.mmap]:
-    """The uncompressed content of `path`, memory-mapped for reading. Raises as `plain_file` does."""
-    with (
-        plain_file(path) as plain,
-        plain.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-    ):
-        yield content
-
-
-def check_readable(path: Path) -> None:
-    """Raise InputError unless `path` is a readable file with something in it."""
-    try:
-        with path.open("rb") as file:
-            first = file.read(1)
-    except OSError as error:
-        problem = Problem("file", "a file that can be read", error.strerror or str(error))
-        raise InputError(str(path), [problem], "check the path and its permissions") from error
-    if not first:
-        raise _empty(path)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of the bytes of `path` as they lie on disk, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def printable(name: str) -> str:
-    """A file name as text that can be written anywhere; bytes that are no UTF-8 become replacement characters."""
+    """A file name as text that can be written anywhere; bytes that are not UTF-8 become replacement characters."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _empty(path: Path) -> InputError:
+def _check_content(file: IO[bytes], path: Path) -> None:
+    try:
+        first = file.read(1)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        problem = Problem("file", "a regular file", "a pipe or a device")
+        raise InputError(str(path), [problem], "write its content to a file first")
+    if not first:
+        raise _empty(str(path))
+
+
+def _unpack(packed: io.BufferedIOBase, plain: IO[bytes], source: str) -> None:
+    """Decompress `packed` into `plain`. Raises InputError if it is broken or empty."""
+    try:
+        shutil.copyfileobj(packed, plain, _CHUNK_BYTES)
+        plain.flush()
+    except GZIP_ERRORS as error:
+        problem = Problem("content", "a whole gzip stream", str(error))
+        raise InputError(source, [problem], "compress the file again, or pass it uncompressed") from error
+    if plain.tell() == 0:
+        raise _empty(source)
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    problem = Problem("file", "a file that can be read", error.strerror or str(error))
+    return InputError(str(path), [problem], "check the path and its permissions")
+
+
+def _empty(source: str) -> InputError:
     problem = Problem("file", "content", "an empty file (0 bytes)")
-    return InputError(str(path), [problem], "check the step that was to write the file")
+    return InputError(source, [problem], "check the step that should have written the file")
+
+
+def json_document(path: Path) -> Any:
+    """The content of a JSON file, plain or ``.gz``. Raises InputError if it cannot be read or is not JSON."""
+    with plain_file(path) as plain:
+        try:
+            return json.loads(plain.read_bytes())
+        except ValueError as error:
+            problem = Problem("content", "JSON", str(error))
+            raise InputError(str(path), [problem], "write or copy the file again") from error

@@ -1,6 +1,6 @@
-"""What tables are made of: figures and names as text.
+"""What tables are made of: metrics and names as text.
 
-Shares in percent points with two decimals, as papers print them; figures that are no share of anything (`PLAIN`) as
+Fractions are printed in percent points with two decimals, as in papers; metrics that are not fractions (`PLAIN`) as
 they are, with four decimals.
 """
 
@@ -20,58 +20,56 @@ _UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A title, a header of K columns, and rows of K cells.
-
-    words: columns of text, the others hold numbers. weights: of each row, how much it matters where there is no room
-    for all of them; empty where the table is of use only as a whole.
-    """
+    """A title, a header of K columns, and rows of K cells."""
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    words: tuple[int, ...] = (0,)
+    text_columns: tuple[int, ...] = (0,)
+    """Indices of the columns that hold text; the others hold numbers."""
     weights: tuple[float, ...] = ()
+    """Importance of each row, if rows may be omitted to save space; otherwise empty."""
 
     @property
     def align(self) -> tuple[str, ...]:
-        """``left`` for words, ``right`` for numbers, a column each."""
-        return tuple("left" if column in self.words else "right" for column in range(len(self.header)))
+        """``left`` for text, ``right`` for numbers, one per column."""
+        return tuple("left" if column in self.text_columns else "right" for column in range(len(self.header)))
 
 
-def percent(figure: Value) -> str:
-    """A fraction in percent points, ``-`` where undefined."""
-    return UNDEFINED if figure is None else f"{100 * figure:.2f}"
+def percent(value: Value) -> str:
+    """A fraction in percent points; ``-`` if undefined."""
+    return UNDEFINED if value is None else f"{100 * value:.2f}"
 
 
-def delta(figure: Value, base: Value) -> str:
-    """A difference in percent points with its sign, ``-`` where either is undefined."""
-    return UNDEFINED if figure is None or base is None else f"{100 * (figure - base):+z.2f}"
+def delta(value: Value, base: Value) -> str:
+    """A difference in percent points with its sign; ``-`` if either is undefined."""
+    return UNDEFINED if value is None or base is None else f"{100 * (value - base):+z.2f}"
 
 
-def shown(name: str, figure: Value) -> str:
-    """The figure `name`, which is a share or one of `PLAIN`; ``-`` where undefined."""
-    return percent(figure) if name not in PLAIN or figure is None else f"{figure:.4f}"
+def shown(name: str, value: Value) -> str:
+    """A value of the metric `name`; ``-`` if undefined."""
+    return percent(value) if name not in PLAIN or value is None else f"{value:.4f}"
 
 
-def difference(name: str, figure: Value, base: Value) -> str:
-    """A difference of two figures `name` with its sign, ``-`` where either is undefined."""
-    return delta(figure, base) if name not in PLAIN or figure is None or base is None else f"{figure - base:+z.4f}"
+def difference(name: str, value: Value, base: Value) -> str:
+    """A difference of two values of the metric `name` with its sign; ``-`` if either is undefined."""
+    return delta(value, base) if name not in PLAIN or value is None or base is None else f"{value - base:+z.4f}"
 
 
 def between(name: str, interval: Interval | None) -> str:
-    """An interval of the figure `name`, ``-`` where there is none."""
+    """An interval of the metric `name`; ``-`` without one."""
     return UNDEFINED if interval is None else f"{shown(name, interval.low)} to {shown(name, interval.high)}"
 
 
 def between_signed(name: str, interval: Interval | None) -> str:
-    """An interval of a difference of two figures `name`, with signs, ``-`` where there is none."""
+    """An interval of a difference of the metric `name`, with signs; ``-`` without one."""
     if interval is None:
         return UNDEFINED
     return f"{difference(name, interval.low, 0.0)} to {difference(name, interval.high, 0.0)}"
 
 
 def fit(text: str) -> str:
-    """The text with U+FFFD for what XML 1.0 and UTF-8 cannot hold: control characters and lone surrogates.
+    """The text with U+FFFD for characters that XML 1.0 and UTF-8 cannot hold: controls and lone surrogates.
 
     Tabs and line breaks stay.
     """

@@ -13,6 +13,8 @@ from longtail_cli.reports.model import Report
 KIND, VERSION = "ltcal-report", 1
 FORMAT = f"{KIND}/{VERSION}"
 
+FIX = "pass a JSON file that `ltcal report` wrote"
+
 _NOT_A_NUMBER = re.compile(r"[:\[,]\s*-?(?:NaN|Infinity)\b")
 
 
@@ -32,37 +34,36 @@ class _Document(msgspec.Struct):
 
 
 def to_json(report: Report) -> str:
-    """The report as indented JSON with one trailing newline; undefined figures are ``null``."""
+    """The report as indented JSON with one trailing newline; undefined metrics are ``null``."""
     parts = (getattr(report, name) for name in _Document.__struct_fields__[1:])
     document = _Document(FORMAT, *parts)
     return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
 
 
 def from_json(text: str, source: str) -> Report:
-    """The report back from its JSON, equal in every figure.
+    """The report of a JSON text, equal to the one that was written.
 
-    source: what `text` was read from, for the errors. Raises InputError for anything that is not a whole report of
-    this schema.
+    source: what `text` was read from, for errors. Raises InputError for anything but a complete report of this schema.
     """
-    fix = "pass a file that `ltcal report --json` wrote"
+    fix = FIX
     try:
         found = msgspec.json.decode(text, type=_Head).format
         if found.startswith(f"{KIND}/") and found != FORMAT:
-            fix = f"the file is of another schema: update ltcal (this is {__version__}), or write the report again"
+            fix = f"the file has another schema: update ltcal (this is {__version__}), or write the report again"
         if found != FORMAT:
             raise InputError(source, [Problem("format", FORMAT, found)], fix)
         return msgspec.json.decode(text, type=Report)
     except (msgspec.MsgspecError, RecursionError) as error:
         problem = Problem("content", f"a report ({FORMAT})", str(error))
-        raise InputError(source, [problem], _mending(text, str(error)) or fix) from error
+        raise InputError(source, [problem], _fix(text, str(error)) or fix) from error
 
 
-def _mending(text: str, reason: str) -> str | None:
-    """How to mend a text that does not decode, where the reason tells; None where it does not."""
+def _fix(text: str, reason: str) -> str | None:
+    """How to fix a text that does not decode; None if the reason does not say."""
     if "truncated" in reason:
-        return "the file is cut off: write it again with `ltcal report --json`"
+        return "the file is truncated: write the report again"
     if "malformed" in reason and _NOT_A_NUMBER.search(text):
-        return "the file holds NaN or Infinity, which are no JSON: `ltcal report --json` writes null for undefined"
+        return "the file contains NaN or Infinity, which are not JSON: `ltcal report` writes null for undefined metrics"
     if text.lstrip().startswith("["):
-        return "this is a list, as result files are: pass a file that `ltcal report --json` wrote"
+        return f"this is a list, like a result file: {FIX}"
     return None

@@ -13,15 +13,15 @@ from longtail_cli.reports.model import Report
 from longtail_cli.reports.text_tables import gate_tables, headline, tables_of
 
 MARKS = {"passed": "✅", "undefined, allowed": "⚠️"}
-"""Beside the outcomes of gates; the others fail."""
+"""By outcome of a gate; all other outcomes fail."""
 
 
 def to_markdown(report: Report, limit: int | None = None) -> str:
-    """The tables of the report as Markdown, shares in percent points, with one trailing newline. Gates come first.
+    """The tables of the report as Markdown, fractions in percent points, with one trailing newline. Gates come first.
 
-    limit: at most so many bytes of UTF-8. Where that is too few, tables of categories keep the rows that changed most
-    (with one run the first in order of id), as many as there is room for; where that is not enough, tables are left out
-    whole from the end, the notes and then the gates last. What is missing is said. Empty where not even that has room.
+    limit: maximal size in bytes of UTF-8. A longer report keeps as many rows of the tables of categories as fit: those
+    that changed most, or for a single run the first by id. If that is not enough, whole tables are omitted from the
+    end, then the notes, then the gates, and a line says so. Empty if not even that line fits.
     """
     tables = tables_of(report)
     whole = _page(report, tables, None)
@@ -39,21 +39,21 @@ def _fits(page: str, limit: int) -> bool:
 
 
 def _page(report: Report, tables: Sequence[Table], rows: int | None) -> str:
-    """The whole page, with at most so many rows of each table of categories."""
+    """The whole page, with at most `rows` rows of each table of categories."""
     shown = [_shortened(table, rows) for table in tables]
     return _joined([_head(report), *_gates(report), *shown, _notes(report)])
 
 
 def _shorter(report: Report, tables: Sequence[Table]) -> Iterator[str]:
-    """Pages from one table less to the headline alone."""
+    """Shorter and shorter pages: from one table less to the headline alone."""
     gates, notes = _gates(report), _notes(report)
     shown = [_shortened(table, 0) for table in tables]
-    without = "left out for want of room; `ltcal report --json` has all figures."
+    omitted = "omitted to stay within the size limit; the JSON report has all metrics."
     for kept in range(len(shown) - 1, -1, -1):
-        line = f"{len(shown) - kept} of {len(shown)} tables {without}"
+        line = f"{len(shown) - kept} of {len(shown)} tables {omitted}"
         yield _joined([_head(report), *gates, *shown[:kept], line, notes])
-    yield _joined([_head(report), *gates, f"All tables and notes {without}"])
-    yield _joined([_head(report), f"All gates, tables and notes {without}"])
+    yield _joined([_head(report), *gates, f"All tables and notes {omitted}"])
+    yield _joined([_head(report), f"All gates, tables and notes {omitted}"])
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -72,7 +72,7 @@ def _notes(report: Report) -> str:
 
 
 def _gates(report: Report) -> list[str]:
-    """The gates with a mark, which never stands without the word."""
+    """The gates with a mark beside the word of each outcome."""
     marked = []
     for table in gate_tables(report):
         rows = [(f"{MARKS.get(first, '❌')} **{first}**", *map(_escaped, rest)) for first, *rest in table.rows]
@@ -81,15 +81,15 @@ def _gates(report: Report) -> list[str]:
 
 
 def _shortened(table: Table, limit: int | None) -> str:
-    """The table with the `limit` rows that weigh most, in its own order, and a line on those that are left out."""
+    """The table with the `limit` rows of the greatest weight, in its own order, and a line on the omitted rows."""
     rows = [[_escaped(cell) for cell in row] for row in table.rows]
     if limit is None or not table.weights or limit >= len(rows):
         return _titled(table, rows)
     heaviest = sorted(range(len(rows)), key=lambda row: -table.weights[row])[:limit]
-    kept = "those that changed most are kept" if any(table.weights) else "the first in order of id are kept"
+    kept = "those that changed most are kept" if any(table.weights) else "the first by id are kept"
     line = (
-        f"{len(rows) - limit:,} of {len(rows):,} rows left out for want of room"
-        f"{f'; {kept}' if limit else ''}; `ltcal report --csv` has them all."
+        f"{len(rows) - limit:,} of {len(rows):,} rows omitted to stay within the size limit"
+        f"{f'; {kept}' if limit else ''}; the CSV report has all rows."
     )
     if not limit:
         return f"**{_escaped(table.title)}**\n\n{line}"
@@ -104,7 +104,7 @@ def _titled(table: Table, rows: Sequence[Sequence[str]]) -> str:
 
 
 def _escaped(cell: str) -> str:
-    """The text with every character that Markdown or HTML would act on made harmless, on one line."""
+    """The text on one line, with every special character of Markdown and HTML escaped."""
     one_line = fit(" ".join(cell.split()))
     plain = one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", plain)

@@ -1,4 +1,4 @@
-"""Names of figures: the paths of the JSON, without the words that only structure it.
+"""Names of metrics: the paths of the JSON, without the words that only structure it.
 
 ``bbox/APr``, ``bbox/APfixed/APr``, ``tide/bbox/FalsePos``, ``tide/bbox/r/Bkg``, ``reliability/bbox/D-ECE``,
 ``classification/top1``, ``categories/17/bbox/AP``.
@@ -14,35 +14,35 @@ from longtail_cli.metrics import Classification, Tide, TideGains, Value
 from longtail_cli.reports.model import Run
 
 STRUCTURE = frozenset({"metrics", "main", "special", "groups", "errors", "all"})
-"""Words of the JSON paths that names leave out; a path with them is understood too."""
+"""Words of the JSON paths that names omit; paths with them are understood too."""
 
 LOWER_IS_BETTER = ("tide/", "reliability/", "classification/ece", "classification/classwise_ece", "classification/nll",
                    "classification/brier")  # fmt: skip
 
 
 def canonical(path: str) -> str:
-    """The name of the figure at a JSON path inside a run."""
+    """The name of the metric at a JSON path inside a run."""
     return "/".join(part for part in path.strip("/").split("/") if part not in STRUCTURE)
 
 
 def lower_is_better(name: str) -> bool:
-    """Whether a figure is an error, or what mending one would gain."""
+    """Whether a metric is an error, or the gain from fixing errors."""
     return name.startswith(LOWER_IS_BETTER) and not name.endswith("/AP50")
 
 
 def bounds_of(name: str) -> tuple[float, float]:
-    """Between which values a figure lies by definition."""
+    """The lowest and highest possible value of a metric."""
     if name.startswith("tide/") and not name.endswith("/AP50"):
         return -1.0, 1.0
     return 0.0, math.inf if name in ("classification/nll", "classification/brier") else 1.0
 
 
 def metrics_of(run: Run) -> dict[str, Value]:
-    """Every figure of a run by its name, None where undefined."""
-    return dict(_figures(run))
+    """Every metric of a run by its name; None if undefined."""
+    return dict(_metrics(run))
 
 
-def _figures(run: Run) -> Iterator[tuple[str, Value]]:
+def _metrics(run: Run) -> Iterator[tuple[str, Value]]:
     yield from _flat("", run.metrics)
     for iou_type, tide in run.tide.items():
         parts: dict[str, Tide | TideGains] = {"": tide, **{f"/{group}": gains for group, gains in tide.groups.items()}}
@@ -62,8 +62,8 @@ def _of_classification(found: Classification) -> dict[str, object]:
     return {name: value for name, value in values.items() if name != "reliability"}
 
 
-def _flat(prefix: str, figures: Mapping[str, object]) -> Iterator[tuple[str, Value]]:
-    for name, value in figures.items():
+def _flat(prefix: str, metrics: Mapping[str, object]) -> Iterator[tuple[str, Value]]:
+    for name, value in metrics.items():
         if isinstance(value, Mapping):
             yield from _flat(f"{prefix}{name}/", value)
         elif value is None or isinstance(value, float | int):

@@ -1,7 +1,6 @@
-"""The one result model: what an evaluation found, and by which rules, so that two reports can be compared or refused.
+"""The one result model: the metrics of an evaluation and the rules behind them, so that two reports can be compared.
 
-All figures are fractions in [0, 1] at full precision unless stated (gains of TIDE in [-1, 1]); None stands for
-undefined.
+All metrics are fractions in [0, 1] at full precision unless stated (TIDE gains in [-1, 1]); None means undefined.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from longtail_cli.metrics import (
     CategoryMetrics,
@@ -23,196 +23,310 @@ from longtail_cli.metrics import (
     Tide,
     TideGains,
     Value,
-    Values,
 )
 
-__all__ = [
-    "IOU_TYPES",
-    "Baseline",
-    "Bootstrap",
-    "CategoryMetrics",
-    "Classification",
-    "DetectionBin",
-    "GroupSize",
-    "Interval",
-    "Metrics",
-    "Reliability",
-    "ReliabilityBin",
-    "Report",
-    "Run",
-    "Signature",
-    "Tide",
-    "TideGains",
-    "Value",
-    "Values",
-    "Verdict",
-]
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 IOU_TYPES = ("bbox", "segm")
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """By which rules, on which data. Two figures compare where their signatures agree.
-
-    version: of the tool. protocol: ``lvis``, ``coco`` or ``classification``, without cap, IoU types and TIDE.
-    max_dets: the cap, or None. iou_types: ``bbox``, ``segm``. tide: ``aligned``, ``tidecv`` or ``off``.
-    images, categories: how many the annotations hold. annotations_sha256: hex digest of their file, for classification
-    of the labels as little-endian int64. frequencies_sha256: that of the frequency table; None where none was given.
-    groups_sha256: of the frequency groups of the categories in order of id; None where there are no groups.
-    """
+    """By which rules and on which data. Two metrics can be compared if their signatures agree."""
 
     version: str
+    """Version of the tool."""
     protocol: str
+    """``lvis``, ``coco`` or ``classification``; the last is without a limit of detections, IoU types and TIDE."""
     max_dets: int | None
+    """Limit of detections per image (LVIS) or per image and category (COCO)."""
     iou_types: tuple[str, ...]
+    """``bbox``, ``segm``."""
     tide: str
+    """``aligned``, ``tidecv`` or ``off``."""
     images: int
+    """Number of images in the annotations."""
     categories: int
+    """Number of categories in the annotations."""
     annotations_sha256: str
+    """Hex digest of the annotation file; for classification that of the labels as little-endian int64."""
     frequencies_sha256: str | None
+    """Hex digest of the frequency table; None without one."""
     groups_sha256: str | None = None
+    """Hex digest of the frequency groups of the categories in order of id; None without groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One result file, or one correction of it.
-
-    name: for tables, different for each run. source: the path as given. sha256: hex digest of the file; None for
-        logits, which take longer to digest than to evaluate.
-    method: spec string of the correction that was applied here, or None where the file was evaluated as it is.
-    metrics: by IoU type; AP, AP50, ..., and where asked for ``APfixed`` and ``APpool``, each AP, APr, APc, APf.
-    tide: by IoU type, empty where it was off. categories: empty where they were not asked for.
-    notes: what a reader should know of this run. classification: None but for that protocol, which has nothing else.
-    reliability: by IoU type, empty where it was not asked for.
-    intervals: by name of the figure (`longtail_cli.reports.metric_names`), empty without a bootstrap.
-    deltas: the intervals of the differences to `Report.reference`, by name of the figure; empty without a bootstrap,
-        and for the reference itself.
-    """
+    """One result file, or one adjustment of it."""
 
     name: str
+    """Title of the run in tables, unique in a report."""
     source: str
+    """Path as given."""
     sha256: str | None
+    """Hex digest of the file; None for logits, which take longer to digest than to evaluate."""
     method: str | None
+    """Spec string of the method that was applied here; None if the file was evaluated as it is."""
     metrics: Mapping[str, Metrics]
+    """By IoU type: AP, AP50, ..., and optionally ``APfixed`` and ``APpool``, each with AP, APr, APc, APf."""
     tide: Mapping[str, Tide]
+    """By IoU type; empty if TIDE was off."""
     categories: tuple[CategoryMetrics, ...]
+    """Empty unless evaluated with ``per_category``."""
     notes: tuple[str, ...]
+    """What a reader should know about this run."""
     classification: Classification | None = None
+    """Set under the classification protocol and no other; it has no other metrics."""
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
+    """By IoU type; empty unless evaluated with ``reliability``."""
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """By metric name (`longtail_cli.reports.metric_names`); empty without a bootstrap."""
     deltas: Mapping[str, Interval] = field(default_factory=dict)
+    """Intervals of the differences to `Report.reference`, by metric name; empty for the reference itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupSize:
-    """What the figures of a frequency group rest on.
-
-    categories: those with ground truth that counts. images: that hold any of it. instances: the ground truths.
-    """
+    """What the metrics of a frequency group are based on."""
 
     categories: int
+    """Categories with ground truth that counts."""
     images: int
+    """Images with such ground truth."""
     instances: int
+    """Ground truths that count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """How intervals were made: resamples of the images, drawn by `seed`; the same for every run and for the baseline.
-
-    sha256: hex digest of the draws. Two reports are paired where it is equal.
-    """
+    """How intervals were made: resamples of the images, the same for every run and for the baseline."""
 
     resamples: int
+    """Number of resamples."""
     seed: int
+    """Random seed of the draws."""
     sha256: str
+    """Hex digest of the draws; equal digests mean paired reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """An earlier report that the runs are held against.
-
-    source: its path as given. run: its first run. differences: what keeps figures of the two from being compared, a
-    sentence each; empty where they can be.
-    """
+    """An earlier report that the runs are compared with."""
 
     source: str
+    """Path as given."""
     run: Run
+    """The first run of that report."""
     differences: tuple[str, ...]
+    """Reasons why the two cannot be compared, one sentence each; empty if they can."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a gate says of a run.
-
-    run: its name. kind: ``fail-under``, ``fail-over``, ``max-drop`` or ``max-rise``. metric: the name of the figure.
-    limit: as it was written, ``0.18`` or ``1%``.
-    outcome: ``passed``, ``failed``, ``undefined`` (the figure or the baseline's is not defined; a failure unless
-        `allowed`) or ``not comparable``.
-    allowed: whether the gate lets the build pass.
-    value: of the run. base: of the reference, for the last two kinds. interval: of the value, or of the difference,
-        where there is one.
-    message: one sentence for people, with what the figure rests on.
-    """
+    """The result of one gate for one run."""
 
     run: str
+    """Name of the run."""
     kind: str
+    """``fail-under``, ``fail-over``, ``max-drop`` or ``max-rise``."""
     metric: str
+    """Name of the metric."""
     limit: str
+    """As written: ``0.18`` or ``1%``."""
     outcome: str
+    """``passed``, ``failed``, ``undefined`` (the metric or that of the baseline) or ``not comparable``."""
     allowed: bool
+    """Whether the gate lets the build pass."""
     value: Value
+    """Metric of the run."""
     base: Value
+    """Metric of the reference, for ``max-drop`` and ``max-rise``."""
     interval: Interval | None
+    """Interval of the value or of the difference, if there is one."""
     message: str
+    """One sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Several runs under one signature; differences are taken against the baseline's run or else the first.
+    """Runs under one signature; differences are taken to the run of the baseline, or else to the first run.
 
-    groups: what figures rest on, under ``all``, and by frequency group. bootstrap: None where there are no intervals.
-    baseline: None where none was given. gates: verdicts run by run, gate by gate. resamples: the metrics of each
-    resample, which the JSON does not hold; None without a bootstrap.
+    There is at least one run, names are unique, and all runs hold the same metrics of the same categories. Raises
+    ValueError otherwise, and for a metric that is NaN or infinite: undefined is None.
 
-    There is at least one run, each has a name of its own, and all hold the same figures of the same categories. Raises
-    ValueError where that is not so, or where a figure is NaN or infinite: undefined is None.
+    Two reports are equal if everything but `resamples` and `weights` is: signature, runs, verdicts, notes and so on.
+    They are comparable (`comparable`) if their signatures agree.
+
+    The methods below render the report. Those that return pandas or matplotlib objects raise MissingExtraError if the
+    package is not installed; plots raise UsageError if the report does not hold what they show.
     """
 
     signature: Signature
+    """By which rules and on which data."""
     runs: tuple[Run, ...]
+    """In the order given."""
     notes: tuple[str, ...]
+    """What a reader should know about all runs."""
     groups: Mapping[str, GroupSize] = field(default_factory=dict)
+    """What metrics are based on: under ``all``, and by frequency group."""
     bootstrap: Bootstrap | None = None
+    """None without intervals."""
     baseline: Baseline | None = None
+    """None if none was given."""
     gates: tuple[Verdict, ...] = ()
+    """Verdicts run by run, gate by gate."""
     resamples: Resamples | None = field(default=None, compare=False, repr=False)
+    """Metrics of each resample, not in the JSON; None without a bootstrap."""
+    weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """IIF weights by variant, in the order of the categories of the first run; for plots, not in the JSON."""
+
+    def __repr__(self) -> str:
+        """One line: a report may hold thousands of categories."""
+        data = f"{self.signature.protocol}, {self.signature.images} images, {self.signature.categories} categories"
+        return f"<Report: {data}, runs {', '.join(run.name for run in self.runs)}>"
 
     @property
     def reference(self) -> Run:
-        """What differences are taken against: the run of a baseline that can be compared, else the first run."""
+        """The run that differences are taken to: that of a comparable baseline, or else the first run."""
         if self.baseline is not None and not self.baseline.differences:
             return self.baseline.run
         return self.runs[0]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What there are metrics of: the IoU types, or ``classification``."""
+        return self.signature.iou_types or ("classification",)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate lets the build pass; True without gates."""
+        return all(verdict.allowed for verdict in self.gates)
+
+    def comparable(self, other: Report) -> bool:
+        """Whether metrics of this report can be compared with those of `other`, as of a baseline."""
+        from longtail_cli.reports.gates.comparing import differences
+
+        return not differences(self.signature, other.signature)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Metrics as a tidy table, one row per run and metric, without those of single categories.
+
+        Columns: run, metric, value, low, high (95% interval), change (value minus that of `reference`), change_low,
+        change_high. NaN if undefined or not computed; changes of the reference itself are NaN.
+        """
+        from longtail_cli.reports.frames import to_frame
+
+        return to_frame(self)
+
+    def categories_frame(self) -> pd.DataFrame:
+        """Metrics of categories, one row per run, kind and category; no rows without categories.
+
+        Columns: run, id, name, group, train_images, train_instances (nullable integers), images, instances, kind
+        (``bbox``, ``segm`` or ``classification``), and one per metric (AP, ...; recall). NaN if undefined.
+        """
+        from longtail_cli.reports.frames import categories_frame
+
+        return categories_frame(self)
+
+    def to_json(self) -> str:
+        """JSON of the schema ``ltcal-report/1``, which `longtail_cli.reports.json.from_json` reads back."""
+        from longtail_cli.reports.json import to_json
+
+        return to_json(self)
+
+    def to_text(self) -> str:
+        """Plain-text tables for a terminal."""
+        from longtail_cli.reports.text_tables import to_text
+
+        return to_text(self)
+
+    def to_markdown(self) -> str:
+        """GitHub-flavoured Markdown tables."""
+        from longtail_cli.reports.markdown import to_markdown
+
+        return to_markdown(self)
+
+    def to_latex(self) -> str:
+        """A booktabs table of the headline metrics for a paper, one row per run."""
+        from longtail_cli.reports.latex import to_latex
+
+        return to_latex(self)
+
+    def to_html(self, command: str = "") -> str:
+        """A self-contained HTML page with plots and tables. command: what made the report, to be shown."""
+        from longtail_cli.reports.page.html import to_html
+
+        return to_html(self, command)
+
+    def _repr_html_(self) -> str:
+        """A table of the headline metrics, for notebooks."""
+        from longtail_cli.reports.headline import to_html_table
+
+        return to_html_table(self)
+
+    def plot_groups(self, kind: str | None = None) -> Figure:
+        """Bars of AP (or recall) by frequency group.
+
+        kind: ``bbox``, ``segm`` or ``classification`` here and below; by default the first that the report holds.
+        """
+        from longtail_cli.reports.plots.figures import groups_figure
+
+        return groups_figure(self, kind)
+
+    def plot_frequency(self, run: str | None = None, kind: str | None = None) -> Figure:
+        """Scatter plot of AP (or recall) per category against its training frequency.
+
+        run: name of a run, by default the last; the reference is shown beside it.
+        """
+        from longtail_cli.reports.plots.figures import frequency_figure
+
+        return frequency_figure(self, run, kind)
+
+    def plot_changes(self, run: str | None = None, kind: str | None = None) -> Figure:
+        """Bars of the categories that gained and lost most between the reference and a run, by default the last."""
+        from longtail_cli.reports.plots.figures import changes_figure
+
+        return changes_figure(self, run, kind)
+
+    def plot_reliability(self, kind: str | None = None) -> Figure:
+        """Reliability diagram: accuracy (or precision) against score."""
+        from longtail_cli.reports.plots.figures import reliability_figure
+
+        return reliability_figure(self, kind)
+
+    def plot_tide(self, kind: str | None = None) -> Figure:
+        """Bars of the TIDE breakdown: AP50 gain from fixing each kind of error."""
+        from longtail_cli.reports.plots.figures import tide_figure
+
+        return tide_figure(self, kind)
+
+    def plot_training_frequency(self) -> Figure:
+        """Training images and instances of each class, from the most to the least frequent, and its IIF weights."""
+        from longtail_cli.reports.plots.figures import training_frequency_figure
+
+        return training_frequency_figure(self)
 
     def __post_init__(self) -> None:
         iou_types, names = self.signature.iou_types, [run.name for run in self.runs]
         if not set(iou_types) <= set(IOU_TYPES):
             raise ValueError(f"expected IoU types among {list(IOU_TYPES)}, found {list(iou_types)}")
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"expected at least one run, and no name twice, found {names}")
+            raise ValueError(f"expected at least one run and unique names, found {names}")
         shapes = [_shape(run) for run in self.runs]
         for name, run, shape in zip(names, self.runs, shapes, strict=True):
             if set(run.metrics) != set(iou_types):
-                raise ValueError(f"run {name!r}: expected figures of {list(iou_types)}, found {list(run.metrics)}")
+                raise ValueError(f"run {name!r}: expected metrics of {list(iou_types)}, found {list(run.metrics)}")
             if (run.classification is None) == (self.signature.protocol == "classification"):
-                raise ValueError(f"run {name!r}: expected figures of classification under that protocol, and no other")
+                raise ValueError(f"run {name!r}: expected classification metrics under that protocol and no other")
             if shape != shapes[0]:
-                raise ValueError(f"runs {names[0]!r} and {name!r} do not hold the same figures and categories")
+                raise ValueError(f"runs {names[0]!r} and {name!r} do not hold the same metrics and categories")
 
 
 def _shape(run: Run) -> tuple[object, ...]:
-    """What there are figures of, without their values; equal for runs that can stand side by side."""
+    """Which metrics there are, without their values; equal for runs that can be shown side by side."""
     tide = {
         iou_type: [one.protocol, *((key, _names(part)) for key, part in _parts(one).items())]
         for iou_type, one in run.tide.items()
@@ -227,14 +341,14 @@ def _parts(tide: Tide) -> dict[str, dict[str, object]]:
     return {key: {"AP50": one.AP50, "main": one.main, "special": one.special} for key, one in parts.items()}
 
 
-def _names(figures: object) -> object:
-    """The keys of nested figures, all the way down. Raises ValueError where a figure is not finite."""
-    if isinstance(figures, Mapping):
-        return {name: _names(value) for name, value in figures.items()}
-    if isinstance(figures, tuple):
-        return [_names(value) for value in figures]
-    if isinstance(figures, Classification | ReliabilityBin | Reliability | DetectionBin):
-        return {one.name: _names(getattr(figures, one.name)) for one in dataclasses.fields(figures)}
-    if isinstance(figures, float) and not math.isfinite(figures):
-        raise ValueError(f"expected figures that are finite, or None where undefined, found {figures}")
+def _names(metrics: object) -> object:
+    """The keys of nested metrics, all the way down. Raises ValueError if a metric is not finite."""
+    if isinstance(metrics, Mapping):
+        return {name: _names(value) for name, value in metrics.items()}
+    if isinstance(metrics, tuple):
+        return [_names(value) for value in metrics]
+    if isinstance(metrics, Classification | ReliabilityBin | Reliability | DetectionBin):
+        return {one.name: _names(getattr(metrics, one.name)) for one in dataclasses.fields(metrics)}
+    if isinstance(metrics, float) and not math.isfinite(metrics):
+        raise ValueError(f"expected metrics that are finite, or None if undefined, found {metrics}")
     return None

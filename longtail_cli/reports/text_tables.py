@@ -1,10 +1,13 @@
-"""The tables of a report as rows of text, for the renderers."""
+"""The tables of a report as rows of text, for the renderers, and as plain text for terminals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from tabulate import tabulate
+
+from longtail_cli.errors import one_line
 from longtail_cli.metrics import CategoryMetrics, Classification, Reliability, Tide, TideGains, Value, Values
 from longtail_cli.reports.format import (
     GROUP_TITLES,
@@ -24,14 +27,14 @@ IOU_TITLES = {"bbox": "Boxes", "segm": "Masks"}
 NESTED = {"APfixed": "Fixed AP", "APpool": "Pooled AP"}
 
 Side = tuple[str, Run]
-"""A run and what it is called; the first is what the others are held against."""
+"""Title and run; the first of several sides is the reference."""
 
 
 def tables_of(report: Report) -> tuple[Table, ...]:
-    """All tables of a report but that of its gates, in reading order.
+    """All tables of a report except that of its gates, in reading order.
 
-    Of classification: the figures, the confusion of groups in each run. Per IoU type: AP, Fixed and pooled AP, TIDE,
-    reliability. Then the intervals, what the groups rest on, and the categories.
+    Classification: the metrics, and the confusion of groups in each run. Per IoU type: AP, Fixed and pooled AP, TIDE,
+    reliability. Then intervals, sizes of groups, and categories.
     """
     sides = sides_of(report)
     tables = _classification(report, sides)
@@ -52,20 +55,20 @@ def tables_of(report: Report) -> tuple[Table, ...]:
 
 
 def sides_of(report: Report) -> list[Side]:
-    """The runs, after the reference where that is the run of a baseline."""
+    """The runs, after the reference if that is the run of a baseline."""
     runs = [(run.name, run) for run in report.runs]
     reference = report.reference
     return runs if reference is report.runs[0] else [(f"baseline: {reference.name}", reference), *runs]
 
 
 def without_rows(report: Report) -> Report:
-    """The report without its categories, whose tables are long."""
+    """The report without its categories, which make long tables."""
     baseline = report.baseline and replace(report.baseline, run=replace(report.baseline.run, categories=()))
     return replace(report, runs=tuple(replace(run, categories=()) for run in report.runs), baseline=baseline)
 
 
 def headline(report: Report) -> str:
-    """One line: by which rules and on which data."""
+    """One line on the rules and the data."""
     signature = report.signature
     if signature.protocol == "classification":
         about = f"{signature.images} images, {signature.categories} classes"
@@ -82,20 +85,20 @@ def _flat(metrics: Mapping[str, Value | Values]) -> dict[str, Value]:
 
 
 def _side_by_side(title: str, sides: Sequence[tuple[str, Values]]) -> Table:
-    """A row a run, and under each but the first a row of differences to the first.
+    """One row per run, and under each except the first a row of differences to the first.
 
-    The columns are those of the last run: the first may be of a baseline, which can lack some. Where it lacks all,
-    neither it nor differences are shown.
+    The columns are those of the last run, since the first may be a baseline that lacks some. A first run that lacks all
+    of them is omitted, and so are the differences.
     """
     columns = tuple(sides[-1][1])
     first = sides[0][1]
     compared = any(key in first for key in columns)
     rows: list[tuple[str, ...]] = []
-    for number, (name, figures) in enumerate(sides):
+    for number, (name, values) in enumerate(sides):
         if compared or number:
-            rows.append((name, *(shown(key, figures.get(key)) for key in columns)))
+            rows.append((name, *(shown(key, values.get(key)) for key in columns)))
         if compared and number:
-            rows.append(("  difference", *(difference(key, figures.get(key), first.get(key)) for key in columns)))
+            rows.append(("  difference", *(difference(key, values.get(key), first.get(key)) for key in columns)))
     return Table(title, ("run", *columns), tuple(rows))
 
 
@@ -103,18 +106,18 @@ def _nested(title: str, iou_type: str, sides: Sequence[Side]) -> list[Table]:
     tables = []
     for key, name in NESTED.items():
         found = [(side, run.metrics.get(iou_type, {}).get(key)) for side, run in sides]
-        figures = [(side, value if isinstance(value, Mapping) else {}) for side, value in found]
-        if figures[-1][1]:
-            tables.append(_side_by_side(f"{title}, {name}", figures))
+        values = [(side, value if isinstance(value, Mapping) else {}) for side, value in found]
+        if values[-1][1]:
+            tables.append(_side_by_side(f"{title}, {name}", values))
     return tables
 
 
 def _tide(title: str, iou_type: str, sides: Sequence[Side]) -> list[Table]:
-    """The breakdown over all categories, then by group; a row a run. Another protocol's breakdown is not compared."""
+    """The breakdown over all categories, then by group. A breakdown by another protocol is not compared."""
     last = sides[-1][1].tide.get(iou_type)
     if last is None:
         return []
-    name = f"{title}, TIDE ({last.protocol}): AP50 gained by mending"
+    name = f"{title}, TIDE ({last.protocol}): AP50 gain from fixing each error"
     found = [(side, run.tide.get(iou_type)) for side, run in sides]
     alike = [(side, tide if tide is not None and tide.protocol == last.protocol else None) for side, tide in found]
     tables = [_side_by_side(name, [(side, _gains(tide)) for side, tide in alike])]
@@ -137,7 +140,7 @@ def _reliability(title: str, iou_type: str, sides: Sequence[Side]) -> list[Table
 
 
 def _errors(found: Reliability | None, iou_threshold: float) -> dict[str, Value]:
-    """The errors over all categories and by group; none where a true positive is something else."""
+    """The errors over all categories and by group; none at another IoU threshold."""
     if found is None or found.iou_threshold != iou_threshold:
         return {}
     return {
@@ -148,16 +151,16 @@ def _errors(found: Reliability | None, iou_threshold: float) -> dict[str, Value]
 
 
 def _classification(report: Report, sides: Sequence[Side]) -> list[Table]:
-    """No tables where the runs hold no figures of classification."""
+    """No tables if the runs have no classification metrics."""
     found = {run.name: run.classification for run in report.runs if run.classification is not None}
     if not found:
         return []
-    figures = [(side, _classification_figures(run.classification)) for side, run in sides]
+    values = [(side, _classification_metrics(run.classification)) for side, run in sides]
     confusions = [_confusion(name, one.confusion) for name, one in found.items() if one.confusion]
-    return [_side_by_side("Classification", figures), *confusions]
+    return [_side_by_side("Classification", values), *confusions]
 
 
-def _classification_figures(found: Classification | None) -> dict[str, Value]:
+def _classification_metrics(found: Classification | None) -> dict[str, Value]:
     if found is None:
         return {}
     return {
@@ -175,22 +178,25 @@ def _classification_figures(found: Classification | None) -> dict[str, Value]:
 
 
 def _confusion(name: str, confusion: Mapping[str, Values]) -> Table:
-    """A row a true group; the columns are where the mass of its scores goes."""
+    """One row per true group; the columns are the groups that receive the mass of its scores."""
     rows = [(true, *map(percent, given.values())) for true, given in confusion.items()]
     header = ("true group", *(f"to {group}" for group in next(iter(confusion.values()))))
     return Table(f"Mass of the scores by group, {name}", header, tuple(rows))
 
 
+ABOUT_CATEGORY = ("id", "name", "group", "train_images", "train_instances", "images", "instances")
+"""The fields of `CategoryMetrics` that identify and count a category."""
+
 CATEGORY_METRIC = {"classification": "recall", "bbox": "AP", "segm": "AP"}
-"""The figure of a category that is shown, by what it is of."""
+"""The metric of a category that is shown, by kind."""
 
 
-def category_tables(title: str, kind: str, sides: Sequence[tuple[str, Run]]) -> list[Table]:
-    """A row a category in id order: its figure in each run, and the difference of each but the first to the first.
+def category_tables(title: str, kind: str, sides: Sequence[Side]) -> list[Table]:
+    """One row per category in id order: its metric in each run, and the differences to the first run.
 
-    kind: ``bbox``, ``segm`` or ``classification``. sides: names and runs; the first may be of a baseline, and is left
-    out with the differences where it has no such figures. No table where the runs have no figures of categories.
-    A row weighs as much as its greatest absolute difference, 0 where there is none.
+    kind: ``bbox``, ``segm`` or ``classification``. sides: the first may be a baseline; it is omitted with the
+    differences if it has no such metrics. No table if the runs have no metrics of categories. The weight of a row is
+    its greatest absolute difference, or 0.
     """
     about = sides[-1][1].categories
     (first, base), *others = [(name, _category_values(kind, run)) for name, run in sides]
@@ -211,15 +217,15 @@ def category_tables(title: str, kind: str, sides: Sequence[tuple[str, Run]]) -> 
 
 
 def _category_values(kind: str, run: Run) -> dict[int, Value]:
-    """The figure of each category by id; none where the run has none of `kind`."""
+    """The metric of each category by id; empty if the run has none of `kind`."""
     found = {row.id: row.metrics.get(kind, {}) for row in run.categories}
-    return {key: figures.get(CATEGORY_METRIC[kind]) for key, figures in found.items()} if any(found.values()) else {}
+    return {key: values.get(CATEGORY_METRIC[kind]) for key, values in found.items()} if any(found.values()) else {}
 
 
 def _compared(
     category: int, base: Mapping[int, Value], others: Sequence[Mapping[int, Value]], compared: bool
 ) -> tuple[list[str], list[float]]:
-    """The cells of a category's figures, and the absolute differences that are defined."""
+    """The cells of a category, and its defined absolute differences."""
     first = base.get(category)
     cells, changes = [percent(first)] if compared else [], []
     for found in others:
@@ -244,7 +250,7 @@ INTERVAL_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "APr", "APc", "AP
 
 
 def interval_tables(report: Report) -> list[Table]:
-    """For each run with intervals a row a headline figure: its value, its difference, and where 95% of both lie."""
+    """For each run with intervals one row per main metric: value, difference, and the 95% intervals of both."""
     drawn = "" if report.bootstrap is None else f" from {report.bootstrap.resamples:,} resamples of the images"
     base = metrics_of(report.reference)
     return [
@@ -255,7 +261,7 @@ def interval_tables(report: Report) -> list[Table]:
 
 
 def group_sizes(report: Report) -> list[Table]:
-    """What the figures of the groups rest on; no table where nothing is judged by them."""
+    """How much data each group has; no table without intervals and gates."""
     if not report.groups or not (report.gates or any(run.intervals for run in report.runs)):
         return []
     rows = [
@@ -263,15 +269,15 @@ def group_sizes(report: Report) -> list[Table]:
         for group, size in report.groups.items()
     ]
     header = ("group", "categories", "images", "ground truths")
-    return [Table("What the figures of the groups rest on", header, tuple(rows))]
+    return [Table("Size of the frequency groups", header, tuple(rows))]
 
 
 def _intervals(title: str, run: Run, base: dict[str, Value]) -> Table:
-    """base: the figures of the reference, none for the reference itself."""
-    header = ("figure", "value", "95% interval", "difference", "95% interval of the difference")
+    """base: the metrics of the reference; empty for the reference itself."""
+    header = ("metric", "value", "95% interval", "difference", "95% interval of the difference")
     rows = []
     for name, value in metrics_of(run).items():
-        if _is_headline(name):
+        if _has_interval(name):
             last = name.rpartition("/")[2]
             change = (difference(last, value, base.get(name)), between_signed(last, run.deltas.get(name)))
             cells = (name, shown(last, value), between(last, run.intervals.get(name)))
@@ -279,8 +285,8 @@ def _intervals(title: str, run: Run, base: dict[str, Value]) -> Table:
     return Table(title, header if base else header[:3], tuple(rows))
 
 
-def _is_headline(name: str) -> bool:
-    """Whether it is ``bbox/APr``, ``bbox/APfixed/AP`` or the like, or a figure of classification over all rows."""
+def _has_interval(name: str) -> bool:
+    """Whether it is a metric such as ``bbox/APr`` or ``bbox/APfixed/AP``, or one of classification over all rows."""
     kind, *path = name.split("/")
     if kind == "classification":
         return len(path) == 1
@@ -288,12 +294,12 @@ def _is_headline(name: str) -> bool:
 
 
 def gate_tables(report: Report) -> list[Table]:
-    """A row a verdict, those that fail the build first; no table where there are no gates."""
+    """One row per verdict, those that fail the build first; no table without gates."""
     if not report.gates:
         return []
     ordered = in_order(report)
     failed = sum(not verdict.allowed for verdict in ordered)
-    title = f"Gates: {len(ordered) - failed} pass, {failed} fail (figures are fractions)"
+    title = f"Gates: {len(ordered) - failed} pass, {failed} fail (values are fractions)"
     rows = [
         (outcome(verdict), gate(verdict), verdict.run, _value_cell(verdict), verdict.limit, verdict.message)
         for verdict in ordered
@@ -302,12 +308,12 @@ def gate_tables(report: Report) -> list[Table]:
 
 
 def in_order(report: Report) -> list[Verdict]:
-    """Those that fail the build first, else as they were judged."""
+    """Those that fail the build first, otherwise in order."""
     return sorted(report.gates, key=lambda verdict: verdict.allowed)
 
 
 def outcome(verdict: Verdict) -> str:
-    """The outcome in words; an undefined figure says whether it was allowed."""
+    """The outcome, and whether an undefined metric was allowed."""
     return "undefined, allowed" if verdict.outcome == "undefined" and verdict.allowed else verdict.outcome
 
 
@@ -317,8 +323,26 @@ def gate(verdict: Verdict) -> str:
 
 
 def _value_cell(verdict: Verdict) -> str:
-    """The value, and for gates against a reference its difference to that."""
+    """The value, and for gates that compare its difference to the reference."""
     if verdict.value is None:
         return UNDEFINED
     change = "" if verdict.base is None else f" ({verdict.value - verdict.base:+z.4f})"
     return f"{verdict.value:.4f}{change}"
+
+
+def to_text(report: Report) -> str:
+    """The tables of the report as plain text, fractions in percent points, with one trailing newline.
+
+    The gates come last, so that a terminal shows them.
+    """
+    tables = [*tables_of(report), *gate_tables(report)]
+    return "\n\n".join([headline(report), *map(_table, tables)]) + "\n"
+
+
+def _table(table: Table) -> str:
+    rows = [[one_line(cell) for cell in row] for row in table.rows]
+    header = [one_line(cell) for cell in table.header]
+    text = tabulate(
+        rows, header, tablefmt="simple", colalign=table.align, disable_numparse=True, preserve_whitespace=True
+    )
+    return f"{one_line(table.title)}\n{text}"

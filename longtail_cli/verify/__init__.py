@@ -1,1 +1,1 @@
-"""The official packages, run side by side with our own evaluation."""
+"""The official packages, run side by side with ours."""

@@ -1,19 +1,18 @@
-"""The official packages as referee: lvis, pycocotools and tidecv, run on the same files, with our names for figures.
+"""The official packages lvis, pycocotools and tidecv, run on the same files, with our names for their metrics.
 
-Each package gets files of its own: the user's entries, with the fields that its loader asks for and no figure depends
-on filled in where they are absent. Two changes do concern figures, and both make the figure the protocol's:
+Each package gets its own copy of the files: the user's entries, plus missing fields that its loader needs and no metric
+depends on. Two changes do affect metrics, and both make them follow the protocol:
 
-- Annotations are numbered 1, 2, ... in file order. The matching of lvis and pycocotools writes down the id of the
-  object it found, and 0 means that there is none, so an object with id 0 would be found and still count as missed.
-- For masks, a ``bbox`` beside the ``segmentation`` of a detection is left out, as detectron2 does: otherwise the
-  official size ranges go by the box.
+- Annotations are numbered 1, 2, ... in file order. The matching of lvis and pycocotools records the id of the matched
+  object, with 0 for no match, so an object with id 0 would be found and still count as missed.
+- For masks, a ``bbox`` next to the ``segmentation`` of a detection is dropped, as in detectron2: otherwise the official
+  area ranges use the box.
 
-The normal path of a report imports nothing from here.
+Nothing else in a report imports this module.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
@@ -24,62 +23,59 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from longtail_cli.choices import IouType, ProtocolName
 from longtail_cli.errors import Problem, UsageError
-from longtail_cli.evaluate.options import IouType
-from longtail_cli.evaluate.protocol import ProtocolName
+from longtail_cli.files.results.table_entries import parquet_entries
+from longtail_cli.files.source import json_document
+from longtail_cli.metrics import Value, mean, ratio
 from longtail_cli.tables import Floats
 from longtail_cli.verify.packages import numpy_with_float, official_package
 
 Entry = dict[str, Any]
-Figures = Mapping[str, "float | Figures | None"]
+NestedMetrics = Mapping[str, "Value | NestedMetrics"]
 
 _TIDE_POSITIVE, _TIDE_BACKGROUND = 0.5, 0.1  # the defaults of tidecv.TIDE
-_GROUP_FIGURES = ("APr", "APc", "APf")
+_GROUP_METRICS = ("APr", "APc", "APf")
 _ONE_PIXEL = {"size": [1, 1], "counts": "1"}
 
 
 @dataclass(frozen=True, slots=True)
 class OfficialMetrics:
-    """What an official package says, fractions in [0, 1], None where it says -1 (undefined).
+    """The metrics of an official package, fractions in [0, 1], None for its -1 (undefined)."""
 
-    metrics: by the names of the report: AP, AP50, AP75, APs, ..., AR@300, ARs@300, ...
-    categories: AP by category id.
-    """
-
-    metrics: dict[str, float | None]
-    categories: dict[int, float | None]
+    metrics: dict[str, Value]
+    """By the names of the report: AP, AP50, AP75, APs, ..., AR@300, ARs@300, ..."""
+    categories: dict[int, Value]
+    """AP by category id."""
 
 
 class Difference(NamedTuple):
-    """A figure that is not the official one; nested names are joined by dots."""
+    """A metric that differs from the official value."""
 
     name: str
-    ours: float | None
-    official: float | None
+    """Nested names are joined by dots."""
+    ours: Value
+    official: Value
 
 
 def official_lvis(
-    annotations: Path,
-    predictions: Path,
-    iou_type: IouType,
-    max_dets: int,
-    frequency: Mapping[int, str] | None = None,
+    annotations: Path, predictions: Path, iou_type: IouType, max_dets: int, frequency: Mapping[int, str] | None = None
 ) -> OfficialMetrics:
     """AP, AP50, AP75, APs/m/l, APr/c/f, AR@`max_dets` and its sizes, of lvis 0.5.3.
 
     annotations, predictions: JSON, also ``.gz``; predictions also ``.parquet``.
-    frequency: ``"r"``, ``"c"`` or ``"f"`` by category id, in place of the field of that name. Where there is neither,
-        APr, APc and APf are None.
+    frequency: ``"r"``, ``"c"`` or ``"f"`` by category id, instead of the field of that name. Without either, APr, APc
+        and APf are None.
 
-    Raises VerificationError where the package fails (it does on a file without detections), MissingExtraError where
-    it is not installed, UsageError for annotations without the lists of judged categories.
+    Raises VerificationError if the package fails (it does on a file without detections), MissingExtraError if it is not
+    installed, UsageError for annotations without the lists of judged categories.
     """
     truth, found = _truth_of(annotations), _found_of(predictions, iou_type)
     if not all({"neg_category_ids", "not_exhaustive_category_ids"} <= image.keys() for image in truth["images"]):
         problem = Problem("`images`", "neg_category_ids and not_exhaustive_category_ids (LVIS)", "no such fields")
-        raise UsageError(str(annotations), [problem], "verify under the COCO protocol")
+        raise UsageError(str(annotations), [problem], "verify with `protocol='coco'`")
     grouped = frequency is not None or all("frequency" in category for category in truth["categories"])
-    for category in truth["categories"]:  # the package insists on a letter; without one its group figures are dropped
+    for category in truth["categories"]:  # the package needs a letter; its group metrics are dropped below
         letter = category.get("frequency", "f") if frequency is None else frequency[category["id"]]
         category["frequency"] = letter
     with official_package("lvis", predictions) as lvis, _private_copy(truth, found) as (truth_path, found_path):
@@ -89,7 +85,7 @@ def official_lvis(
         with numpy_with_float(lvis.eval):
             evaluation.run()
     metrics = {name: _defined(value) for name, value in evaluation.results.items()}
-    metrics |= {} if grouped else dict.fromkeys(_GROUP_FIGURES)
+    metrics |= {} if grouped else dict.fromkeys(_GROUP_METRICS)
     precision = evaluation.eval["precision"][:, :, :, 0]
     return OfficialMetrics(metrics, _by_category(precision, evaluation.params.cat_ids))
 
@@ -97,8 +93,8 @@ def official_lvis(
 def official_coco(annotations: Path, predictions: Path, iou_type: IouType, max_dets: int) -> OfficialMetrics:
     """AP, AP50, AP75, APs/m/l, AR@1, AR@10, AR@`max_dets` and its sizes, of pycocotools 2.0.11.
 
-    Arguments and errors are those of `official_lvis`. The figures are the means that ``COCOeval.summarize`` takes,
-    which itself knows no other cap than 100. A cap below 10 holds for AR@10 (and AR@1) too.
+    Arguments and errors are those of `official_lvis`. The metrics are the means of ``COCOeval.summarize``, which itself
+    supports no cap but 100. A cap below 10 applies to AR@10 (and AR@1) too.
     """
     truth, found = _truth_of(annotations), _found_of(predictions, iou_type)
     for annotation in truth["annotations"]:
@@ -122,19 +118,16 @@ def official_coco(annotations: Path, predictions: Path, iou_type: IouType, max_d
 
 
 def official_tide(
-    annotations: Path,
-    predictions: Path,
-    iou_type: IouType,
-    protocol: ProtocolName,
+    annotations: Path, predictions: Path, iou_type: IouType, protocol: ProtocolName,
     groups: Mapping[str, Collection[int]] | None = None,
-) -> Figures:
+) -> NestedMetrics:  # fmt: skip
     """The breakdown of tidecv 1.0.1 as fractions: ``{"AP50": ., "main": {"Cls": ., ...}, "special": {"FalsePos": .}}``.
 
     The caps are tidecv's own: 300 for LVIS, 100 for COCO. Arguments and errors are those of `official_lvis`; the
-    package also fails where mending an error leaves neither objects nor detections, and on scores of -1 and less.
+    package also fails if fixing an error leaves neither objects nor detections, and on scores of -1 and less.
 
-    groups: category ids by group name. tidecv knows no groups; ``"groups"`` holds the same figures taken from its AP
-    of each category, as its own mean over all of them is, None where a group has neither objects nor detections.
+    groups: category ids by group name. tidecv has no groups; ``"groups"`` holds the same metrics, computed from its AP
+    of each category like its own mean over all of them, None for a group with neither objects nor detections.
     """
     truth, found = _truth_of(annotations), _found_of(predictions, iou_type)
     _fill_for_tidecv(truth, found, iou_type)
@@ -142,11 +135,11 @@ def official_tide(
         load = tidecv.datasets.LVIS if protocol == "lvis" else tidecv.datasets.COCO
         known, seen = load(truth_path), tidecv.datasets.COCOResult(found_path)
         mode = tidecv.TIDE.BOX if iou_type == "bbox" else tidecv.TIDE.MASK
-        # what TIDE.evaluate does; a TIDE object would first restyle matplotlib and make a folder in the user's home
+        # as TIDE.evaluate; creating a TIDE object would restyle matplotlib and make a folder in the user's home
         run = tidecv.TIDERun(known, seen, _TIDE_POSITIVE, _TIDE_BACKGROUND, mode, known.max_dets)
         main, special = run.fix_main_errors(), run.fix_special_errors()
         by_category = _tide_by_category(tidecv, run) if groups else {}
-    overall: Figures = {
+    overall: NestedMetrics = {
         "AP50": run.ap / 100,
         "main": {error.short_name: gain / 100 for error, gain in main.items()},
         "special": {error.short_name: gain / 100 for error, gain in special.items()},
@@ -156,7 +149,7 @@ def official_tide(
 
 
 def _tide_by_category(tidecv: Any, run: Any) -> dict[str, dict[int, float]]:
-    """AP by category id, as it is (``""``) and with each kind of error mended."""
+    """AP by category id, with nothing fixed (``""``) and with each kind of error fixed."""
     false_positive, false_negative = tidecv.TIDE._special_error_types
     data = {"": run.ap_data}
     for error in tidecv.TIDE._error_types:
@@ -169,68 +162,68 @@ def _tide_by_category(tidecv: Any, run: Any) -> dict[str, dict[int, float]]:
     }
 
 
-def _tide_of_group(by_category: Mapping[str, Mapping[int, float]], members: Collection[int]) -> Figures:
-    mean: dict[str, float | None] = {}
+def _tide_of_group(by_category: Mapping[str, Mapping[int, float]], members: Collection[int]) -> NestedMetrics:
+    ap: dict[str, Value] = {}
     for name, table in by_category.items():
-        values = [ap for category, ap in table.items() if category in members]
-        mean[name] = sum(values) / len(values) if values else None
-    before = mean.pop("")
-    gains = {name: None if before is None or after is None else after - before for name, after in mean.items()}
+        values = [value for category, value in table.items() if category in members]
+        ap[name] = ratio(sum(values), len(values))
+    before = ap.pop("")
+    gains = {name: None if before is None or after is None else after - before for name, after in ap.items()}
     special = {name: gains.pop(name) for name in ("FalsePos", "FalseNeg")}
     main = {name: None if gain is None else max(gain, 0.0) for name, gain in gains.items()}  # as tidecv clamps
     return {"AP50": before, "main": main, "special": special}
 
 
-def compare(ours: Figures, official: Figures, tolerance: float) -> tuple[Difference, ...]:
-    """The official figures that ours differ from by more than `tolerance`, or that only one side has.
+def compare(ours: NestedMetrics, official: NestedMetrics, tolerance: float) -> tuple[Difference, ...]:
+    """The official metrics from which ours differ by more than `tolerance`, or that only one side defines.
 
-    Figures that the official package does not have are not looked at; mappings may be nested.
+    Metrics that the official package does not have are not compared.
     """
     mine, theirs = _flat(ours), _flat(official)
-    rows = (Difference(name, mine.get(name), figure) for name, figure in theirs.items())
+    rows = (Difference(name, mine.get(name), value) for name, value in theirs.items())
     return tuple(row for row in rows if not _equal(row.ours, row.official, tolerance))
 
 
-def _equal(one: float | None, other: float | None, tolerance: float) -> bool:
+def _equal(one: Value, other: Value, tolerance: float) -> bool:
     if one is None or other is None:
         return one is other
     return abs(one - other) <= tolerance
 
 
-def _flat(figures: Figures, prefix: str = "") -> dict[str, float | None]:
-    flat: dict[str, float | None] = {}
-    for name, value in figures.items():
+def _flat(metrics: NestedMetrics, prefix: str = "") -> dict[str, Value]:
+    flat: dict[str, Value] = {}
+    for name, value in metrics.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
     return flat
 
 
-def _defined(value: float) -> float | None:
+def _defined(value: float) -> Value:
     return None if value == -1 else float(value)
 
 
-def _mean(values: Floats) -> float | None:
-    counted = values[values > -1]
-    return float(np.mean(counted)) if len(counted) else None
+def _mean(values: Floats) -> Value:
+    """The mean of the values that are not -1."""
+    return mean(np.where(values > -1, values, np.nan))
 
 
-def _by_category(precision: Floats, category_ids: list[int]) -> dict[int, float | None]:
+def _by_category(precision: Floats, category_ids: list[int]) -> dict[int, Value]:
     """AP by category id, from precision [10, 101, C]."""
     return {int(category): _mean(precision[:, :, c]) for c, category in enumerate(category_ids)}
 
 
 def _truth_of(path: Path) -> Entry:
-    """The annotation file, its annotations numbered from 1 (see the head of the module)."""
-    truth: Entry = _json(path)
+    """The annotation file, its annotations numbered from 1 (see the docstring of the module)."""
+    truth: Entry = json_document(path)
     for number, annotation in enumerate(truth["annotations"], start=1):
         annotation["id"] = number
     return truth
 
 
 def _found_of(path: Path, iou_type: IouType) -> list[Entry]:
-    """The result file; for masks without ``bbox``, and with RLE compressed: the packages read no others in results."""
+    """The result file, for masks without ``bbox``; run lengths are compressed, as the packages read no others."""
     from pycocotools import mask as coco_mask
 
-    found: list[Entry] = _parquet(path) if path.suffix == ".parquet" else _json(path)
+    found: list[Entry] = parquet_entries(path) if path.suffix == ".parquet" else json_document(path)
     for entry in found:
         if iou_type == "segm":
             entry.pop("bbox", None)
@@ -241,20 +234,8 @@ def _found_of(path: Path, iou_type: IouType) -> list[Entry]:
     return found
 
 
-def _json(path: Path) -> Any:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        return json.load(file)
-
-
-def _parquet(path: Path) -> list[Entry]:
-    from pyarrow import parquet
-
-    rows = parquet.read_table(path).to_pylist()
-    return [{name: value for name, value in row.items() if value is not None} for row in rows]
-
-
 def _fill_for_tidecv(truth: Entry, found: list[Entry], iou_type: IouType) -> None:
-    """Fill in names, crowd flags and, for boxes, the masks and sizes that the loaders read and no_progress looks at."""
+    """Fill in names, crowd flags and, for boxes, masks and sizes: the loaders need them, but the metrics do not."""
     from pycocotools import mask as coco_mask
 
     for image in truth["images"]:
@@ -272,13 +253,13 @@ def _fill_for_tidecv(truth: Entry, found: list[Entry], iou_type: IouType) -> Non
     for annotation in truth["annotations"]:
         annotation["segmentation"] = _ONE_PIXEL
     for entry in found:
-        if "bbox" not in entry:  # as lvis and pycocotools make it
+        if "bbox" not in entry:  # as in lvis and pycocotools
             entry["bbox"] = coco_mask.toBbox(entry["segmentation"]).tolist()
 
 
 @contextmanager
 def _private_copy(truth: Entry, found: list[Entry]) -> Iterator[tuple[str, str]]:
-    """Paths to the two as JSON files, in a folder that is removed after."""
+    """Paths to the two as JSON files, in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="ltcal-") as folder:
         paths = Path(folder) / "annotations.json", Path(folder) / "predictions.json"
         for path, content in zip(paths, (truth, found), strict=True):

@@ -1,7 +1,7 @@
-"""The official packages lvis, pycocotools and tidecv, imported and run so that nothing outside notices.
+"""The official packages lvis, pycocotools and tidecv, imported and run without side effects.
 
-lvis 0.5.3 and tidecv 1.0.1 print, log, import OpenCV and name what NumPy dropped. All of that is met here, for these
-packages alone and only while they run.
+lvis 0.5.3 and tidecv 1.0.1 print, log, import OpenCV and use names that NumPy has removed. All of this is handled here,
+for these packages alone and only while they run.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any
 from longtail_cli.errors import MissingExtraError, Problem, VerificationError
 
 _CRASHES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""How the official code stops on input that it was not written for; it raises nothing on purpose."""
+"""What the official code raises on input that it was not written for; it raises nothing on purpose."""
 
 
 @contextmanager
 def official_package(package: str, predictions: Path) -> Iterator[Any]:
-    """The package, quiet while it runs; where it crashes, a VerificationError says so.
+    """The package, silenced while it runs. Raises VerificationError if it crashes.
 
-    predictions: the file it is run on, to be named in the error. Raises MissingExtraError where it is not installed.
+    predictions: the file to name in that error. Raises MissingExtraError if the package is not installed.
     """
     with _quiet(), _stand_in_for_opencv():
         module = _import(package)
@@ -36,14 +36,14 @@ def official_package(package: str, predictions: Path) -> Iterator[Any]:
             yield module
     except _CRASHES as error:
         found = f"{type(error).__name__}: {error}"
-        problem = Problem(f"{package}, the official package", "figures to compare with", f"that it fails with {found}")
-        fix = "leave out --verify: on a file without detections, and on some without objects, the package has no answer"
+        problem = Problem(f"{package}, the official package", "metrics to compare with", f"that it fails with {found}")
+        fix = "leave out `verify=`: the package cannot evaluate files without detections, and some without objects"
         raise VerificationError(str(predictions), [problem], fix) from error
 
 
 @contextmanager
 def numpy_with_float(module: ModuleType) -> Iterator[None]:
-    """``np.float`` for this module alone: it was the builtin float until NumPy 1.24, and lvis 0.5.3 still says it."""
+    """``np.float`` for this module alone: NumPy removed this alias of float in 1.24, and lvis 0.5.3 still uses it."""
     names = vars(module)
     numpy = names["np"]
     names["np"] = SimpleNamespace(**{**vars(numpy), "float": float})
@@ -58,12 +58,12 @@ def _import(package: str) -> Any:
         return importlib.import_module(package)
     except ImportError as error:
         problem = Problem(f"package {package}", "that it can be imported", str(error))
-        raise MissingExtraError("--verify", [problem], "pip install 'ltcal[verify]'") from error
+        raise MissingExtraError("`verify=`", [problem], "pip install 'ltcal[verify]'") from error
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No prints and no warnings, and the root logger as it was: importing lvis configures it."""
+    """Suppress prints and warnings, and restore the root logger, which importing lvis configures."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -77,7 +77,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _stand_in_for_opencv() -> Iterator[None]:
-    """A module ``cv2`` where there is none: the packages import it to draw, which nothing here does."""
+    """A dummy module ``cv2`` if OpenCV is missing: the packages import it for drawing, which is not used here."""
     if _has_opencv():
         yield
         return
@@ -91,7 +91,7 @@ def _stand_in_for_opencv() -> Iterator[None]:
 
 
 def _has_opencv() -> bool:
-    """Whether OpenCV is there and works: on machines without a display its libraries are often missing."""
+    """Whether OpenCV can be imported: on machines without a display its libraries are often missing."""
     try:
         importlib.import_module("cv2")
     except ImportError:

@@ -1,1 +1,1 @@
-"""What each command does, in steps that tie the stages together."""
+"""The steps of each command, which connect the stages."""

@@ -1,4 +1,4 @@
-"""What a report says of each category, and what the figures of the frequency groups rest on."""
+"""The rows of a report by category, and the sizes of the frequency groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from hashlib import sha256
 
 import numpy as np
 
-from longtail_cli.evaluate.evaluation import Evaluation, Figures
+from longtail_cli.choices import VARIANTS
+from longtail_cli.evaluation.detections import DetectionMetrics, Evaluation
+from longtail_cli.methods.iif import iif_weights
 from longtail_cli.metrics import CategoryMetrics
 from longtail_cli.reports.model import GroupSize
 from longtail_cli.tables import Bools, FrequencyTable, GroundTruth, Longs
@@ -16,14 +18,14 @@ from longtail_cli.tables import Bools, FrequencyTable, GroundTruth, Longs
 
 @dataclass(frozen=True, slots=True)
 class TrainCounts:
-    """How often each category occurs in training: int64 [C] each, in the order of the categories."""
+    """Training counts of each category: int64 [C] each, in category order."""
 
     images: Longs
     instances: Longs
 
 
 def train_counts(truth: GroundTruth, table: FrequencyTable | None) -> TrainCounts | None:
-    """The counts of the table if there is one, else those that the annotations carry, else None."""
+    """The counts of the table if there is one, else those in the annotations, else None."""
     if table is not None:
         row = np.searchsorted(table.category_id, truth.categories.id)
         return TrainCounts(table.image_count[row], table.instance_count[row])
@@ -32,9 +34,9 @@ def train_counts(truth: GroundTruth, table: FrequencyTable | None) -> TrainCount
 
 
 def category_rows(
-    evaluations: Sequence[Evaluation], figures: Sequence[Figures], train: TrainCounts | None
+    evaluations: Sequence[Evaluation], metrics: Sequence[DetectionMetrics], train: TrainCounts | None
 ) -> tuple[CategoryMetrics, ...]:
-    """A row a category where they were asked for; `images` and `instances` are of the evaluated annotations."""
+    """One row per category if requested, else none; `images` and `instances` count the evaluated annotations."""
     if not evaluations[0].options.per_category:
         return ()
     categories, objects = evaluations[0].ground_truth.categories, evaluations[0].objects
@@ -50,7 +52,9 @@ def category_rows(
             group=group.get(c),
             images=int(images[c]),
             instances=int(instances[c]),
-            metrics={one.iou_type: _metrics(found, c) for one, found in zip(evaluations, figures, strict=True)},
+            metrics={
+                one.iou_type: (found.per_category or [])[c] for one, found in zip(evaluations, metrics, strict=True)
+            },
             train_images=None if train is None else int(train.images[c]),
             train_instances=None if train is None else int(train.instances[c]),
         )
@@ -58,14 +62,8 @@ def category_rows(
     )
 
 
-def _metrics(found: Figures, category: int) -> dict[str, float | None]:
-    """AP and the like, and where they were asked for the errors of the scores."""
-    metrics = dict((found.per_category or [])[category])
-    return metrics if found.reliability is None else metrics | found.reliability.per_category[category]
-
-
 def group_sizes(evaluation: Evaluation) -> dict[str, GroupSize]:
-    """What the figures over all categories, and those of each group, rest on."""
+    """The number of categories with objects, images and objects, overall and in each group."""
     objects = evaluation.objects
     counted = ~objects.ignore & ~objects.excluded
     category, image = objects.category[counted], objects.image[counted]
@@ -81,3 +79,11 @@ def group_sizes(evaluation: Evaluation) -> dict[str, GroupSize]:
 def groups_sha256(labels: Sequence[str] | None) -> str | None:
     """Hex digest of the group of each category in order of id; None without groups."""
     return None if labels is None else sha256("\n".join(labels).encode()).hexdigest()
+
+
+def iif_curves(train: TrainCounts | None, ids: Longs) -> dict[str, tuple[float, ...]]:
+    """The IIF weights of the categories by image count in each variant; empty if no counts are known, or all are 0."""
+    if train is None or not train.images.sum():
+        return {}
+    total = float(train.images.sum())
+    return {one: tuple(iif_weights(train.images, total, one, "max", ids).value.tolist()) for one in VARIANTS}

@@ -1,4 +1,4 @@
-"""Detection logits to detections: in memory for a report, or into result files. Importing this module imports torch."""
+"""Detection logits decoded to detections, in memory for a report or into result files. Imports torch."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def decode_batches(
     device: torch.device,
     progress: Progress,
 ) -> Iterator[list[Decoded]]:
-    """The detections of each plan, batch by batch. Raises InputError where the file holds no boxes."""
+    """The detections of each method, batch by batch. Raises InputError if the file holds no boxes."""
     if file.image_id is None:
-        problem = Problem("tensors", "`image_id` and `boxes`, as detection logits have them", "neither")
-        raise InputError(file.source, [problem], "report classification logits with --labels, without --annotations")
-    if options.rules.objectness != "none" and not file.has_objectness:
-        problem = Problem("tensors", f"`objectness`, for --objectness {options.rules.objectness}", "none")
-        raise InputError(file.source, [problem], "leave --objectness out, or save the objectness with the logits")
+        problem = Problem("tensors", "`image_id` and `boxes` of detection logits", "neither")
+        raise InputError(file.source, [problem], "report classification logits with `labels=`, without `annotations=`")
+    if options.decode.objectness != "none" and not file.has_objectness:
+        problem = Problem("tensors", f"`objectness`, for `objectness='{options.decode.objectness}'`", "none")
+        raise InputError(file.source, [problem], "leave `objectness=` out, or save the objectness with the logits")
 
     def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> Decoded:
-        return decode(scores, columns, batch, options.rules)
+        return decode(scores, columns, batch, options.decode)
 
     return map_batches(file, [(method.adjuster, work) for method in prepared], device, progress)
 
@@ -45,26 +45,31 @@ def decode_all(
     device: torch.device,
     progress: Progress,
 ) -> list[Decoded]:
-    """The detections of each plan."""
+    """All detections of each method."""
     batches = list(decode_batches(file, prepared, options, device, progress))
     return [joined(batch[number] for batch in batches) for number in range(len(prepared))]
 
 
 def as_results(decoded: Decoded, source: str) -> Results:
-    """Detections as the result file that they would be written to."""
+    """The detections as the content of a result file."""
     score, bbox = decoded.score.astype(np.float64), decoded.bbox.astype(np.float64)
     return Results(decoded.image_id, decoded.category_id, score, bbox, None, source)
 
 
 def saturation_note(ones: int) -> tuple[str, ...]:
-    """Says where several detections (`ones` of them) have score 1, the end of float32."""
+    """A note if several detections (`ones` of them) have score 1."""
     if ones < 2:
         return ()
-    return (f"{ones} detections have score 1, the end of float32: ranked by row; a temperature sets them apart",)
+    return (
+        f"{ones} detections have score exactly 1 in float32, so ties are broken by row order; add a temperature to "
+        "separate them",
+    )
 
 
 def objectness_note(file: LogitsFile, options: LogitOptions) -> tuple[str, ...]:
-    """Says where the file holds objectness that is not used."""
-    if not file.has_objectness or options.rules.objectness != "none":
+    """A note if the file holds objectness that is not used."""
+    if not file.has_objectness or options.decode.objectness != "none":
         return ()
-    return (f"{file.source} holds objectness, which is not used; --objectness product or sqrt uses it",)
+    return (
+        f"{file.source} holds objectness, which is not used; `objectness='product'` and `objectness='sqrt'` use it",
+    )

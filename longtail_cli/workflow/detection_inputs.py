@@ -1,88 +1,173 @@
-"""The files of a report, one after another: read, corrected by each method, and if need be decoded."""
+"""The inputs of a detection report: result files and logits, opened once and adjusted by each method."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from longtail_cli.adjust.base import Method
-from longtail_cli.adjust.registry import parse_method
+from longtail_cli.choices import IouType, ScoreSpace
 from longtail_cli.errors import Problem, UsageError
-from longtail_cli.evaluate.options import IouType
-from longtail_cli.tables import FrequencyTable, Results, ScoreSpace
-from longtail_cli.workflow.detection_runs import RunInput, Source, read_in_turn
-from longtail_cli.workflow.options import LogitOptions, kind_of, require_torch
-from longtail_cli.workflow.progress import Progress
+from longtail_cli.files.results.file import ResultFile, open_results
+from longtail_cli.methods.base import Method
+from longtail_cli.methods.registry import parse_method
+from longtail_cli.tables import FrequencyTable, Longs, Results
+from longtail_cli.workflow.options import LogitOptions, device_of, kind_of, require_torch
+from longtail_cli.workflow.progress import Progress, bytes_progress
 from longtail_cli.workflow.rescore_results import adjust_results
 
+if TYPE_CHECKING:
+    from longtail_cli.files.logits.reader import LogitsFile
 
-def sources_of(
-    predictions: Sequence[Path],
-    methods: Sequence[Method],
-    table: FrequencyTable | None,
-    types: Sequence[IouType],
-    options: LogitOptions,
-    score_space: ScoreSpace,
+Detections = Any
+"""A path, or in memory: a list of COCO result dicts, columns, a data frame, or a mapping of detection logits."""
+
+GEOMETRY: dict[IouType, str] = {"bbox": "bbox", "segm": "masks"}
+"""The field of a result file that each IoU type is measured on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunInput:
+    """The input of one run."""
+
+    name: str
+    method: str | None
+    """The spec of the method that adjusted the scores here, or None."""
+    results: Results
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The runs of one input: the same detections with other scores or, from logits, other ones of the same boxes."""
+
+    name: str
+    sha256: str | None
+    runs: tuple[RunInput, ...]
+    box_index: tuple[Longs, ...] | None = None
+    """int64 [N] for each run, equal for equal boxes; None if all runs hold the same boxes in the same order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustments:
+    """How every input is adjusted before it is evaluated."""
+
+    methods: Sequence[Method]
+    table: FrequencyTable | None
+    score_space: ScoreSpace
+    logits: LogitOptions
+
+
+def open_inputs(
+    predictions: Sequence[Detections], options: LogitOptions, stack: ExitStack
+) -> list[ResultFile | LogitsFile]:
+    """Open the result files and logits; `stack` closes the files. Raises InputError if one is not valid."""
+    return [
+        _open_logits(one, options) if _holds_logits(one) else stack.enter_context(open_results(one))
+        for one in predictions
+    ]
+
+
+def _open_logits(detections: Detections, options: LogitOptions) -> LogitsFile:
+    require_torch()
+    from longtail_cli.workflow.prepare_methods import open_with_options
+
+    return open_with_options(detections, options)
+
+
+def _holds_logits(detections: Detections) -> bool:
+    if isinstance(detections, Path):
+        return kind_of(detections) == "logits"
+    return isinstance(detections, Mapping) and "logits" in detections
+
+
+def held_iou_types(file: ResultFile | LogitsFile) -> tuple[IouType, ...]:
+    """The IoU types that the input has data for; ``bbox`` for logits and empty files."""
+    held = file.fields if isinstance(file, ResultFile) else frozenset()
+    return tuple(iou_type for iou_type, field in GEOMETRY.items() if field in held) or ("bbox",)
+
+
+def adjusted_sources(
+    files: Sequence[ResultFile | LogitsFile],
     names: Sequence[Sequence[str]],
-    digests: Mapping[Path, Future[str]],
+    adjustments: Adjustments,
+    iou_types: Sequence[IouType],
     pool: ThreadPoolExecutor,
     progress: Progress,
 ) -> Iterator[Source]:
-    """A source for each file, with a candidate for each method. Arguments as for `reporting.report`."""
-    logits = [path for path in predictions if kind_of(path) == "logits"]
-    if logits and tuple(types) != ("bbox",):
-        problem = Problem("--iou-type", "bbox", ", ".join(types))
-        raise UsageError(str(logits[0]), [problem], "logits come with boxes alone; evaluate masks from a result file")
-    results = read_in_turn([path for path in predictions if path not in logits], types, pool, progress)
+    """A source for each input, with a run for each method. Reading starts at once."""
+    logits = [file for file in files if not isinstance(file, ResultFile)]
+    if logits and tuple(iou_types) != ("bbox",):
+        problem = Problem("`iou_types=`", "bbox", ", ".join(iou_types))
+        raise UsageError(logits[0].source, [problem], "logits hold boxes only; evaluate masks from a result file")
+    results = _Prefetch([file for file in files if isinstance(file, ResultFile)], iou_types, pool, progress)
 
     def iterate() -> Iterator[Source]:
-        for path, own_names in zip(predictions, names, strict=True):
-            if path in logits:
-                yield _of_logits(path, methods, table, options, own_names, progress)
+        for file, own_names in zip(files, names, strict=True):
+            if isinstance(file, ResultFile):
+                read, sha256 = results.next()
+                yield Source(file.source, sha256, _of_results(read, adjustments, own_names))
             else:
-                candidates = _of_results(next(results), methods, table, score_space, own_names)
-                yield Source(path, digests[path].result(), candidates)
+                yield _of_logits(file, adjustments, own_names, progress)
 
     return iterate()
 
 
-def _of_results(
-    results: Results, methods: Sequence[Method], table: FrequencyTable | None, space: ScoreSpace, names: Sequence[str]
-) -> tuple[RunInput, ...]:
+class _Prefetch:
+    """Result files read one after another, each while the previous one is being evaluated."""
+
+    def __init__(
+        self, files: Sequence[ResultFile], iou_types: Sequence[IouType], pool: ThreadPoolExecutor, progress: Progress
+    ) -> None:
+        self._waiting = list(files)
+        self._fields = frozenset(GEOMETRY[iou_type] for iou_type in iou_types)
+        self._pool = pool
+        self._digests = [pool.submit(file.sha256) for file in files]
+        self._read: Future[Results] | None = None
+        if files:
+            advance = bytes_progress(progress, "reading", files[0].size)
+            self._read = pool.submit(self._waiting.pop(0).read, self._fields, advance)
+
+    def next(self) -> tuple[Results, str | None]:
+        """The content and digest of the next file; starts to read the one after it."""
+        if self._read is None:
+            raise ValueError("all result files were read")
+        results = self._read.result()
+        self._read = self._pool.submit(self._waiting.pop(0).read, self._fields) if self._waiting else None
+        return results, self._digests.pop(0).result()
+
+
+def _of_results(results: Results, adjustments: Adjustments, names: Sequence[str]) -> tuple[RunInput, ...]:
+    methods = adjustments.methods
     if not methods:
         return (RunInput(names[0], None, results),)
-    found = [adjust_results(results, table, method, space) for method in methods]
+    found = [adjust_results(results, adjustments.table, method, adjustments.score_space) for method in methods]
     return tuple(
         RunInput(name, method.spec, one.results, one.notes)
         for name, method, one in zip(names, methods, found, strict=True)
     )
 
 
-def _of_logits(
-    path: Path,
-    methods: Sequence[Method],
-    table: FrequencyTable | None,
-    options: LogitOptions,
-    names: Sequence[str],
-    progress: Progress,
-) -> Source:
-    require_torch()
+def _of_logits(file: LogitsFile, adjustments: Adjustments, names: Sequence[str], progress: Progress) -> Source:
     from longtail_cli.workflow.decode_logits import as_results, decode_all, objectness_note, saturation_note
-    from longtail_cli.workflow.options import device_of
-    from longtail_cli.workflow.prepare_methods import open_with_options, prepare_methods
+    from longtail_cli.workflow.prepare_methods import prepare_methods
 
-    device, file = device_of(options.device), open_with_options(path, options)
-    prepared = prepare_methods(file, methods or (parse_method("none"),), table, options, device)
-    found = decode_all(file, prepared, options, device, progress)
+    options = adjustments.logits
+    device = device_of(options.device)
+    methods = adjustments.methods or (parse_method("none"),)
+    prepared = prepare_methods(file, methods, adjustments.table, options, device)
+    decoded = decode_all(file, prepared, options, device, progress)
     about_file = objectness_note(file, options)
-    candidates = tuple(
+    runs = tuple(
         RunInput(
             name,
             one.spec,
-            as_results(decoded, str(path)),
-            one.notes + about_file + saturation_note(int((decoded.score == 1).sum())),
+            as_results(detections, file.source),
+            one.notes + about_file + saturation_note(int((detections.score == 1).sum())),
         )
-        for name, one, decoded in zip(names, prepared, found, strict=True)
+        for name, one, detections in zip(names, prepared, decoded, strict=True)
     )
-    return Source(path, None, candidates, tuple(one.place for one in found))
+    return Source(file.source, None, runs, tuple(one.box_index for one in decoded))

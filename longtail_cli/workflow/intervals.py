@@ -1,27 +1,18 @@
-"""What an evaluation hands on: the report, and the resamples behind its intervals."""
+"""Intervals of metrics and of their differences, from the resamples of the runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from longtail_cli.evaluate.bootstrap.resampling import Draws, interval
+from longtail_cli.evaluation.bootstrap.resampling import Draws, interval
 from longtail_cli.metrics import Interval, Resamples, Value
 from longtail_cli.reports.metric_names import bounds_of, metrics_of
 from longtail_cli.reports.model import Bootstrap, Report, Run
 from longtail_cli.tables import Floats
 
-
-@dataclass(frozen=True, slots=True)
-class Bootstrapping:
-    """How to resample the images: how often, >= 1, and by which seed, >= 0."""
-
-    resamples: int = 1000
-    seed: int = 0
-
-
 Resampled = Mapping[str, Floats]
-"""The figures of a run in each resample by name: float64 [B], NaN where undefined."""
+"""The metrics of a run in each resample by name: float64 [B], NaN if undefined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +24,9 @@ class Outcome:
 
 
 def add_intervals(report: Report, draws: Draws | None, resampled: Mapping[str, Resampled]) -> Report:
-    """The report with an interval at every figure that was resampled, and at its difference to the first run's.
+    """The report with an interval for every metric that was resampled, and for its difference to the first run's.
 
-    resampled: by name of the run, by name of the figure, float64 [B].
+    resampled: by name of the run, by name of the metric, float64 [B].
     """
     if draws is None:
         return report
@@ -59,11 +50,11 @@ def with_deltas(run: Run, own: Resampled, reference: Run, base: Resampled) -> Ru
 
 
 def intervals_of(run: Run, resampled: Resampled) -> dict[str, Interval]:
-    """The interval of each figure that was resampled and is defined, as far as its values go."""
+    """The interval of each metric that was resampled and is defined, within the bounds of the metric."""
     values = metrics_of(run)
     found = {}
-    for name, of_figure in resampled.items():
-        one, (least, greatest) = _interval(values.get(name), of_figure), bounds_of(name)
+    for name, resamples in resampled.items():
+        one, (least, greatest) = _interval(values.get(name), resamples), bounds_of(name)
         if one is not None:
             found[name] = Interval(max(one.low, least), min(one.high, greatest))
     return found

@@ -1,19 +1,21 @@
-"""What a file is to be read as, and the options that only logits need."""
+"""The options of a run, except those of the evaluation. Imports no array library."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from longtail_cli.choices import BackgroundName, GateKind, HeadName, JudgedOn
 from longtail_cli.decode.options import DecodeOptions
 from longtail_cli.errors import MissingExtraError, Problem, UsageError
-from longtail_cli.tables import BackgroundName, HeadName
 
 if TYPE_CHECKING:
     import torch
 
+    from longtail_cli.tables import FrequencyTable, Longs
 
 InputKind = Literal["results", "logits"]
 LOGIT_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
@@ -21,17 +23,61 @@ LOGIT_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
 
 @dataclass(frozen=True, slots=True)
 class LogitOptions:
-    """How logits are read, where the work is done, and how detections are made of them.
-
-    head, background, category_ids: what the file does not tell itself; category_ids is a file with one id a column.
-    device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-    """
+    """How logits are read and decoded, and on which device."""
 
     head: HeadName | None = None
+    """Only needed if the metadata does not state it, as are `background` and `category_ids`."""
     background: BackgroundName | None = None
-    category_ids: Path | None = None
+    category_ids: Path | Longs | None = None
+    """The category id of each class column, int64 [C], or a file with one id per column."""
     device: str = "auto"
-    rules: DecodeOptions = field(default_factory=DecodeOptions)
+    """``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
+    decode: DecodeOptions = field(default_factory=DecodeOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapOptions:
+    """The number of resamples, >= 1, and their random seed, >= 0."""
+
+    resamples: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapRequest:
+    """The requested bootstrap; None leaves the choice to the outputs, the gates and the baseline."""
+
+    bootstrap: bool | None = None
+    resamples: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateRequest:
+    """The requested gates; None and empty leave the choice to ``ltcal.toml`` or ``pyproject.toml``."""
+
+    fail_under: Sequence[str] = ()
+    """``metric=limit`` texts, as for the other kinds of gates."""
+    fail_over: Sequence[str] = ()
+    max_drop: Sequence[str] = ()
+    max_rise: Sequence[str] = ()
+    baseline: Path | None = None
+    gate_on: JudgedOn | None = None
+    gate_runs: tuple[str, ...] = ()
+    """Names of the runs to judge; empty means all."""
+    allow_undefined: bool | None = None
+    gate: bool = True
+    """False skips all gates; a baseline is then only used for differences."""
+
+    @property
+    def texts(self) -> Mapping[GateKind, Sequence[str]]:
+        """The gates by kind."""
+        return {
+            "fail-under": self.fail_under,
+            "fail-over": self.fail_over,
+            "max-drop": self.max_drop,
+            "max-rise": self.max_rise,
+        }
 
 
 def kind_of(path: Path) -> InputKind:
@@ -39,16 +85,30 @@ def kind_of(path: Path) -> InputKind:
     return "logits" if path.is_dir() or path.suffix in LOGIT_SUFFIXES else "results"
 
 
+def load_frequencies(frequencies: Path | FrequencyTable | None) -> tuple[FrequencyTable | None, str | None]:
+    """The table, read if it is a path, and the hex SHA-256 of its file, or of its CSV form."""
+    if frequencies is None:
+        return None, None
+    from hashlib import sha256
+
+    from longtail_cli.files.frequencies import frequencies_csv, read_frequencies
+
+    if isinstance(frequencies, Path):
+        table = read_frequencies(frequencies)
+        return table, sha256(frequencies.read_bytes()).hexdigest()
+    return frequencies, sha256(frequencies_csv(frequencies, {}).encode()).hexdigest()
+
+
 def require_torch() -> None:
-    """Raise MissingExtraError where torch or safetensors is not installed."""
+    """Raise MissingExtraError if torch or safetensors is not installed."""
     missing = [package for package in ("torch", "safetensors") if find_spec(package) is None]
     if missing:
-        problem = Problem("package", "torch and safetensors, which work on logits", f"no {' and no '.join(missing)}")
+        problem = Problem("package", "torch and safetensors, for logits", f"no {' and no '.join(missing)}")
         raise MissingExtraError("logits", [problem], "install them: pip install 'ltcal[logits]'")
 
 
 def device_of(name: str) -> torch.device:
-    """The device that `name` stands for. Raises UsageError where it is unknown or not there."""
+    """The device called `name`. Raises UsageError if it is unknown or not available."""
     import torch
 
     if name == "auto":
@@ -58,10 +118,9 @@ def device_of(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda"):
-        raise UsageError("--device", [Problem("value", "auto, cpu, cuda or cuda:N", name)], "choose one of these")
+        raise UsageError("`device=`", [Problem("value", "auto, cpu, cuda or cuda:N", name)], "choose one of these")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.type == "cuda" and (device.index or 0) >= count:
-        found = f"{count} of them" if count else "none"
-        problem = Problem("GPU", f"one that CUDA and this torch ({torch.__version__}) can use", found)
-        raise UsageError(f"--device {name}", [problem], "choose --device cpu, or auto")
+        problem = Problem("GPU", f"one that CUDA and this torch ({torch.__version__}) can use", str(count or "none"))
+        raise UsageError(f"`device='{name}'`", [problem], "choose `device='cpu'` or `device='auto'`")
     return device

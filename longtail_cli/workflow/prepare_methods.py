@@ -1,48 +1,53 @@
-"""Methods made ready for a logits file: what each does to its columns, on which device."""
+"""Methods prepared for a logits file and a device."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from longtail_cli.adjust.apply import Adjuster
-from longtail_cli.adjust.bags import decoded
-from longtail_cli.adjust.base import Adjustment, Method, MethodContext
-from longtail_cli.adjust.steps import ColumnAffine, SliceSoftmax, Step
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.files.frequencies import read_frequencies
 from longtail_cli.files.learned_parameters import read_learned
 from longtail_cli.files.logits.metadata import Declared, read_category_ids
 from longtail_cli.files.logits.reader import LogitsFile, open_logits
+from longtail_cli.methods.apply import Adjuster
+from longtail_cli.methods.bags import slice_softmax
+from longtail_cli.methods.base import Adjustment, Method, MethodContext
+from longtail_cli.methods.steps import ColumnAffine, SliceSoftmax, Step
 from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Logits, Longs, Singles
 from longtail_cli.workflow.logit_batches import map_batches
 from longtail_cli.workflow.options import LogitOptions
 from longtail_cli.workflow.progress import no_progress, note_lines
 
 LOG_PROBABILITY = 1e-3
-"""A row whose log-sum-exp is nearer to 0 than this, as far as float16 can tell, holds log-probabilities."""
+"""A row whose log-sum-exp is closer to 0 than this holds log-probabilities, up to the precision of float16."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedMethod:
-    """One method, ready for the batches of one file.
-
-    spec: the method; None where scores are taken as they are. notes: what the user should know, a sentence each.
-    """
+    """One method, ready for the batches of one file."""
 
     spec: str | None
+    """The canonical spec; None if scores are used unchanged."""
     adjuster: Adjuster
     notes: tuple[str, ...]
+    """One sentence each."""
 
 
-def open_with_options(path: Path, options: LogitOptions) -> LogitsFile:
-    """The logits file `path`, with what it lacks taken from the options. Raises InputError where more is lacking."""
-    ids = None if options.category_ids is None else read_category_ids(options.category_ids)
-    return open_logits(path, Declared(options.head, options.background, ids))
+def open_with_options(logits: Any, options: LogitOptions, name: str = "logits") -> LogitsFile:
+    """A logits file, or logits in memory called `name`; the options state what the metadata lacks.
+
+    Raises InputError if anything else is missing.
+    """
+    ids = options.category_ids
+    if isinstance(ids, Path):
+        ids = read_category_ids(ids)
+    return open_logits(logits, Declared(options.head, options.background, ids), name)
 
 
 def prepare_methods(
@@ -52,13 +57,13 @@ def prepare_methods(
     options: LogitOptions,
     device: torch.device,
 ) -> tuple[PreparedMethod, ...]:
-    """A plan for each method.
+    """Each method prepared for `file`.
 
-    table: how often the classes of the file occur in training; None where no method needs it.
-    Raises InputError where the table has other classes, UsageError where a method does not fit the file.
+    table: training counts of the classes; None if no method needs them.
+    Raises InputError if the table has other classes, UsageError if a method does not fit the file.
     """
     if table is not None:
-        check_classes(file, table)
+        check_classes(file.columns, table, file.source)
     data_access = _LogitsAccess(file, options, device)
     context = MethodContext(file.columns, table, file.classifier if file.has_features else None, data_access)
     prepared = []
@@ -72,7 +77,7 @@ def prepare_methods(
 
 
 class _LogitsAccess:
-    """What methods may look at beside the counts, read from files when it is asked for."""
+    """The data that methods may use besides the counts; files are read when a method needs them."""
 
     def __init__(self, file: LogitsFile, options: LogitOptions, device: torch.device) -> None:
         self._file, self._options, self._device = file, options, device
@@ -108,36 +113,35 @@ class _LogitsAccess:
 
 
 def _with_activation(found: Adjustment) -> Adjustment:
-    """Where the head is still ``bags``, decoding its slices is its activation."""
+    """The adjustment, with a softmax in each slice as its last step if the head is still ``bags``."""
     if found.columns.head != "bags":
         return found
     if found.columns.bags is None:
         problem = Problem("head", "the slices of the bags head", "none in the metadata")
-        raise UsageError("--method", [problem], "state them in the metadata, or use --method bags and pass --freq")
-    return Adjustment((*found.steps, decoded(found.columns)), found.columns, found.notes)
+        fix = "state them in the metadata, or use the method bags and pass `frequencies=`"
+        raise UsageError("`methods=`", [problem], fix)
+    return Adjustment((*found.steps, slice_softmax(found.columns)), found.columns, found.notes)
 
 
 def _check_width(file: LogitsFile, steps: tuple[Step, ...]) -> None:
-    """Raise InputError where the slices of a ``bags`` head, made from the counts, have another number of columns."""
+    """Raise InputError if the slices of a ``bags`` head, made from the counts, have another number of columns."""
     for step in steps:
         if isinstance(step, SliceSoftmax) and int(step.bounds[-1]) != file.width:
             sizes = ", ".join(map(str, np.diff(step.bounds).tolist()))
-            problem = Problem(
-                "columns", f"{step.bounds[-1]}, the slices of {sizes} that the counts make", str(file.width)
-            )
+            problem = Problem("columns", f"{step.bounds[-1]}, slices of {sizes} made from the counts", str(file.width))
             fix = "pass the counts that the model was trained with, or state `slices` in the metadata"
             raise InputError(file.source, [problem], fix)
 
 
-def check_classes(file: LogitsFile, table: FrequencyTable) -> None:
-    """Raise InputError unless table and file have the same classes."""
-    own, counted = np.sort(file.columns.category_id), table.category_id
+def check_classes(columns: LogitColumns, table: FrequencyTable, source: str) -> None:
+    """Raise InputError about `source` unless table and columns have the same classes."""
+    own, counted = np.sort(columns.category_id), table.category_id
     if np.array_equal(own, counted):
         return
     lacking, more = np.setdiff1d(own, counted), np.setdiff1d(counted, own)
     found = f"{len(counted)} classes; {_some(lacking)} are not in it, {_some(more)} are not in the logits"
     problem = Problem("frequency table", f"the {len(own)} classes of the logits", found)
-    raise InputError(file.source, [problem], "count the training set of this model, with all its categories")
+    raise InputError(source, [problem], "count the training set of this model, with all its categories")
 
 
 def _some(ids: Longs) -> str:
@@ -148,7 +152,7 @@ def _some(ids: Longs) -> str:
 
 
 def _log_probability_notes(file: LogitsFile, steps: tuple[Step, ...]) -> tuple[str, ...]:
-    """A warning where log-probabilities are about to be weighted, which logits are made for."""
+    """A warning if the rows to be weighted are log-probabilities, which are not logits."""
     weighted = any(isinstance(step, ColumnAffine) and np.ptp(step.scale) > 0 for step in steps)
     if not weighted or file.columns.head != "softmax" or not file.rows:
         return ()
@@ -157,6 +161,6 @@ def _log_probability_notes(file: LogitsFile, steps: tuple[Step, ...]) -> tuple[s
         return ()
     return (
         f"{file.source}: the rows look like log-probabilities (their log-sum-exp is 0), not logits. A method that "
-        "weights logits, as IIF does, is not the same on both: every log-probability is negative, so a weight above 1 "
-        "lowers rare classes in place of raising them. Save the logits before the softmax.",
+        "weights logits, such as IIF, does not give the same on both: every log-probability is negative, so a weight "
+        "above 1 lowers rare classes instead of raising them. Save the logits before the softmax.",
     )

@@ -9,71 +9,85 @@ from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from longtail_cli import __version__
-from longtail_cli.adjust.apply import Adjuster
-from longtail_cli.adjust.base import Method
-from longtail_cli.adjust.registry import parse_method
 from longtail_cli.errors import InputError, Problem, UsageError
-from longtail_cli.evaluate.bootstrap.resampling import Draws
-from longtail_cli.evaluate.classification.metrics import GROUPS, ClassificationMetrics, Tally
-from longtail_cli.evaluate.classification.resampled import RowTally, resampled_metrics
-from longtail_cli.files.frequencies import read_frequencies
-from longtail_cli.files.labels import read_labels
+from longtail_cli.evaluation.bootstrap.resampling import Draws
+from longtail_cli.evaluation.classification.metrics import GROUPS, ClassificationResult, Tally
+from longtail_cli.evaluation.classification.resampled import RowTally, resampled_metrics
+from longtail_cli.files.labels import labels_from_array, read_labels
 from longtail_cli.files.logits.reader import LogitsFile
-from longtail_cli.files.source import digest, printable
-from longtail_cli.metrics import CategoryMetrics, Classification, ReliabilityBin
+from longtail_cli.files.source import printable
+from longtail_cli.methods.apply import Adjuster
+from longtail_cli.methods.base import Method
+from longtail_cli.methods.registry import parse_method
+from longtail_cli.metrics import CategoryMetrics
 from longtail_cli.reports.model import GroupSize, Report, Run, Signature
 from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Longs
-from longtail_cli.workflow.category_rows import groups_sha256
-from longtail_cli.workflow.intervals import Bootstrapping, Outcome, Resampled, add_intervals
+from longtail_cli.workflow.category_rows import TrainCounts, groups_sha256, iif_curves
+from longtail_cli.workflow.intervals import Outcome, Resampled, add_intervals
 from longtail_cli.workflow.logit_batches import THREADS, map_batches
-from longtail_cli.workflow.options import LogitOptions, device_of
+from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, device_of, load_frequencies
 from longtail_cli.workflow.prepare_methods import PreparedMethod, check_classes, open_with_options, prepare_methods
 from longtail_cli.workflow.progress import Progress, no_progress
 from longtail_cli.workflow.report_detection import run_names
 
 DEFAULT_OPTIONS = LogitOptions()
 
+_NO_GROUPS = "no frequency groups: pass `frequencies=` for many, medium, few and the confusion between them"
+_FIX_LABELS = "pass the labels of the rows of the logits, in the same order, as class indices from 0"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationInput:
+    """One input, the true classes of its rows, and the groups of its classes."""
+
+    file: LogitsFile
+    truth: Longs
+    groups: npt.NDArray[np.int8] | None
+    """int8 [C] in column order, index into `GROUPS`; or None."""
+    table: FrequencyTable | None
+    per_category: bool
+    draws: Draws | None
+
 
 def evaluate_classification(
-    predictions: Sequence[Path],
+    predictions: Sequence[Any],
+    labels: Any = None,
     *,
-    labels: Path | None = None,
-    frequencies: Path | None = None,
+    frequencies: Path | FrequencyTable | None = None,
     methods: Sequence[Method] = (),
-    options: LogitOptions = DEFAULT_OPTIONS,
+    logit_options: LogitOptions = DEFAULT_OPTIONS,
     per_category: bool = False,
-    bootstrap: Bootstrapping | None = None,
+    bootstrap: BootstrapOptions | None = None,
     names: Sequence[str] = (),
     progress: Progress = no_progress,
 ) -> Report:
     """Evaluate classifiers side by side.
 
-    predictions: logits or scores of classification, at least one, all of the same rows and classes. labels: the true
-    classes, an index among the columns that are classes for each row; None where the files hold them.
-    frequencies: a table for the methods and for the groups many, medium and few. methods: each file of logits is
-    corrected by each of them, a run each; without any, logits get their activation alone. bootstrap: how to resample
-    the rows for intervals; None for none. names: of the runs.
-    progress: told what is being done, for a progress display.
-    Raises InputError for broken files and UsageError for options that do not fit them.
+    predictions: logits or scores, at least one, all of the same rows and classes: paths, or in-memory inputs of
+    `open_logits`. labels: the true classes as indices of the class columns, int [N] or a path; None if the inputs hold
+    them. frequencies: a table for the methods and for the groups many, medium and few. methods: one run per input and
+    method; if empty, only the activation is applied. bootstrap: how to resample the rows for intervals, or None.
+    names: of the runs. Raises InputError for broken files and UsageError for options that do not fit them.
     """
-    names_by_file = run_names(predictions, methods, names)
-    table = None if frequencies is None else read_frequencies(frequencies)
-    device = device_of(options.device)
-    files = [_opened(path, options, methods) for path in predictions]
+    names_by_input = run_names(predictions, methods, names)
+    table, frequencies_sha256 = load_frequencies(frequencies)
+    device = device_of(logit_options.device)
+    files = [_open(one, logit_options, methods) for one in predictions]
     truth = _labels(files[0], labels)
-    groups, notes = _groups(files[0], table)
+    groups = None if table is None else _groups(files[0], table)
     draws = None if bootstrap is None else Draws(len(truth), bootstrap.resamples, bootstrap.seed)
     outcomes: list[Outcome] = []
-    for path, file, own_names in zip(predictions, files, names_by_file, strict=True):
-        _check_same(file, files[0], truth)
-        case = ClassificationInput(file, truth, groups, table, per_category, draws)
-        outcomes += _outcomes(case, path, methods, options, device, own_names, progress)
+    for file, own_names in zip(files, names_by_input, strict=True):
+        _check_same(file, files[0], truth, compare_labels=labels is None)
+        given = ClassificationInput(file, truth, groups, table, per_category, draws)
+        outcomes += _outcomes(given, methods, logit_options, device, own_names, progress)
     signature = Signature(
         version=__version__,
         protocol="classification",
@@ -83,101 +97,108 @@ def evaluate_classification(
         images=len(truth),
         categories=len(files[0].columns),
         annotations_sha256=sha256(truth.astype("<i8").tobytes()).hexdigest(),
-        frequencies_sha256=None if frequencies is None else digest(frequencies),
+        frequencies_sha256=frequencies_sha256,
         groups_sha256=groups_sha256(None if table is None else table.group),
     )
-    found = Report(signature, tuple(one.run for one in outcomes), notes, groups=_group_sizes(files[0], truth, groups))
-    return add_intervals(found, draws, {one.run.name: one.resampled for one in outcomes})
+    train = None if table is None or not per_category else TrainCounts(table.image_count, table.instance_count)
+    report = Report(
+        signature,
+        tuple(one.run for one in outcomes),
+        () if groups is not None else (_NO_GROUPS,),
+        groups=_group_sizes(files[0], truth, groups),
+        weights={} if train is None or table is None else iif_curves(train, table.category_id),
+    )
+    return add_intervals(report, draws, {one.run.name: one.resampled for one in outcomes})
 
 
 def _outcomes(
-    case: ClassificationInput,
-    path: Path,
+    given: ClassificationInput,
     methods: Sequence[Method],
     options: LogitOptions,
     device: torch.device,
     names: Sequence[str],
     progress: Progress,
 ) -> Iterator[Outcome]:
-    file = case.file
+    file = given.file
     if file.content == "scores":
         prepared: tuple[PreparedMethod, ...] = (PreparedMethod(None, Adjuster((), file.columns, device), ()),)
     else:
-        prepared = prepare_methods(file, methods or (parse_method("none"),), case.table, options, device)
-    found = tally_methods(case, [method.adjuster for method in prepared], device, progress)
-    for name, method, (figures, resampled) in zip(names, prepared, found, strict=True):
+        prepared = prepare_methods(file, methods or (parse_method("none"),), given.table, options, device)
+    results = tally_methods(given, [method.adjuster for method in prepared], device, progress)
+    for name, method, (result, resampled) in zip(names, prepared, results, strict=True):
         run = Run(
             name=name,
-            source=printable(str(path)),
+            source=printable(file.source),
             sha256=None,
             method=method.spec,
             metrics={},
             tide={},
-            categories=_categories(case, figures) if case.per_category else (),
+            categories=_categories(given, result) if given.per_category else (),
             notes=method.notes,
-            classification=_classification(figures),
+            classification=result.metrics,
         )
         yield Outcome(run, resampled)
 
 
-def _opened(path: Path, options: LogitOptions, methods: Sequence[Method]) -> LogitsFile:
-    """A file of classification. Raises InputError for detection logits, UsageError for methods on scores."""
-    file = open_with_options(path, options)
+def _open(predictions: Any, options: LogitOptions, methods: Sequence[Method]) -> LogitsFile:
+    """Open an input. Raises InputError for detection logits, UsageError for methods on scores."""
+    file = open_with_options(predictions, options)
     if file.image_id is not None:
         problem = Problem("tensors", "logits or scores of classification", "`image_id` and `boxes`, of detection")
-        raise InputError(str(path), [problem], "pass the annotations to hold them against: --annotations FILE")
+        raise InputError(file.source, [problem], "pass the annotations to evaluate detections: `annotations=`")
     if file.content == "scores" and methods:
-        problem = Problem("content", "logits, for --method", "scores, which an activation made of them")
-        raise UsageError(str(path), [problem], "pass the logits, or leave --method out")
+        problem = Problem("content", "logits, for `methods=`", "scores, to which an activation was applied")
+        raise UsageError(file.source, [problem], "pass the logits, or leave `methods=` out")
     return file
 
 
-def _labels(file: LogitsFile, path: Path | None) -> Longs:
-    """The true class of each row, int64 [N], from `path` or else from the file. Raises InputError."""
-    if path is None:
+def _labels(file: LogitsFile, labels: Any) -> Longs:
+    """The true class of each row, int64 [N], from `labels` or else from the file. Raises InputError."""
+    if labels is None:
         if file.labels is None:
             problem = Problem("tensors", "`labels`", "none")
-            raise InputError(file.source, [problem], "pass the true classes: --labels FILE")
+            raise InputError(file.source, [problem], "pass the true classes: `labels=`")
         return file.labels
-    found = read_labels(path).category.astype(np.int64)
+    read = read_labels(labels) if isinstance(labels, Path) else labels_from_array(labels, "labels")
+    found = read.category.astype(np.int64)
     if len(found) != file.rows:
-        raise InputError(str(path), [Problem("labels", f"{file.rows}, one for each row", str(len(found)))], _FIX_LABELS)
+        problem = Problem("labels", f"{file.rows}, one for each row", str(len(found)))
+        raise InputError(read.source, [problem], _FIX_LABELS)
     wrong = np.flatnonzero(found >= len(file.columns))
     if len(wrong):
         problem = Problem(f"label {wrong[0]}", f"a class from 0 to {len(file.columns) - 1}", str(found[wrong[0]]))
-        raise InputError(str(path), [problem], _FIX_LABELS, total=len(wrong))
+        raise InputError(read.source, [problem], _FIX_LABELS, total=len(wrong))
     return found
 
 
-_FIX_LABELS = "pass the labels of the rows of the logits, in the same order, as class indices from 0"
+def _check_same(file: LogitsFile, first: LogitsFile, truth: Longs, *, compare_labels: bool) -> None:
+    """Raise InputError unless both have the same classes and rows, and the labels in the file are `truth`.
 
-
-def _check_same(file: LogitsFile, first: LogitsFile, truth: Longs) -> None:
-    """Raise InputError unless both have the same classes, rows and, where they hold any, labels."""
-    fix = "put files of the same images side by side, in the same order"
+    compare_labels: whether to check labels in the file; labels passed separately replace them.
+    """
+    fix = "evaluate files of the same images together, in the same order"
     if not np.array_equal(file.columns.category_id, first.columns.category_id) or file.rows != first.rows:
         expected = f"the {len(first.columns)} classes and {first.rows} rows of {first.source}"
-        problem = Problem("form", expected, f"{len(file.columns)} classes and {file.rows} rows, or others")
+        problem = Problem("shape", expected, f"{len(file.columns)} classes and {file.rows} rows, or other ids")
         raise InputError(file.source, [problem], fix)
-    if first.labels is truth and file.labels is not None and not np.array_equal(file.labels, truth):
+    if compare_labels and file.labels is not None and not np.array_equal(file.labels, truth):
         raise InputError(file.source, [Problem("labels", f"those of {first.source}", "others")], fix)
 
 
-def _groups(file: LogitsFile, table: FrequencyTable | None) -> tuple[npt.NDArray[np.int8] | None, tuple[str, ...]]:
-    """The index into `GROUPS` of each class in column order. Raises InputError where the table has other groups."""
-    if table is None:
-        return None, ("no frequency groups: pass --freq for many, medium, few and the confusion between them",)
-    check_classes(file, table)
-    strange = sorted(set(table.group) - set(GROUPS))
-    if strange:
-        problem = Problem("group", "many, medium or few", ", ".join(strange))
-        raise InputError("--freq", [problem], "make the table from class labels with `ltcal compute-freq`")
+def _groups(file: LogitsFile, table: FrequencyTable) -> npt.NDArray[np.int8]:
+    """The index into `GROUPS` of each class in column order. Raises InputError if the table has other groups."""
+    check_classes(file.columns, table, file.source)
+    unknown = sorted(set(table.group) - set(GROUPS))
+    if unknown:
+        problem = Problem("group", "many, medium or few", ", ".join(unknown))
+        fix = "make the table from class labels with `ltcal compute-freq`"
+        raise InputError("`frequencies=`", [problem], fix)
     row = np.searchsorted(table.category_id, file.columns.category_id)
-    return np.array([GROUPS.index(table.group[place]) for place in row.tolist()], np.int8), ()
+    return np.array([GROUPS.index(table.group[index]) for index in row.tolist()], np.int8)
 
 
 def _group_sizes(file: LogitsFile, truth: Longs, groups: npt.NDArray[np.int8] | None) -> dict[str, GroupSize]:
-    """What the figures over all classes, and those of each group, rest on; each row is an image."""
+    """The number of classes with rows, and of rows, overall and in each group; each row is an image."""
     samples = np.bincount(truth, minlength=len(file.columns))
     members = {"all": np.ones(len(samples), bool)}
     if groups is not None:
@@ -186,26 +207,9 @@ def _group_sizes(file: LogitsFile, truth: Longs, groups: npt.NDArray[np.int8] | 
     return {name: GroupSize(int((own > 0).sum()), int(own.sum()), int(own.sum())) for name, own in rows.items()}
 
 
-def _classification(figures: ClassificationMetrics) -> Classification:
-    return Classification(
-        top1=figures.top1,
-        top5=figures.top5,
-        balanced=figures.balanced,
-        many=figures.many,
-        medium=figures.medium,
-        few=figures.few,
-        ece=figures.ece,
-        classwise_ece=figures.classwise_ece,
-        nll=figures.nll,
-        brier=figures.brier,
-        confusion=figures.confusion,
-        reliability=tuple(ReliabilityBin(one.count, one.confidence, one.accuracy) for one in figures.reliability),
-    )
-
-
-def _categories(case: ClassificationInput, figures: ClassificationMetrics) -> tuple[CategoryMetrics, ...]:
-    """A row a class, in order of id."""
-    ids, samples, table = case.file.columns.category_id, figures.samples.tolist(), case.table
+def _categories(given: ClassificationInput, result: ClassificationResult) -> tuple[CategoryMetrics, ...]:
+    """One row per class, in order of id."""
+    ids, samples, table = given.file.columns.category_id, result.samples.tolist(), given.table
     return tuple(
         CategoryMetrics(
             id=int(ids[column]),
@@ -213,7 +217,7 @@ def _categories(case: ClassificationInput, figures: ClassificationMetrics) -> tu
             group=None if table is None else table.group[number],
             images=samples[column],
             instances=samples[column],
-            metrics={"classification": {"recall": figures.recall[column]}},
+            metrics={"classification": {"recall": result.recall[column]}},
             train_images=None if table is None else int(table.image_count[number]),
             train_instances=None if table is None else int(table.instance_count[number]),
         )
@@ -221,37 +225,25 @@ def _categories(case: ClassificationInput, figures: ClassificationMetrics) -> tu
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ClassificationInput:
-    """One file and what it is held against. groups: int8 [C] in column order, or None."""
-
-    file: LogitsFile
-    truth: Longs
-    groups: npt.NDArray[np.int8] | None
-    table: FrequencyTable | None
-    per_category: bool
-    draws: Draws | None
-
-
 def tally_methods(
-    case: ClassificationInput, adjusters: Sequence[Adjuster], device: torch.device, progress: Progress
-) -> list[tuple[ClassificationMetrics, Resampled]]:
-    """The figures after each adjuster, and those of each resample."""
-    counters = [_Counter(case) for _ in adjusters]
+    given: ClassificationInput, adjusters: Sequence[Adjuster], device: torch.device, progress: Progress
+) -> list[tuple[ClassificationResult, Resampled]]:
+    """The metrics after each adjuster, and those of each resample."""
+    counters = [_Counter(given) for _ in adjusters]
     tasks = [(adjuster, counter.count) for adjuster, counter in zip(adjusters, counters, strict=True)]
-    for _ in map_batches(case.file, tasks, device, progress):
+    for _ in map_batches(given.file, tasks, device, progress):
         pass
-    return [(counter.figures(), counter.resampled()) for counter in counters]
+    return [(counter.result(), counter.resampled()) for counter in counters]
 
 
 class _Counter:
-    """A tally for each thread, so that batches can be counted at once."""
+    """A tally for each thread, so that batches can be counted in parallel."""
 
-    def __init__(self, case: ClassificationInput) -> None:
-        self._truth, self._draws = case.truth, case.draws
-        classes = len(case.file.columns)
-        self._rows = None if case.draws is None else RowTally(len(case.truth), classes, case.groups)
-        self._all = [Tally(len(case.file.columns), case.groups) for _ in range(THREADS)]
+    def __init__(self, given: ClassificationInput) -> None:
+        self._truth, self._draws = given.truth, given.draws
+        classes = len(given.file.columns)
+        self._rows = None if given.draws is None else RowTally(len(given.truth), classes, given.groups)
+        self._all = [Tally(classes, given.groups) for _ in range(THREADS)]
         self._free: SimpleQueue[Tally] = SimpleQueue()
         for tally in self._all:
             self._free.put(tally)
@@ -264,11 +256,11 @@ class _Counter:
         if self._rows is not None:
             self._rows.add(batch.first, of_classes, labels)
 
-    def figures(self) -> ClassificationMetrics:
-        return reduce(Tally.plus, self._all).figures()
+    def result(self) -> ClassificationResult:
+        return reduce(Tally.plus, self._all).metrics()
 
     def resampled(self) -> Resampled:
-        """The figures of each resample by name; none without draws."""
+        """The metrics of each resample by name; empty without draws."""
         if self._rows is None or self._draws is None:
             return {}
         rows, draws = self._rows, self._draws

@@ -4,179 +4,189 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from longtail_cli import __version__
-from longtail_cli.adjust.base import Method
+from longtail_cli.choices import IouType, ProtocolChoice, ProtocolName
 from longtail_cli.errors import InputError, Problem, UsageError
-from longtail_cli.evaluate.options import EvaluationOptions
-from longtail_cli.evaluate.protocol import DEFAULT_MAX_DETS, GROUPS, Protocol, ProtocolName
-from longtail_cli.files.annotations.reader import read_annotations
-from longtail_cli.files.frequencies import read_frequencies
-from longtail_cli.files.source import check_readable, digest, printable
+from longtail_cli.evaluation.options import EvaluationOptions
+from longtail_cli.evaluation.protocol import DEFAULT_MAX_DETS, GROUPS, Protocol
+from longtail_cli.files.annotations.reader import open_annotations
+from longtail_cli.files.source import printable
+from longtail_cli.methods.base import Method
 from longtail_cli.reports.model import Report, Signature
-from longtail_cli.tables import Bools, FrequencyTable, GroundTruth
-from longtail_cli.workflow.options import LogitOptions, kind_of
+from longtail_cli.tables import FrequencyTable, GroundTruth
+from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, load_frequencies
 from longtail_cli.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
-    from longtail_cli.workflow.intervals import Bootstrapping
+    from longtail_cli.evaluation.detections import Evaluation
 
-
-DEFAULT_OPTIONS = LogitOptions()
-
-
-DEFAULT_CHOICES = EvaluationOptions()
+DEFAULT_LOGIT_OPTIONS = LogitOptions()
+DEFAULT_OPTIONS = EvaluationOptions()
 
 
 def evaluate(
-    predictions: Sequence[Path],
-    annotations: Path,
+    predictions: Sequence[Any],
+    annotations: Any,
     *,
-    frequencies: Path | None = None,
+    frequencies: Path | FrequencyTable | None = None,
     methods: Sequence[Method] = (),
-    options: LogitOptions = DEFAULT_OPTIONS,
-    choices: EvaluationOptions = DEFAULT_CHOICES,
-    bootstrap: Bootstrapping | None = None,
+    logit_options: LogitOptions = DEFAULT_LOGIT_OPTIONS,
+    options: EvaluationOptions = DEFAULT_OPTIONS,
+    bootstrap: BootstrapOptions | None = None,
     names: Sequence[str] = (),
     progress: Progress = no_progress,
 ) -> Report:
     """Evaluate result files and logits side by side.
 
-    predictions: COCO/LVIS result lists or detection logits, at least one. annotations: the COCO or LVIS file they were
-    made for. frequencies: a table for the methods, and for the groups r/c/f where the annotations carry no
-    ``frequency``, or in place of it.
-    methods: each file is corrected by each of them, a run each; without any, result files are taken as they are and
-    logits decoded as they are. options: how logits are read and decoded. bootstrap: how to resample the images for
-    intervals; None for none. names: of the runs, by default the file names or methods.
-    progress: told what is being done, for a progress display.
+    predictions: COCO/LVIS result lists or detection logits, at least one: paths, or in-memory inputs of `open_results`
+    and `open_logits`. annotations: the COCO or LVIS annotations they were made for, a path or in memory.
+    frequencies: a table for the methods, and for the groups r/c/f instead of those in the annotations.
+    methods: one run per input and method; if empty, scores and logits are used unchanged.
+    bootstrap: how to resample the images for intervals; None for none. names: of the runs.
 
-    Figures are fractions, None where undefined. Raises InputError for broken files and UsageError for options that
-    do not fit them.
+    Metrics are fractions, None if undefined. Raises InputError for broken files and UsageError for options that do
+    not fit them.
     """
-    for path in (*predictions, annotations):
-        if kind_of(path) == "results":
-            check_readable(path)
-    names_by_file = run_names(predictions, methods, names)
-    table = None if frequencies is None else read_frequencies(frequencies)
+    names_by_input = run_names(predictions, methods, names)
+    table, frequencies_sha256 = load_frequencies(frequencies)
     progress("reading", None)
-    with ThreadPoolExecutor(3) as pool:
-        annotations_sha256 = pool.submit(digest, annotations)
-        sha256 = {path: pool.submit(digest, path) for path in predictions if kind_of(path) == "results"}
-        from longtail_cli.workflow import category_rows  # they import numba, which takes its time
-        from longtail_cli.workflow import detection_runs as evaluating
-        from longtail_cli.workflow import intervals as add_intervals
-        from longtail_cli.workflow.detection_inputs import sources_of
+    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+        truth_file = stack.enter_context(open_annotations(annotations))
+        annotations_sha256 = pool.submit(truth_file.sha256)
+        from longtail_cli.workflow import category_rows, detection_inputs, detection_runs, intervals  # numba loads
 
-        types = tuple(dict.fromkeys(choices.iou_types)) or evaluating.held_iou_types(predictions[0])
-        sources = sources_of(
-            predictions, methods, table, types, options, choices.score_space, names_by_file, sha256, pool, progress
-        )
-        truth_read = pool.submit(read_annotations, annotations, masks="segm" in types)
-        evaluating.load_kernels(choices)
+        files = detection_inputs.open_inputs(predictions, logit_options, stack)
+        iou_types = tuple(dict.fromkeys(options.iou_types)) or detection_inputs.held_iou_types(files[0])
+        adjustments = detection_inputs.Adjustments(methods, table, options.score_space, logit_options)
+        sources = detection_inputs.adjusted_sources(files, names_by_input, adjustments, iou_types, pool, progress)
+        truth_read = pool.submit(truth_file.read, masks="segm" in iou_types)
+        detection_runs.load_kernels(options)
         truth = truth_read.result()
-        rules = _protocol(choices.protocol, truth, choices.max_dets)
-        labels, notes = _groups(truth, table)
-        draws = (
-            None if bootstrap is None else evaluating.Draws(len(truth.image_id), bootstrap.resamples, bootstrap.seed)
-        )
-        evaluations = [
-            evaluating.Evaluation.prepare(truth, rules, iou_type, _members(labels), choices, draws)
-            for iou_type in types
-        ]
-        outcomes = evaluating.evaluate_sources(evaluations, sources, category_rows.train_counts(truth, table), progress)
-    signature = Signature(
+        labels = _groups(truth, table)
+        evaluations = _evaluations(truth, iou_types, labels, options, bootstrap)
+        train = category_rows.train_counts(truth, table)
+        outcomes = detection_runs.evaluate_sources(evaluations, sources, train, progress)
+    signature = _signature(evaluations, annotations_sha256.result(), frequencies_sha256, labels)
+    notes = () if labels is not None else (_NO_GROUPS,)
+    weights = category_rows.iif_curves(train, truth.categories.id) if options.per_category else {}
+    groups = category_rows.group_sizes(evaluations[0])
+    runs = tuple(one.run for one in outcomes)
+    return intervals.add_intervals(
+        Report(signature, runs, notes, groups=groups, weights=weights),
+        evaluations[0].draws,
+        {one.run.name: one.resampled for one in outcomes},
+    )
+
+
+_NO_GROUPS = "no frequency groups: the annotations have no `frequency` field; pass `frequencies=` for APr, APc, APf"
+
+
+def _evaluations(
+    truth: GroundTruth,
+    iou_types: Sequence[IouType],
+    labels: Sequence[str] | None,
+    options: EvaluationOptions,
+    bootstrap: BootstrapOptions | None,
+) -> list[Evaluation]:
+    """The ground truth prepared for each IoU type."""
+    from longtail_cli.evaluation.bootstrap.resampling import Draws
+    from longtail_cli.evaluation.detections import Evaluation
+
+    protocol = _protocol(options.protocol, truth, options.max_dets)
+    groups = {} if labels is None else {group: np.array(labels) == group for group in GROUPS}
+    draws = None if bootstrap is None else Draws(len(truth.image_id), bootstrap.resamples, bootstrap.seed)
+    return [Evaluation.prepare(truth, protocol, iou_type, groups, options, draws) for iou_type in iou_types]
+
+
+def _signature(
+    evaluations: Sequence[Evaluation],
+    annotations_sha256: str,
+    frequencies_sha256: str | None,
+    labels: Sequence[str] | None,
+) -> Signature:
+    from longtail_cli.workflow.category_rows import groups_sha256
+
+    protocol, truth = evaluations[0].protocol, evaluations[0].ground_truth
+    return Signature(
         version=__version__,
-        protocol=rules.name,
-        max_dets=rules.max_dets,
-        iou_types=types,
-        tide=choices.tide,
+        protocol=protocol.name,
+        max_dets=protocol.max_dets,
+        iou_types=tuple(one.iou_type for one in evaluations),
+        tide=evaluations[0].options.tide,
         images=len(truth.image_id),
         categories=len(truth.categories),
-        annotations_sha256=annotations_sha256.result(),
-        frequencies_sha256=None if frequencies is None else digest(frequencies),
-        groups_sha256=category_rows.groups_sha256(labels),
+        annotations_sha256=annotations_sha256,
+        frequencies_sha256=frequencies_sha256,
+        groups_sha256=groups_sha256(labels),
     )
-    found = Report(
-        signature, tuple(one.run for one in outcomes), notes, groups=category_rows.group_sizes(evaluations[0])
-    )
-    return add_intervals.add_intervals(found, draws, {one.run.name: one.resampled for one in outcomes})
 
 
-def _protocol(name: str, truth: GroundTruth, max_dets: int | None) -> Protocol:
-    """The rules to go by; LVIS needs the lists that say what each image judges."""
+def _protocol(name: ProtocolChoice, truth: GroundTruth, max_dets: int | None) -> Protocol:
+    """The protocol. Raises InputError for LVIS if the images do not list the categories they judge."""
     chosen: ProtocolName = "lvis" if name == "lvis" or (name == "auto" and truth.federated) else "coco"
     if chosen == "lvis" and not truth.federated:
         problem = Problem("images", "neg_category_ids and not_exhaustive_category_ids (LVIS)", "neither")
-        raise InputError(truth.source, [problem], "evaluate with --protocol coco, or pass an LVIS annotation file")
+        raise InputError(truth.source, [problem], "evaluate with `protocol='coco'`, or pass an LVIS annotation file")
     return Protocol(chosen, max_dets or DEFAULT_MAX_DETS[chosen])
 
 
-def _groups(truth: GroundTruth, table: FrequencyTable | None) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """The group of each category, from the table if there is one, else from the annotations; and notes."""
-    labels = truth.categories.frequency if table is None else _labels(truth, table)
-    if labels is None:
-        return None, ("no frequency groups: the annotations have no `frequency` field; pass --freq for APr, APc, APf",)
-    return labels, ()
-
-
-def _members(labels: Sequence[str] | None) -> dict[str, Bools]:
-    """Members of r, c and f by category; empty without groups."""
-    return {} if labels is None else {group: np.array(labels) == group for group in GROUPS}
-
-
-def _labels(truth: GroundTruth, table: FrequencyTable) -> tuple[str, ...]:
+def _groups(truth: GroundTruth, table: FrequencyTable | None) -> tuple[str, ...] | None:
+    """The group of each category, from the table if there is one, else from the annotations; None without groups."""
+    if table is None:
+        return truth.categories.frequency
     missing = np.setdiff1d(truth.categories.id, table.category_id)
     if len(missing):
-        found = f"no row for {len(missing)} of them, among them ids {', '.join(map(str, missing[:5]))}"
+        found = f"no row for {len(missing)} of them, including ids {', '.join(map(str, missing[:5]))}"
         problem = Problem("category_id", f"all {len(truth.categories)} categories of {truth.source}", found)
-        raise InputError("--freq", [problem], "count the training set that these categories belong to")
+        raise InputError("`frequencies=`", [problem], "count the training set that these categories belong to")
     row = np.searchsorted(table.category_id, truth.categories.id)
     labels = tuple(table.group[i] for i in row)
-    strange = sorted(set(labels) - set(GROUPS))
-    if strange:
-        problem = Problem("group", "r, c or f", ", ".join(strange))
-        raise InputError("--freq", [problem], "make the table from detection annotations with `ltcal compute-freq`")
+    unknown = sorted(set(labels) - set(GROUPS))
+    if unknown:
+        problem = Problem("group", "r, c or f", ", ".join(unknown))
+        raise InputError(
+            "`frequencies=`", [problem], "make the table from detection annotations with `ltcal compute-freq`"
+        )
     return labels
 
 
 def run_names(
-    predictions: Sequence[Path], methods: Sequence[Method], names: Sequence[str]
+    predictions: Sequence[Any], methods: Sequence[Method], names: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
-    """For each file a name for each method, or one name where there are no methods.
+    """For each input a name for each method, or one name if there are no methods.
 
-    names: as given, file by file and for each file method by method. Without them a run is called by its file, by its
-    method where there is one file, and by both where there are several. Raises UsageError unless names are as many as
-    runs and all different.
+    names: one per run, ordered by input, then method. If empty, a run is named after its input or, with methods, after
+    its method, preceded by the input if there are several. Raises UsageError unless there are as many names as runs,
+    all different.
     """
     specs = [method.spec for method in methods]
     if len(set(specs)) < len(specs):
         problem = Problem("methods", "each of them once", ", ".join(specs))
-        raise UsageError("--method", [problem], "leave out the one that stands there twice")
+        raise UsageError("`methods=`", [problem], "leave the repeated one out")
     each = max(len(specs), 1)
     if names:
         flat = list(map(printable, names))
         if len(flat) != len(predictions) * each or len(set(flat)) != len(flat):
             problem = Problem("names", f"{len(predictions) * each} different ones", ", ".join(flat))
-            raise UsageError("--name", [problem], "give one name for each file and method, or none")
+            raise UsageError("`names=`", [problem], "give one name for each input and method, or none")
     else:
-        flat = _by_default(_short_names(predictions), specs)
+        inputs = _short_names(predictions)
+        flat = [f"{one}: {spec}" for one in inputs for spec in specs] if len(inputs) > 1 else specs
+        flat = flat or inputs
     return tuple(tuple(flat[first : first + each]) for first in range(0, len(flat), each))
 
 
-def _by_default(files: list[str], specs: list[str]) -> list[str]:
-    if not specs:
-        return files
-    return specs if len(files) == 1 else [f"{file}: {spec}" for file in files for spec in specs]
-
-
-def _short_names(predictions: Sequence[Path]) -> list[str]:
-    """The file names, with their folders where file names repeat."""
-    short = [printable(path.name) for path in predictions]
+def _short_names(predictions: Sequence[Any]) -> list[str]:
+    """The file names, with their folders if file names repeat; ``predictions`` for data in memory."""
+    paths = [one if isinstance(one, Path) else Path("predictions") for one in predictions]
+    short = [printable(path.name) for path in paths]
     if len(set(short)) == len(short):
         return short
-    long = [printable(str(path)) for path in predictions]
+    long = [printable(str(path)) for path in paths]
     return [f"{name} ({number})" if long.count(name) > 1 else name for number, name in enumerate(long, 1)]

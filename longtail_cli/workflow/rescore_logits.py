@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from longtail_cli.adjust.apply import Adjuster
-from longtail_cli.adjust.base import Method
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.files.logits.scores_writer import ScoresWriter
 from longtail_cli.files.results.writer import detections_writer, result_format
+from longtail_cli.methods.apply import Adjuster
+from longtail_cli.methods.base import Method
 from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Singles
 from longtail_cli.workflow.decode_logits import decode_batches, objectness_note, saturation_note
 from longtail_cli.workflow.logit_batches import Work, map_batches
@@ -25,16 +25,16 @@ from longtail_cli.workflow.progress import Progress, no_progress
 
 @dataclass(frozen=True, slots=True)
 class LogitsSummary:
-    """What became of a logits file by one method.
-
-    method: the canonical spec. rows: proposals or labelled images. images: with proposals; None for classification.
-    entries: detections written; None for classification. notes: what the user should know.
-    """
+    """The output of one method for a logits file."""
 
     method: str
+    """The canonical spec."""
     rows: int
+    """Proposals or labelled images."""
     images: int | None
+    """Images with proposals; None for classification."""
     entries: int | None
+    """Detections written; None for classification."""
     notes: tuple[str, ...]
 
 
@@ -48,28 +48,32 @@ def rescore_logits(
     keep_logits: bool = False,
     progress: Progress = no_progress,
 ) -> tuple[LogitsSummary, ...]:
-    """Correct the logits `path` by each method and write what follows, reading them once.
+    """Adjust the logits `path` with each method and write the results, reading them once.
 
     outs: a file for each method: a result file (``.json``, ``.json.gz``, ``.parquet``) for detection logits, scores
     (``.npz``) for classification logits. keep_logits: whether the scores file also holds the adjusted logits.
-    Raises InputError where the file is broken or does not fit the table, UsageError where a method, an option or an
-    output does not fit the file, OutputError where an output cannot be written to. Nothing is written then.
+    Raises InputError if the file is broken or does not fit the table, UsageError if a method, an option or an output
+    does not fit the file, OutputError if an output cannot be written to. Nothing is written then.
     """
     device, file = device_of(options.device), open_with_options(path, options)
     if file.content == "scores":
-        problem = Problem("content", "logits", "scores, which an activation made of them")
-        raise InputError(str(path), [problem], "pass the logits; rescore --keep-logits keeps them beside the scores")
+        problem = Problem("content", "logits", "scores, to which an activation was applied")
+        raise InputError(
+            str(path),
+            [problem],
+            "pass the logits; `ltcal rescore` with `keep_logits=True` keeps them next to the scores",
+        )
     if len(outs) != len(methods) or len(set(outs)) != len(outs):
-        problem = Problem("-o", f"{len(methods)} different files, one for each --method", f"{len(outs)}")
-        raise UsageError("output", [problem], "give -o once for each --method, in the same order")
+        problem = Problem("files", f"{len(methods)} different ones, one for each method", f"{len(outs)}")
+        raise UsageError("`output=`", [problem], "give one `output=` for each `method=`, in the same order")
     prepared = prepare_methods(file, methods, table, options, device)
     written: Sequence[_Written | None] = [None] * len(prepared)
     if file.image_id is None:
         _write_scores(file, prepared, outs, device, keep_logits, progress)
     else:
         if keep_logits:
-            problem = Problem("--keep-logits", "classification logits", "detection logits")
-            raise UsageError(str(path), [problem], "leave it out: a result file has no place for logits")
+            problem = Problem("`keep_logits=True`", "classification logits", "detection logits")
+            raise UsageError(str(path), [problem], "leave it out: a result file cannot hold logits")
         written = _write_detections(file, prepared, outs, options, device, progress)
     about_file = objectness_note(file, options)
     return tuple(
@@ -100,7 +104,7 @@ def _write_detections(
     device: torch.device,
     progress: Progress,
 ) -> list[_Written]:
-    """Returns what was written to each output."""
+    """Write a result file for each method, and return what was written to each."""
     for out in outs:
         result_format(out)
     written = [_Written() for _ in prepared]
@@ -124,7 +128,7 @@ def _write_scores(
 ) -> None:
     wrong = [Problem("file name", "one that ends in .npz", out.name) for out in outs if out.suffix != ".npz"]
     if wrong:
-        raise UsageError(file.source, wrong, "classification logits become a file of scores: name it scores.npz")
+        raise UsageError(file.source, wrong, "classification logits are written as scores: name it scores.npz")
 
     def work_of(adjuster: Adjuster) -> Work[tuple[Singles, Singles | None]]:
         def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> tuple[Singles, Singles | None]:

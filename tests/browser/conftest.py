@@ -1,4 +1,4 @@
-"""A real Chromium, Debian's, without a network."""
+"""Debian's Chromium, without network access."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FLAGS = (
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """A browser context with a profile of its own."""
+    """A browser context with its own profile."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright, which drives the browser, is not installed")
     executable = shutil.which("chromium")
     if executable is None:
@@ -34,7 +34,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
 
 @pytest.fixture
 def opened(chromium: object, tmp_path: Path) -> Iterator[object]:
-    """A function that opens HTML as a file in a page; nothing may go wrong in it, and nothing else be asked for."""
+    """A function that opens HTML as a file in a page; errors and requests for anything else fail the test."""
     page = chromium.new_page()
     asked: list[str] = []
     wrong: list[str] = []

@@ -1,4 +1,4 @@
-"""The page of a report as readers have it: in a browser, from a file, without a network."""
+"""The HTML page in a browser, opened from a file without network access."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ COMMAND = "ltcal report before.json after.json --annotations val.json --html rep
 
 @pytest.fixture(scope="session")
 def large() -> str:
-    return to_html(big_report(), {}, COMMAND)
+    return to_html(big_report(), COMMAND)
 
 
 @pytest.fixture(scope="session")
 def small() -> str:
-    return to_html(big_report(60), {}, COMMAND)
+    return to_html(big_report(60), COMMAND)
 
 
 def column(page, number: int) -> list[str]:
@@ -29,21 +29,21 @@ def column(page, number: int) -> list[str]:
     )
 
 
-def test_every_picture_is_drawn(opened, small: str) -> None:
+def test_every_plot_is_drawn(opened, small: str) -> None:
     page = opened(small)
-    boxes = [picture.bounding_box() for picture in page.query_selector_all("figure svg")]
+    boxes = [plot.bounding_box() for plot in page.query_selector_all("figure svg")]
     assert len(boxes) >= 6
     assert all(box["width"] > 200 and box["height"] > 100 for box in boxes)
 
 
-def test_headlines_deltas_and_intervals(opened, small: str) -> None:
+def test_headlines_differences_and_intervals(opened, small: str) -> None:
     page = opened(small)
     after = page.query_selector_all(".cards")[1].inner_text()
     for text in ("AP rare", "22.00", "+2.00", "95%: 20.00 to 40.00", "change: +1.00 to +3.00", "ground truths"):
         assert text in after
 
 
-def test_a_press_on_a_header_sorts_and_undefined_figures_come_last(opened, small: str) -> None:
+def test_a_click_on_a_header_sorts_and_undefined_values_come_last(opened, small: str) -> None:
     page = opened(small)
     header = page.locator("#categories th", has_text="AP, after")
     for state, reverse in (("descending", True), ("ascending", False)):
@@ -55,7 +55,7 @@ def test_a_press_on_a_header_sorts_and_undefined_figures_come_last(opened, small
         assert shown[len(defined) :] == ["-"] * (len(shown) - len(defined)) != []
 
 
-def test_names_sort_as_people_count(opened, small: str) -> None:
+def test_names_sort_in_natural_order(opened, small: str) -> None:
     page = opened(small)
     page.locator("#categories th button").first.click()
     names = [name for name in column(page, 0) if name.startswith("category ")]
@@ -84,14 +84,14 @@ def test_search_and_group_narrow_the_table(opened, small: str) -> None:
     assert set(column(page, 2)) == {"c"}
 
 
-def test_a_dot_names_itself(opened, small: str) -> None:
+def test_a_point_shows_its_label(opened, small: str) -> None:
     page = opened(small)
     dot = page.locator('#ap-by-training-frequency-bbox [data-label*="category 31"]').first
     dot.scroll_into_view_if_needed()
     dot.hover(force=True)
     assert "category" in page.inner_text("#tip")
-    picture = page.locator("#ap-by-training-frequency-bbox svg")
-    picture.focus()
+    plot = page.locator("#ap-by-training-frequency-bbox svg")
+    plot.focus()
     page.mouse.move(0, 0)
     page.keyboard.press("ArrowRight")
     first = page.inner_text("#tip")
@@ -99,7 +99,7 @@ def test_a_dot_names_itself(opened, small: str) -> None:
     assert first != page.inner_text("#tip") != ""
 
 
-def test_light_and_dark(opened, small: str) -> None:
+def test_light_and_dark_themes(opened, small: str) -> None:
     page = opened(small)
     colour = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(colour)
@@ -114,7 +114,7 @@ def test_light_and_dark(opened, small: str) -> None:
 
 
 def test_hostile_names_are_text(opened, small: str) -> None:
-    """No script of theirs runs (a dialog or an error would fail the test), and what can be shown of them is shown."""
+    """No script in them runs (a dialog or an error would fail the test), and they are shown as far as possible."""
     page = opened(small)
     names = column(page, 0)[: len(HOSTILE)]
     assert names[0] == HOSTILE[0]
@@ -124,14 +124,14 @@ def test_hostile_names_are_text(opened, small: str) -> None:
 
 
 def test_a_classifier(opened) -> None:
-    html = to_html(classification_report(classification_run("before", 0.0), classification_run("after", 0.125)), {}, "")
+    html = to_html(classification_report(classification_run("before", 0.0), classification_run("after", 0.125)), "")
     page = opened(html)
     assert "top-1" in page.inner_text("main")
     assert page.query_selector_all("figure svg")
 
 
 def test_1203_categories_are_interactive_in_two_seconds_and_five_megabytes(opened, large: str) -> None:
-    """A limit of the project, not a benchmark: from opening the file to a table sorted by a press."""
+    """A limit of the project, not a benchmark: from opening the file to a table sorted by a click."""
     assert len(large.encode()) < 5e6
     begin = time.perf_counter()
     page = opened(large)

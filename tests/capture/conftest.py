@@ -1,4 +1,4 @@
-"""What the tests of `longtail_cli.capture` share. The frameworks are optional: without one its tests are skipped."""
+"""Fixtures for the tests of `longtail_cli.capture`. Frameworks are optional: without one its tests are skipped."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import torch
 from capture import torchvision_operators  # noqa: F401  (before anything imports torchvision, as timm does)
 from safetensors.torch import load_file
 
+from longtail_cli.choices import BackgroundName, HeadName
 from longtail_cli.files.logits.writer import LogitsWriter
-from longtail_cli.tables import BackgroundName, HeadName
 
 
 @pytest.fixture
 def open_writer(tmp_path: Path) -> Callable[..., LogitsWriter]:
-    """Opens a writer of float32 logits, in a folder called "logits" if nothing else is said."""
+    """Opens a writer of float32 logits, by default in a folder called "logits"."""
 
-    def opened(
+    def open_new(
         category_ids: Sequence[int], head: HeadName, background: BackgroundName, name: str = "logits"
     ) -> LogitsWriter:
         return LogitsWriter(
             tmp_path / name, head=head, background=background, category_ids=category_ids, dtype="float32"
         )
 
-    return opened
+    return open_new
 
 
 @pytest.fixture
@@ -37,18 +37,18 @@ def captured(tmp_path: Path) -> Callable[..., dict[str, torch.Tensor]]:
 
 @pytest.fixture
 def unchanged() -> Callable[..., object]:
-    """A context that fails where a model has another attribute, hook or weight after it than before."""
+    """A context that fails if a model has other attributes, hooks or weights after it than before."""
 
     @contextmanager
     def check(model: torch.nn.Module) -> Iterator[None]:
-        before = _anatomy(model)
+        before = _snapshot(model)
         yield
-        assert _anatomy(model) == before
+        assert _snapshot(model) == before
 
     return check
 
 
-def _anatomy(model: torch.nn.Module) -> dict[str, object]:
+def _snapshot(model: torch.nn.Module) -> dict[str, object]:
     parts: dict[str, object] = {}
     for name, module in model.named_modules():
         own = {key: value for key, value in vars(module).items() if not key.startswith("_")}

@@ -1,4 +1,4 @@
-"""detectron2: against the documented signatures everywhere, against the real package where it is installed."""
+"""detectron2: with the documented signatures, and with the real package if it is installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Unchanged = Callable[[torch.nn.Module], AbstractContextManager[None]]
 
 
 class Proposals:
-    """``Instances`` as far as a box head reads them: proposal boxes [N, 4] in an image of `image_size`."""
+    """The part of ``Instances`` that a box head reads: proposal boxes [N, 4] in an image of `image_size`."""
 
     def __init__(self, boxes: torch.Tensor, image_size: tuple[int, int] = SIZE) -> None:
         self.proposal_boxes = SimpleNamespace(tensor=boxes)
@@ -57,7 +57,7 @@ class OutputLayers(torch.nn.Module):
 
 
 class RCNN(torch.nn.Module):
-    """The signature of ``GeneralizedRCNN``; its inputs bring the predictions along."""
+    """The signature of ``GeneralizedRCNN``; its inputs contain the predictions."""
 
     def __init__(self, predictor: torch.nn.Module) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ def test_signature_rows_that_are_not_finite_are_left_out(open_writer: Open, capt
     assert torch.equal(captured()["logits"], batch[0]["logits"][[0, 3]])
 
 
-def test_signature_what_does_not_fit_is_said(open_writer: Open, unchanged: Unchanged) -> None:
+def test_signature_errors(open_writer: Open, unchanged: Unchanged) -> None:
     writer = open_writer(IDS, "softmax", "last")
     cascade = RCNN(torch.nn.ModuleList([OutputLayers(), OutputLayers()]))
     with pytest.raises(UsageError, match="one FastRCNNOutputLayers, found RCNN"), capture_fast_rcnn(cascade, writer):
@@ -149,7 +149,7 @@ def test_signature_what_does_not_fit_is_said(open_writer: Open, unchanged: Uncha
     with unchanged(model), writer, capture_fast_rcnn(model, writer):
         with pytest.raises(UsageError, match="an input: expected image_id"):
             model([nameless])
-        with pytest.raises(UsageError, match="expected 4 or 12 numbers a proposal"):
+        with pytest.raises(UsageError, match="expected 4 or 12 numbers per proposal"):
             model([rotated])
         model([given(7, 2)])
 
@@ -157,7 +157,7 @@ def test_signature_what_does_not_fit_is_said(open_writer: Open, unchanged: Uncha
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 @torch.no_grad()
 def test_real_generalized_rcnn(open_writer: Open, captured: Captured, unchanged: Unchanged) -> None:
-    """What is captured decodes to the model's own detections."""
+    """Captured logits decode to the model's own detections."""
     pytest.importorskip("detectron2", reason="detectron2 is not installed; it is built from source")
     model = real_model()
     generator = torch.Generator().manual_seed(1)

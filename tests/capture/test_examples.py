@@ -1,4 +1,4 @@
-"""The examples, on models with random weights in place of downloaded ones."""
+"""The examples, with random instead of downloaded weights."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def data(tmp_path: Path) -> tuple[Path, Path]:
 
 def read(folder: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     with safe_open(folder / "logits-00000.safetensors", "pt") as shard:
-        return shard.metadata(), {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118  (no mapping)
+        return shard.metadata(), {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118  (not a mapping)
 
 
 def test_transformers(data: tuple[Path, Path], tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_torchvision(name: str, head: str, data: tuple[Path, Path], tmp_path: Pa
 
 
 def limit(model: Any) -> None:
-    """Few proposals and no detections: the stand-ins for compiled operators are slow."""
+    """Few proposals and no detections: the replacements of compiled operators are slow."""
     if hasattr(model, "rpn"):
         model.rpn._pre_nms_top_n = dict.fromkeys(("training", "testing"), 10)
         model.rpn.score_thresh = 0.0

@@ -1,4 +1,4 @@
-"""MMDetection 3: against the documented signatures everywhere, against the real package where it is installed."""
+"""MMDetection 3: with the documented signatures, and with the real package if it is installed."""
 
 from __future__ import annotations
 
@@ -108,10 +108,13 @@ def test_signature_an_image_without_proposals(open_writer: Open, captured: Captu
     assert captured()["image_id"].tolist() == [7, 7]
 
 
-def test_signature_what_does_not_fit_is_said(open_writer: Open, unchanged: Unchanged) -> None:
+def test_signature_errors(open_writer: Open, unchanged: Unchanged) -> None:
     writer = open_writer(IDS, "softmax", "last")
     heads = torch.nn.ModuleList([BBoxHead(), BBoxHead()])
-    with pytest.raises(UsageError, match="its last one where the model is a cascade"), capture_bbox_head(heads, writer):
+    with (
+        pytest.raises(UsageError, match="the last of them if the model is a cascade"),
+        capture_bbox_head(heads, writer),
+    ):
         pass
     seesaw = BBoxHead()
     seesaw.custom_cls_channels = True
@@ -119,9 +122,9 @@ def test_signature_what_does_not_fit_is_said(open_writer: Open, unchanged: Uncha
         pass
     head = BBoxHead()
     with unchanged(head), writer, capture_bbox_head(head, writer):
-        with pytest.raises(UsageError, match="meta data of a sample: expected img_id"):
+        with pytest.raises(UsageError, match="metadata of a sample: expected img_id"):
             head.predict_by_feat(**call(head, img_id=None))
-        with pytest.raises(UsageError, match="meta data of a sample: expected scale_factor"):
+        with pytest.raises(UsageError, match="metadata of a sample: expected scale_factor"):
             head.predict_by_feat(**call(head, scale_factor=None))
         with pytest.raises(UsageError, match="expected an image that is not flipped"):
             head.predict_by_feat(**call(head, flip=True))
@@ -130,7 +133,7 @@ def test_signature_what_does_not_fit_is_said(open_writer: Open, unchanged: Uncha
 
 @torch.no_grad()
 def test_real_bbox_head(open_writer: Open, captured: Captured, unchanged: Unchanged) -> None:
-    """The head's own scores and boxes before suppression, in pixels of the original image."""
+    """The same scores and boxes as from the head before suppression, in pixels of the original image."""
     heads = pytest.importorskip(
         "mmdet.models.roi_heads.bbox_heads", reason="MMDetection is not installed; its operators have to be compiled"
     )

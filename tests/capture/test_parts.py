@@ -1,4 +1,4 @@
-"""The arithmetic and the watching that all frameworks share."""
+"""Box arithmetic and the recording of calls, shared by all frameworks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from longtail_cli.capture.boxes import clipped, cxcywh_to_xyxy, resized
 from longtail_cli.capture.columns import choose_columns
-from longtail_cli.capture.watching import watched
+from longtail_cli.capture.common import clipped, cxcywh_to_xyxy, resized, watched
 from longtail_cli.errors import UsageError
 from longtail_cli.tables import LogitColumns
 
@@ -29,7 +28,7 @@ def test_clipping_keeps_the_part_inside_the_image() -> None:
 
 
 @pytest.mark.parametrize("shape", [(4,), (1, 4), (2, 3, 4)])
-def test_resizing_takes_x_by_the_width_and_y_by_the_height(shape: tuple[int, ...]) -> None:
+def test_resizing_scales_x_by_the_width_and_y_by_the_height(shape: tuple[int, ...]) -> None:
     boxes = torch.tensor([1.0, 2.0, 3.0, 4.0]).expand(shape)
     expected = torch.tensor([3.0, 4.0, 9.0, 8.0]).expand(shape)
     assert torch.equal(resized(boxes, (10, 10), (20, 30)), expected)
@@ -43,7 +42,7 @@ def test_classes_are_columns_of_the_model_in_the_order_of_the_category_ids() -> 
     torch.testing.assert_close(last.logits(logits), torch.tensor([[2.0, 0.0, math.log(math.exp(1) + math.exp(3))]]))
     first = choose_columns("capture", columns("first"), ("softmax", "first"), [2, 3])
     torch.testing.assert_close(first.logits(logits), torch.tensor([[math.log(1 + math.exp(1)), 2.0, 3.0]]))
-    boxes = torch.arange(12.0).reshape(1, 3, 4)  # of the model's three classes, background left out
+    boxes = torch.arange(12.0).reshape(1, 3, 4)  # of the model's three classes, without background
     assert torch.equal(first.boxes(boxes), boxes[:, [1, 2]])
     assert torch.equal(last.boxes(boxes), boxes[:, [2, 0]])
 
@@ -58,7 +57,7 @@ def test_one_column_for_each_category_id(classes: list[int], found: str) -> None
 
 
 @pytest.mark.parametrize(("background", "classes"), [("last", [0, 3]), ("first", [0, 1]), ("last", [-1, 0])])
-def test_the_background_is_no_class(background: str, classes: list[int]) -> None:
+def test_the_background_is_not_a_class(background: str, classes: list[int]) -> None:
     choice = choose_columns("capture", columns(background), ("softmax", background), classes)
     with pytest.raises(UsageError, match=r"expected columns [01]\.\.[23] of the model's 4"):
         choice.logits(torch.zeros(1, 4))
@@ -78,7 +77,7 @@ def test_watching_sees_the_arguments_by_name_and_changes_nothing() -> None:
     assert vars(adder) == {}
 
 
-def test_watching_twice_and_an_error_leave_the_object_as_it_was() -> None:
+def test_the_object_is_restored_after_two_watchers_and_an_error() -> None:
     adder, seen = Adder(), []
 
     def replaced(a: int) -> int:
@@ -92,7 +91,7 @@ def test_watching_twice_and_an_error_leave_the_object_as_it_was() -> None:
             assert adder.add(1) == -1
             raise ZeroDivisionError
 
-    adder.add = replaced  # an attribute of the object itself, as another tool may have put there
+    adder.add = replaced  # an attribute of the object itself, as another tool may have set it
     with pytest.raises(ZeroDivisionError):
         fail()
     assert seen == ["second", "first"]

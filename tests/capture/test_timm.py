@@ -38,7 +38,7 @@ def test_logits_and_labels(open_writer: Open, captured: Captured) -> None:
 
 
 @torch.no_grad()
-def test_features_and_weights_give_the_logits_again(tmp_path: Path, captured: Captured) -> None:
+def test_features_and_weights_reproduce_the_logits(tmp_path: Path, captured: Captured) -> None:
     model, images = small(), torch.rand(2, 3, 64, 64)
     last = model.get_classifier()
     arguments = {"head": "softmax", "background": "none", "category_ids": IDS, "dtype": "float32"}
@@ -52,7 +52,7 @@ def test_features_and_weights_give_the_logits_again(tmp_path: Path, captured: Ca
 
 
 @torch.no_grad()
-def test_what_does_not_fit_is_said(open_writer: Open) -> None:
+def test_errors(open_writer: Open) -> None:
     images, labels = torch.rand(2, 3, 64, 64), torch.tensor([0, 1])
     with open_writer(IDS, "softmax", "none") as writer:
         with pytest.raises(UsageError, match=r"logits: expected 5 columns.*found 7 columns"):

@@ -1,4 +1,4 @@
-"""torchvision: real detectors with random weights; what is captured decodes to the model's own detections."""
+"""torchvision: real detectors with random weights; captured logits decode to the model's own detections."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def anchors(sizes: int = 1) -> torch.nn.Module:
 
 
 def scrambled(model: torch.nn.Module, *layers: str) -> torch.nn.Module:
-    """Weights that spread the scores and boxes of `layers`, which start out nearly alike."""
+    """A model whose scores and boxes differ; with the initial weights of `layers` they are nearly equal."""
     for name, parameter in model.named_parameters():
         if any(layer in name for layer in layers):
             torch.nn.init.normal_(parameter, std=0.3)
@@ -94,7 +94,7 @@ def decoded(
 ) -> dict[str, torch.Tensor]:
     """Threshold, greedy suppression in each class, the best `cap`: scores [N, C], boxes [N, C, 4].
 
-    Boxes with a side of at most `smallest` pixels are left out, as the RoI heads of torchvision do.
+    Boxes with a side of at most `smallest` pixels are left out, as in torchvision's RoI heads.
     """
     kept = []
     for label in range(scores.shape[1]):
@@ -182,7 +182,7 @@ def test_dense_heads_keep_all_anchors_that_the_model_can_return(
 
 
 @torch.no_grad()
-def test_labels_that_are_no_category_count_as_background(open_writer: Open, captured: Captured) -> None:
+def test_labels_that_are_not_categories_count_as_background(open_writer: Open, captured: Captured) -> None:
     model = faster_rcnn()
     for name, ids, classes in (("all", IDS, None), ("some", [70, 10], [4, 2])):
         with (

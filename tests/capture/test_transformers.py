@@ -1,4 +1,4 @@
-"""Hugging Face transformers: real models with random weights against their own post-processing."""
+"""Hugging Face transformers: real models with random weights, compared with their own post-processing."""
 
 from __future__ import annotations
 
@@ -107,13 +107,13 @@ def test_deformable_and_rt_detr_are_sigmoid_without_background(
     for image_id, one in zip(IMAGES, own, strict=True):
         rows = tensors["image_id"] == image_id
         scores, boxes = tensors["logits"][rows].sigmoid(), tensors["boxes"][rows]
-        best, place = scores.flatten().topk(len(one["scores"]))
+        best, flat_index = scores.flatten().topk(len(one["scores"]))
         torch.testing.assert_close(best, one["scores"])
-        assert (place % LABELS).tolist() == one["labels"].tolist()
-        torch.testing.assert_close(boxes[place // LABELS], one["boxes"])
+        assert (flat_index % LABELS).tolist() == one["labels"].tolist()
+        torch.testing.assert_close(boxes[flat_index // LABELS], one["boxes"])
 
 
-def test_labels_that_are_no_category_count_as_background(open_writer: Open, captured: Captured) -> None:
+def test_labels_that_are_not_categories_count_as_background(open_writer: Open, captured: Captured) -> None:
     outputs = outputs_of(detr)
     with open_writer([50, 60], "softmax", "last") as writer:
         append_object_detections(outputs, writer, IMAGES, SIZES, classes=[4, 1])
@@ -127,7 +127,7 @@ def test_labels_that_are_no_category_count_as_background(open_writer: Open, capt
 @pytest.mark.parametrize(
     ("make", "head", "background"), [(detr, "sigmoid", "none"), (deformable_detr, "softmax", "last")]
 )
-def test_a_head_that_the_model_does_not_have_shows_in_the_number_of_columns(
+def test_the_head_of_another_model_has_another_number_of_columns(
     make: Callable[[], torch.nn.Module], head: str, background: str, open_writer: Open
 ) -> None:
     writer = open_writer(IDS, head, background)
@@ -135,12 +135,12 @@ def test_a_head_that_the_model_does_not_have_shows_in_the_number_of_columns(
         append_object_detections(outputs_of(make), writer, IMAGES, SIZES)
 
 
-def test_what_does_not_fit_is_said(open_writer: Open) -> None:
+def test_errors(open_writer: Open) -> None:
     outputs = outputs_of(detr)
     writer = open_writer(IDS, "softmax", "last")
-    with pytest.raises(UsageError, match="image_ids: expected 2, one an image, found 1"):
+    with pytest.raises(UsageError, match="image_ids: expected 2, one per image, found 1"):
         append_object_detections(outputs, writer, [1], SIZES)
-    with pytest.raises(UsageError, match="target_sizes: expected 2, one an image, found 3"):
+    with pytest.raises(UsageError, match="target_sizes: expected 2, one per image, found 3"):
         append_object_detections(outputs, writer, IMAGES, [*SIZES, (1, 1)])
     with pytest.raises(UsageError, match=r"found SimpleNamespace with logits \[2, 5\] and pred_boxes missing"):
         append_object_detections(SimpleNamespace(logits=torch.zeros(2, 5)), writer, IMAGES, SIZES)

@@ -1,7 +1,7 @@
-"""torchvision's compiled operators, or Python stand-ins where those do not load.
+"""torchvision's compiled operators, or Python replacements if those do not load.
 
-They do not load beside a torch that was built for other hardware, and torchvision cannot be imported without them. With
-the stand-ins registered first its real models run. To be imported before torchvision.
+They do not load with a torch that was built for other hardware, and torchvision cannot be imported without them. Its
+models run if the replacements are registered first. Import this module before torchvision.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def _compiled_operators_load(package: Path) -> bool:
     return hasattr(torch.ops.torchvision, "nms")
 
 
-def _stand_in(package: Path) -> torch.library.Library | None:
+def _replacements(package: Path) -> torch.library.Library | None:
     if _compiled_operators_load(package):
         return None
     library = torch.library.Library("torchvision", "DEF")
-    library.define(NMS.replace("nms", "qnms"))  # only has to be there
+    library.define(NMS.replace("nms", "qnms"))  # must be defined, but is never called
     for schema, function in ((NMS, greedy_nms), (ROI_ALIGN, sampled_roi_align)):
         library.define(schema)
         library.impl(schema.split("(")[0], function, "CPU")
@@ -77,4 +77,4 @@ def _stand_in(package: Path) -> torch.library.Library | None:
 
 
 _found = importlib.util.find_spec("torchvision")
-STAND_INS = _stand_in(Path(str(_found.origin)).parent) if _found else None  # lives as long as the tests
+REPLACEMENTS = _replacements(Path(str(_found.origin)).parent) if _found else None  # kept alive for all tests

@@ -52,7 +52,7 @@ def refused(*arguments: str) -> str:
 
 def test_logits_become_scores(folder: Path) -> None:
     result = ltcal("rescore", LOGITS, "--freq", "freq.csv", "--method", "none", "--keep-logits", "-o", "scores.npz")
-    assert result.stderr == "860 rows of none: scores.npz\n"
+    assert result.stderr == "wrote 860 rows (none) to scores.npz\n"
     given, written = arrays(LOGITS), arrays("scores.npz")
     assert sorted(written) == ["category_id", "labels", "logits", "scores"]
     assert (written["labels"] == given["labels"]).all()
@@ -62,7 +62,7 @@ def test_logits_become_scores(folder: Path) -> None:
     assert written["scores"] == pytest.approx(softmax, abs=1e-6)
 
 
-def test_batches_whose_memory_is_used_again_are_written_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_written_before_their_memory_is_reused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(batches.LOGITS_PER_STEP, "cpu", 64)
     logits = np.random.default_rng(0).normal(size=(5000, 10)).astype(np.float32)
     with LogitsWriter(
@@ -84,7 +84,7 @@ def test_top_1_by_hand(folder: Path) -> None:
     assert run["classification"]["balanced"] == pytest.approx(np.mean(recalls))
 
 
-def test_methods_side_by_side_are_those_of_one_each(folder: Path) -> None:
+def test_several_methods_give_the_results_of_single_runs(folder: Path) -> None:
     specs = ["none", "logit-adjust:tau=1.0", "iif", "target-prior:prior=em"]
     methods = [part for spec in specs for part in ("--method", spec)]
     together = report(LOGITS, "--freq", "freq.csv", *methods, "--per-category")["runs"]
@@ -99,8 +99,8 @@ def test_the_labelled_file_of_bbse_must_be_of_the_same_head(folder: Path) -> Non
     with LogitsWriter(Path("val"), head="softmax", background="last", category_ids=range(10)) as writer:
         writer.append(np.zeros((20, 11)), labels=np.arange(20) % 10)
     spec = "temperature:t=2+target-prior:prior=bbse,file=val"
-    said = refused("report", LOGITS, "--freq", "freq.csv", "--method", spec)
-    assert "val: columns: expected logits of the head and the category ids of" in said
+    message = refused("report", LOGITS, "--freq", "freq.csv", "--method", spec)
+    assert "val: columns: expected logits of the head and the category ids of" in message
 
 
 def test_scores_are_evaluated_as_they_are(folder: Path) -> None:
@@ -111,11 +111,11 @@ def test_scores_are_evaluated_as_they_are(folder: Path) -> None:
     assert written["method"] is None
 
 
-def test_labels_may_stand_in_a_file_of_their_own(folder: Path) -> None:
+def test_labels_may_be_in_a_separate_file(folder: Path) -> None:
     given = arrays(LOGITS)
     np.savez("bare.npz", logits=given["logits"])
     Path("bare.meta.json").write_text('{"head": "softmax", "background": "none"}')
-    assert "--labels FILE" in refused("report", "bare.npz")
+    assert "--labels" in refused("report", "bare.npz")
     np.save("labels.npy", given["labels"])
     apart, together = report("bare.npz", "--labels", "labels.npy"), report(LOGITS)
     assert apart["runs"][0]["classification"] == together["runs"][0]["classification"]
@@ -125,7 +125,7 @@ def test_labels_may_stand_in_a_file_of_their_own(folder: Path) -> None:
     assert "expected a class from 0 to 9, found 10" in refused("report", "bare.npz", "--labels", "labels.npy")
 
 
-def test_the_signature_and_the_tables_say_what_was_measured(folder: Path) -> None:
+def test_the_signature_and_the_tables_state_what_was_measured(folder: Path) -> None:
     signature = report(LOGITS, "--freq", "freq.csv")["signature"]
     assert signature["protocol"] == "classification"
     assert (signature["images"], signature["categories"], signature["max_dets"]) == (860, 10, None)
@@ -138,8 +138,8 @@ def test_the_signature_and_the_tables_say_what_was_measured(folder: Path) -> Non
 
 def test_bad_input_is_refused(folder: Path) -> None:
     scenes = EXAMPLE.parent / "digit_scenes"
-    assert "pass the annotations to hold them against" in refused("report", str(scenes / "logits.npz"))
-    assert "`image_id` and `boxes`, as detection logits have them" in refused(
+    assert "pass the annotations to evaluate detections: --annotations" in refused("report", str(scenes / "logits.npz"))
+    assert "`image_id` and `boxes` of detection logits" in refused(
         "report", LOGITS, "--annotations", str(scenes / "val.json")
     )
     ltcal("compute-freq", str(scenes / "train.json"), "-o", "scenes.csv")

@@ -1,4 +1,4 @@
-"""The frame of the command line: help, errors, interruption, closed pipes, progress."""
+"""What all commands share: help, errors, interruption, closed pipes, progress."""
 
 import os
 import pty
@@ -26,7 +26,7 @@ def test_help_names_every_command() -> None:
     assert all(f"  {name}  " in result.stdout for name in COMMANDS)
 
 
-def test_help_needs_nothing_heavy() -> None:
+def test_help_imports_nothing_heavy() -> None:
     """So that it answers in under 0.2 s."""
     script = (
         "import sys; from longtail_cli.cli import main; main(['--help'], standalone_mode=False); "
@@ -49,12 +49,12 @@ def test_result_files_are_reported_without_torch_and_pandas() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["report"], ["rescore", "--method=none", "-oo"]])
-def test_logits_say_what_to_install(arguments: list[str]) -> None:
+def test_missing_packages_for_logits(arguments: list[str]) -> None:
     script = "import sys; sys.modules['torch'] = None; from longtail_cli.cli import main; main()"
     command = [sys.executable, "-c", script, arguments[0], "logits.npz", *arguments[1:]]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "expected torch and safetensors, which work on logits, found no torch" in done.stderr
+    assert "expected torch and safetensors, for logits, found no torch" in done.stderr
     assert "pip install 'ltcal[logits]'" in done.stderr
 
 
@@ -73,13 +73,13 @@ def test_version() -> None:
     ("command", "hint"),
     [("rescor", "did you mean rescore?"), ("draw", "choose one of compute-freq, rescore, report, methods")],
 )
-def test_an_unknown_command_is_answered_with_the_nearest(command: str, hint: str) -> None:
+def test_an_unknown_command_gets_a_suggestion(command: str, hint: str) -> None:
     result = ltcal(command)
     assert result.exit_code == 2
     assert f"Error: no command {command!r}; {hint}\n" in result.stderr
 
 
-def test_an_error_goes_to_stderr_in_words() -> None:
+def test_an_error_is_text_on_stderr() -> None:
     done = subprocess.run([*LTCAL, "compute-freq", "nowhere.json"], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -89,7 +89,7 @@ def test_an_error_goes_to_stderr_in_words() -> None:
     )
 
 
-def test_an_error_of_the_system_is_told_without_a_traceback() -> None:
+def test_an_os_error_has_no_traceback() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*LTCAL, "methods"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2
@@ -106,15 +106,15 @@ def test_a_closed_pipe_ends_quietly() -> None:
 
 
 def test_an_interruption_leaves_no_output(tmp_path: Path) -> None:
-    """A named pipe holds the command while it reads: opening it for writing waits for the reader."""
+    """A named pipe blocks the command while it reads: opening it for writing waits for the reader."""
     source = tmp_path / "predictions.json"
     os.mkfifo(source)
     command = [*LTCAL, "rescore", str(source), "--method", "none", "-o", str(tmp_path / "out.json")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running, source.open("w"):
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=20)
+        _, message = running.communicate(timeout=20)
     assert running.returncode == 130
-    assert said == "interrupted; no output was left half-written\n"
+    assert message == "interrupted; no output was left half-written\n"
     assert list(tmp_path.iterdir()) == [source]
 
 
@@ -126,15 +126,15 @@ def test_progress_is_shown_to_a_terminal_after_a_second(seconds: float, shown: b
     ours, theirs = pty.openpty()
     subprocess.run([sys.executable, "-c", script], stderr=theirs, check=True)
     os.set_blocking(ours, False)
-    said = os.read(ours, 10_000) if shown else b""
+    message = os.read(ours, 10_000) if shown else b""
     if not shown:
         with pytest.raises(BlockingIOError):
             os.read(ours, 1)
     os.close(ours)
     os.close(theirs)
-    assert (b"reading" in said) == shown
+    assert (b"reading" in message) == shown
 
 
-def test_no_progress_where_stderr_is_no_terminal() -> None:
+def test_no_progress_if_stderr_is_not_a_terminal() -> None:
     script = "import time\nfrom longtail_cli.cli.progress_bar import working\nwith working('reading'): time.sleep(1.2)"
     assert subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, check=True).stderr == b""

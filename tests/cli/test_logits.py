@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from decode_twins import decoded
 
 from longtail_cli.cli import main
+from longtail_cli.decode.options import DecodeOptions
 from longtail_cli.files.logits.writer import LogitsWriter
 from longtail_cli.workflow import logit_batches as batches
 
@@ -41,14 +42,14 @@ def ltcal(*arguments: str) -> Result:
 
 
 def report(*arguments: str) -> list[dict]:
-    """The runs of a report of JSON."""
+    """The runs of a report in JSON."""
     result = ltcal("report", *arguments, "--json", "-")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)["runs"]
 
 
 def refused(*arguments: str) -> str:
-    """What is said when nothing is done: exit 2, no output left."""
+    """The stderr of a failing call, which exits with 2 and writes no file."""
     before = sorted(Path().iterdir())
     result = ltcal(*arguments)
     assert result.exit_code == 2, result.output
@@ -60,11 +61,11 @@ def test_logits_become_a_result_file(folder: Path) -> None:
     result = ltcal("rescore", LOGITS, "--method", "none", "-o", "out.json")
     assert result.exit_code == 0
     entries = json.loads(Path("out.json").read_text())
-    assert result.stderr == f"{len(entries)} detections of none: out.json\n"
+    assert result.stderr == f"wrote {len(entries)} detections (none) to out.json\n"
     archive = arrays(LOGITS)
     scores = torch.softmax(torch.from_numpy(archive["logits"]).float(), 1).numpy()[:, :10]
     ids = json.loads((EXAMPLE / "logits.meta.json").read_text())["category_ids"]
-    expected = decoded(scores, archive["boxes"], archive["image_id"], threshold=1e-4, nms_iou=0.5, cap=300)
+    expected = decoded(scores, archive["boxes"], archive["image_id"], DecodeOptions(1e-4, 0.5, 300))
     assert len(entries) == len(expected)
     for entry, pair in zip(entries, expected, strict=True):
         x0, y0, x1, y1 = archive["boxes"][pair.row].tolist()
@@ -95,7 +96,7 @@ def test_iif_weighs_the_classes_and_leaves_the_background(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["none.json", "none.json.gz", "none.parquet"])
-def test_a_report_of_logits_is_that_of_the_file_they_become(folder: Path, name: str) -> None:
+def test_a_report_of_logits_equals_that_of_the_decoded_file(folder: Path, name: str) -> None:
     ltcal("rescore", LOGITS, "--method", "none", "-o", name)
     written = report(name, "--annotations", TRUTH, "--max-dets", "20", "--pooled-ap", "--fixed-ap")
     direct = report(LOGITS, "--annotations", TRUTH, "--max-dets", "20", "--pooled-ap", "--fixed-ap", "--method", "none")
@@ -105,15 +106,17 @@ def test_a_report_of_logits_is_that_of_the_file_they_become(folder: Path, name: 
 
 
 def test_scores_that_reach_1_are_counted(folder: Path) -> None:
-    said = ltcal("rescore", LOGITS, "--freq", "freq.csv", "--method", "iif", "-o", "iif.json").stderr
+    message = ltcal("rescore", LOGITS, "--freq", "freq.csv", "--method", "iif", "-o", "iif.json").stderr
     ones = sum(entry["score"] == 1 for entry in json.loads(Path("iif.json").read_text()))
-    assert f"{ones} detections have score 1, the end of float32" in said
-    told = ltcal("report", LOGITS, "--annotations", TRUTH, "--freq", "freq.csv", "--method", "none", "--method", "iif")
-    assert f"iif: {ones} detections have score 1" in told.stderr
-    assert "none: 0 detections" not in told.stderr
+    assert f"{ones} detections have score exactly 1 in float32" in message
+    result = ltcal(
+        "report", LOGITS, "--annotations", TRUTH, "--freq", "freq.csv", "--method", "none", "--method", "iif"
+    )
+    assert f"iif: {ones} detections have score exactly 1" in result.stderr
+    assert "none: 0 detections" not in result.stderr
 
 
-def test_several_methods_in_one_pass_are_those_of_one_each(folder: Path) -> None:
+def test_several_methods_in_one_pass_give_the_results_of_single_runs(folder: Path) -> None:
     specs = ["none", "iif", "norcal:gamma=0.6", "temperature:t=2.0+logit-adjust:tau=1.0"]
     options = ["--annotations", TRUTH, "--freq", "freq.csv", "--max-dets", "20"]
     together = report(LOGITS, *options, *(part for spec in specs for part in ("--method", spec)))
@@ -133,7 +136,7 @@ def test_the_size_of_batches_changes_nothing(folder: Path, monkeypatch: pytest.M
     assert Path("b.json").read_bytes() == Path("d.json").read_bytes()
 
 
-def test_rescore_writes_a_file_a_method(folder: Path) -> None:
+def test_rescore_writes_a_file_per_method(folder: Path) -> None:
     arguments = ["--freq", "freq.csv", "--method", "iif", "-o", "iif.json", "--method", "norcal", "-o", "norcal.json"]
     result = ltcal("rescore", LOGITS, *arguments)
     assert result.exit_code == 0
@@ -142,7 +145,7 @@ def test_rescore_writes_a_file_a_method(folder: Path) -> None:
     assert Path("iif.json").read_bytes() != Path("norcal.json").read_bytes()
 
 
-def test_result_files_are_corrected_in_memory_too(folder: Path) -> None:
+def test_result_files_are_adjusted_in_memory_too(folder: Path) -> None:
     predictions = str(EXAMPLE / "predictions.json")
     ltcal("rescore", predictions, "--freq", "freq.csv", "--method", "norcal", "-o", "norcal.json")
     options = ["--annotations", TRUTH, "--max-dets", "20"]
@@ -152,7 +155,7 @@ def test_result_files_are_corrected_in_memory_too(folder: Path) -> None:
     assert [run["name"] for run in direct] == ["none", "norcal:gamma=0.6"]
 
 
-def test_logits_and_result_files_stand_side_by_side(folder: Path) -> None:
+def test_logits_and_result_files_in_one_report(folder: Path) -> None:
     runs = report(LOGITS, str(EXAMPLE / "predictions.json"), "--annotations", TRUTH)
     assert [run["name"] for run in runs] == ["logits.npz", "predictions.json"]
     assert [run["method"] for run in runs] == ["none", None]
@@ -194,22 +197,22 @@ def test_slices_by_count_must_have_the_columns_of_the_file(folder: Path) -> None
     )
     with LogitsWriter(Path("wider"), head="bags", background="none", category_ids=[4, 7, 9]) as writer:
         writer.append(np.zeros((1, 11)), image_id=1, boxes=np.array([[0, 0, 5, 5]], np.float32))
-    said = refused("rescore", "wider", "--freq", "few.csv", "--method", "bags", "-o", "b.json")
-    assert "columns: expected 9, the slices of 2, 3, 2, 1, 1 that the counts make, found 11" in said
+    message = refused("rescore", "wider", "--freq", "few.csv", "--method", "bags", "-o", "b.json")
+    assert "columns: expected 9, slices of 2, 3, 2, 1, 1 made from the counts, found 11" in message
 
 
-def test_what_the_file_does_not_tell_is_asked_for_and_can_be_said(folder: Path) -> None:
+def test_missing_metadata_is_requested_and_can_be_passed(folder: Path) -> None:
     shutil.copy(LOGITS, "bare.npz")
-    said = refused("rescore", "bare.npz", "--method", "none", "-o", "out.json")
-    assert all(option in said for option in ("--head", "--background", "--category-ids"))
+    message = refused("rescore", "bare.npz", "--method", "none", "-o", "out.json")
+    assert all(flag in message for flag in ("--head", "--background", "--category-ids"))
     Path("ids.txt").write_text("3\n5\n8\n13\n17\n20\n26\n31\n34\n40\n")
-    told = ["--head", "softmax", "--background", "last", "--category-ids", "ids.txt"]
-    assert ltcal("rescore", "bare.npz", "--method", "none", "-o", "out.json", *told).exit_code == 0
+    options = ["--head", "softmax", "--background", "last", "--category-ids", "ids.txt"]
+    assert ltcal("rescore", "bare.npz", "--method", "none", "-o", "out.json", *options).exit_code == 0
     ltcal("rescore", LOGITS, "--method", "none", "-o", "same.json")
     assert Path("out.json").read_bytes() == Path("same.json").read_bytes()
 
 
-def test_log_probabilities_are_told_from_logits(folder: Path) -> None:
+def test_log_probabilities_give_a_warning(folder: Path) -> None:
     logits = arrays(LOGITS)["logits"].astype(np.float32)
     with LogitsWriter(
         Path("logs"), head="softmax", background="last", category_ids=[3, 5, 8, 13, 17, 20, 26, 31, 34, 40]
@@ -227,15 +230,15 @@ def test_log_probabilities_are_told_from_logits(folder: Path) -> None:
 
 def test_bad_input_is_refused(folder: Path) -> None:
     Path("other.csv").write_text("category_id,image_count,instance_count\n3,1,1\n4,1,1\n")
-    said = refused("rescore", LOGITS, "--freq", "other.csv", "--method", "iif", "-o", "out.json")
-    assert "frequency table: expected the 10 classes of the logits" in said
-    assert "4 are not in the logits" in said
+    message = refused("rescore", LOGITS, "--freq", "other.csv", "--method", "iif", "-o", "out.json")
+    assert "frequency table: expected the 10 classes of the logits" in message
+    assert "4 are not in the logits" in message
     assert "expected one, for the method iif, found none" in refused(
         "rescore", LOGITS, "--method", "iif", "-o", "o.json"
     )
     assert "`weight` [K, D]" in refused("rescore", LOGITS, "--method", "tau-norm", "-o", "o.json")
     assert "ends in .json" in refused("rescore", LOGITS, "--method", "none", "-o", "out.txt")
-    assert "give -o once for each --method" in refused(
+    assert "give one -o for each --method" in refused(
         "rescore", LOGITS, "--method", "none", "-o", "a.json", "-o", "b.json"
     )
     assert "`objectness`, for --objectness sqrt" in refused(
@@ -246,27 +249,27 @@ def test_bad_input_is_refused(folder: Path) -> None:
     )
     assert "expected an IoU" in refused("rescore", LOGITS, "--method", "none", "-o", "o.json", "--nms", "half")
     assert "--device" in refused("rescore", LOGITS, "--method", "none", "-o", "o.json", "--device", "tpu")
-    assert "logits come with boxes alone" in refused("report", LOGITS, "--annotations", TRUTH, "--iou-type", "segm")
-    assert "--verify is for result files" in refused("report", LOGITS, "--annotations", TRUTH, "--verify")
-    assert "pass the annotations to hold them against" in refused("report", LOGITS)
+    assert "logits hold boxes only" in refused("report", LOGITS, "--annotations", TRUTH, "--iou-type", "segm")
+    assert "--verify is for unadjusted result files" in refused("report", LOGITS, "--annotations", TRUTH, "--verify")
+    assert "pass the annotations to evaluate detections: --annotations" in refused("report", LOGITS)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens where there is no GPU")
-def test_a_gpu_that_is_not_there_is_an_error(folder: Path) -> None:
-    said = refused("rescore", LOGITS, "--method", "none", "-o", "out.json", "--device", "cuda")
-    assert "--device cuda: GPU: expected one that CUDA and this torch" in said
-    assert "found none" in said
-    assert "choose --device cpu, or auto" in said
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tests the error without a GPU")
+def test_a_missing_gpu_is_an_error(folder: Path) -> None:
+    message = refused("rescore", LOGITS, "--method", "none", "-o", "out.json", "--device", "cuda")
+    assert "--device cuda: GPU: expected one that CUDA and this torch" in message
+    assert "found none" in message
+    assert "choose --device cpu or --device auto" in message
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_gives_what_the_cpu_gives(folder: Path) -> None:
+def test_a_gpu_gives_the_results_of_the_cpu(folder: Path) -> None:
     for device in ("cpu", "cuda"):
         ltcal("rescore", LOGITS, "--freq", "freq.csv", "--method", "iif", "-o", f"{device}.json", "--device", device)
     cpu, cuda = (json.loads(Path(f"{device}.json").read_text()) for device in ("cpu", "cuda"))
-    places = [{(e["image_id"], e["category_id"], *e["bbox"]): e["score"] for e in entries} for entries in (cpu, cuda)]
-    assert places[0].keys() == places[1].keys()
-    assert all(abs(score - places[1][place]) <= 1e-6 for place, score in places[0].items())
+    scores = [{(e["image_id"], e["category_id"], *e["bbox"]): e["score"] for e in entries} for entries in (cpu, cuda)]
+    assert scores[0].keys() == scores[1].keys()
+    assert all(abs(score - scores[1][key]) <= 1e-6 for key, score in scores[0].items())
 
 
 def test_nan_is_named_with_shard_and_row_and_nothing_is_written(folder: Path) -> None:
@@ -281,5 +284,5 @@ def test_nan_is_named_with_shard_and_row_and_nothing_is_written(folder: Path) ->
     begin = json.loads(content[8 : 8 + length])["logits"]["data_offsets"][0] + 8 + length
     content[begin + 4 * 11 : begin + 4 * 12] = np.float32(np.nan).tobytes()
     shard.write_bytes(content)
-    said = refused("rescore", "logits", "--method", "none", "-o", "out.json")
-    assert f"{shard}: tensor `logits`, row 5, column 1 (category 2): expected a finite number, found nan" in said
+    message = refused("rescore", "logits", "--method", "none", "-o", "out.json")
+    assert f"{shard}: tensor `logits`, row 5, column 1 (category 2): expected a finite number, found nan" in message

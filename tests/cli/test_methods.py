@@ -4,8 +4,8 @@ import json
 
 from click.testing import CliRunner
 
-from longtail_cli.adjust.registry import METHODS, parse_method
 from longtail_cli.cli import main
+from longtail_cli.methods.registry import METHODS, parse_method
 
 
 def ltcal(*arguments: str) -> str:
@@ -20,9 +20,9 @@ def test_a_method_is_listed_with_formula_parameters_and_source() -> None:
 logit-adjust
   z'_c = z_c - tau ln p_c with p_c = n_c / Σ n; the background stays as it is.
   tau=1.0         strength; 0 changes nothing (a number from 0 to 1e+06)
-  count=image     n_c counts images that hold the class, or its objects (one of image, instance)
-  zero_count=max  where n_c = 0: as the rarest class that occurs, as n = 1 in K + 1, or refused (one
-                  of max, smooth, error)
+  count=image     n_c counts images with the class, or its objects (one of image, instance)
+  zero_count=max  what n_c = 0 becomes: the smallest n above 0 (max), n = 1 of K + 1 (smooth), or an
+                  error (one of max, smooth, error)
   Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, section 4.1
 """ in ltcal()
 
@@ -54,19 +54,19 @@ def test_json_lists_the_same() -> None:
                 "name": "count",
                 "default": "image",
                 "range": "one of image, instance",
-                "meaning": "n_c counts images that hold the class, or its objects",
+                "meaning": "n_c counts images with the class, or its objects",
             },
             {
                 "name": "zero_count",
                 "default": "max",
                 "range": "one of max, smooth, error",
-                "meaning": "where n_c = 0: as the rarest class that occurs, as n = 1 in K + 1, or refused",
+                "meaning": "what n_c = 0 becomes: the smallest n above 0 (max), n = 1 of K + 1 (smooth), or an error",
             },
             {
                 "name": "renormalize",
                 "default": "yes",
                 "range": "one of yes, no",
-                "meaning": "whether scores are normalised again",
+                "meaning": "whether to renormalise the scores",
             },
         ],
     }

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from longtail_cli.cli import main
-from longtail_cli.evaluate.options import EvaluationOptions
+from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.reports.json import from_json, to_json
 from longtail_cli.reports.markdown import to_markdown
-from longtail_cli.reports.text import to_text
+from longtail_cli.reports.text_tables import to_text
 from longtail_cli.workflow.report_detection import evaluate
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,7 @@ def ltcal(*arguments: object, annotations: Path = VAL) -> Result:
 
 
 def failing(*arguments: object, annotations: Path = VAL) -> str:
-    """What a refused call says; it exits with 2, prints no result and leaves no file."""
+    """The stderr of a failing call, which exits with 2, prints no result and writes no file."""
     before = sorted(Path().rglob("*"))
     result = ltcal(*arguments, annotations=annotations)
     assert result.exit_code == 2
@@ -51,13 +51,13 @@ def failing(*arguments: object, annotations: Path = VAL) -> str:
 def test_tables_go_to_stdout_and_notes_to_stderr(folder: Path) -> None:
     result = ltcal(BEFORE, "--max-dets", CAP)
     assert result.exit_code == 0
-    assert result.stdout == to_text(evaluate([BEFORE], VAL, choices=EvaluationOptions(max_dets=CAP)))
+    assert result.stdout == to_text(evaluate([BEFORE], VAL, options=EvaluationOptions(max_dets=CAP)))
     assert result.stdout.startswith("LVIS protocol, at most 20 detections per image; 180 images, 10 categories; ltcal ")
     assert result.stderr.startswith("predictions.json: 15202 detections; 17")
-    assert "images reach the cap of 20" in result.stderr
+    assert "images reach the limit of 20" in result.stderr
 
 
-def test_runs_stand_side_by_side_in_the_order_given(folder: Path) -> None:
+def test_runs_are_shown_in_the_order_given(folder: Path) -> None:
     boxes = ltcal(BEFORE, "after.json", "--max-dets", CAP).stdout.split("\n\n")[1].splitlines()
     assert [line.split()[0] for line in boxes] == ["Boxes", "run", "----------------", "predictions.json",
                                                    "after.json", "difference"]  # fmt: skip
@@ -65,7 +65,7 @@ def test_runs_stand_side_by_side_in_the_order_given(folder: Path) -> None:
     assert boxes[1].split() == columns.split()
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(folder: Path) -> None:
+def test_files_with_equal_names_are_named_with_their_folders(folder: Path) -> None:
     Path("iif").mkdir()
     same = Path("iif", "predictions.json")
     same.write_bytes(BEFORE.read_bytes())
@@ -108,7 +108,7 @@ def test_an_iou_type_given_twice_is_reported_once(folder: Path) -> None:
     assert ltcal(BEFORE, "--iou-type", "bbox", "--iou-type", "bbox").stdout == ltcal(BEFORE).stdout
 
 
-def test_groups_come_from_a_frequency_table_where_the_annotations_have_none(folder: Path) -> None:
+def test_groups_come_from_a_frequency_table_if_the_annotations_have_none(folder: Path) -> None:
     truth = json.loads(VAL.read_bytes())
     for category in truth["categories"]:
         del category["frequency"]
@@ -121,14 +121,14 @@ def test_groups_come_from_a_frequency_table_where_the_annotations_have_none(fold
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["missing.json"], "missing.json"),
         ([VAL], "val.json"),
-        (["after.json", "--json", "after.json"], "a place of its own"),
-        (["after.json", "--markdown", VAL], "a place of its own"),
-        (["after.json", "--json", "out", "--markdown", "./out"], "a place of its own"),
-        (["after.json", "--json", "-", "--markdown", "-"], "a place of its own"),
+        (["after.json", "--json", "after.json"], "a path that is not in use"),
+        (["after.json", "--markdown", VAL], "a path that is not in use"),
+        (["after.json", "--json", "out", "--markdown", "./out"], "a path that is not in use"),
+        (["after.json", "--json", "-", "--markdown", "-"], "a path that is not in use"),
         (["after.json", "--json", "no/such/folder/out.json"], "a path that can be written to"),
         (["after.json", "--iou-type", "segm"], "segm"),
         (["after.json", "--max-dets", "0"], "--max-dets"),
@@ -136,9 +136,9 @@ def test_groups_come_from_a_frequency_table_where_the_annotations_have_none(fold
         ([], "PREDICTIONS"),
     ],
 )
-def test_what_cannot_be_is_refused(folder: Path, arguments: list[object], says: str) -> None:
+def test_invalid_calls_are_refused(folder: Path, arguments: list[object], message: str) -> None:
     kept = Path("after.json").read_bytes(), VAL.read_bytes()
-    assert says in failing(*arguments)
+    assert message in failing(*arguments)
     assert (Path("after.json").read_bytes(), VAL.read_bytes()) == kept
 
 
@@ -152,8 +152,8 @@ def test_lvis_rules_need_lvis_annotations(folder: Path) -> None:
     assert ltcal(BEFORE, "--protocol", "coco").stdout.startswith("COCO protocol, at most 100")
 
 
-def test_a_page_and_its_pictures(folder: Path) -> None:
-    """They add the categories, the reliability and the intervals by themselves; the tables stay as short as asked."""
+def test_a_page_and_plots(folder: Path) -> None:
+    """They add categories, reliability and intervals; the tables stay as short as requested."""
     result = ltcal(
         BEFORE, "after.json", "--html", "out.html", "--plots", "plots", "--json", "out.json", "--resamples", 20
     )
@@ -170,7 +170,7 @@ def test_a_page_and_its_pictures(folder: Path) -> None:
     assert len(pictures) == 2 * 5  # no category gained or lost: halved scores keep their order
 
 
-def test_no_bootstrap_is_no_bootstrap(folder: Path) -> None:
+def test_no_bootstrap_disables_the_intervals_of_a_page(folder: Path) -> None:
     assert ltcal(BEFORE, "--html", "out.html", "--json", "out.json", "--no-bootstrap").exit_code == 0
     assert from_json(Path("out.json").read_text("utf-8"), "out.json").bootstrap is None
     assert not Path("out.ltcal.parquet").exists()
@@ -188,13 +188,13 @@ def test_nothing_heavy_is_loaded(folder: Path) -> None:
 def test_verify_agrees_with_the_official_packages(folder: Path) -> None:
     result = ltcal("after.json", "--max-dets", CAP, "--tide", "tidecv", "--verify")
     assert result.exit_code == 0
-    assert result.stderr.splitlines()[-1].startswith("verified: every figure equals")
+    assert result.stderr.splitlines()[-1].startswith("verified: every metric equals")
 
 
-def test_a_figure_that_is_not_the_official_one_exits_with_1_after_all_outputs_are_written(
+def test_a_metric_that_differs_from_the_official_one_exits_with_1_after_all_outputs_are_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = evaluate([BEFORE], VAL, choices=EvaluationOptions(protocol="coco", tide="off"))
+    right = evaluate([BEFORE], VAL, options=EvaluationOptions(protocol="coco", tide="off"))
     box = {**right.runs[0].metrics["bbox"], "AP75": 0.125}
     wrong = dataclasses.replace(right, runs=(dataclasses.replace(right.runs[0], metrics={"bbox": box}),))
     monkeypatch.setattr("longtail_cli.workflow.report_detection.evaluate", lambda *_, **__: wrong)

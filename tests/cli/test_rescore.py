@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from longtail_cli.cli import main
 
-# Image 1 holds three detections, image 7 one. Every entry has a field that only its model knows, or other order.
+# Image 1 holds three detections, image 7 one. Every entry has an unknown field or another order of fields.
 PREDICTIONS = """[
  {"image_id": 1, "category_id": 3, "bbox": [0, 0, 10.50, 10], "score": 0.8, "track": {"score": 0.1}},
  {"score":0.5,"image_id":1,"category_id":4,"bbox":[1e0,2,3,4],"name":"caf\\u00e9 é"},
@@ -37,7 +37,7 @@ def ltcal(*arguments: str) -> Result:
 
 
 def rescored(method: str, *arguments: str, source: str = "in.json", out: str = "out.json") -> str:
-    """What the command says on stderr where it does its work."""
+    """The stderr of a successful call."""
     result = ltcal(source, "--freq", "freq.csv", "--method", method, "-o", out, *arguments)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
@@ -45,7 +45,7 @@ def rescored(method: str, *arguments: str, source: str = "in.json", out: str = "
 
 
 def refused(*arguments: str) -> str:
-    """What a refused call says; it exits with 2, prints no result and leaves every file as it was."""
+    """The stderr of a failing call, which exits with 2, prints no result and changes no file."""
     before = {path: path.read_bytes() for path in Path().iterdir()}
     result = ltcal(*arguments)
     assert result.exit_code == 2
@@ -78,7 +78,7 @@ def test_nothing_but_scores_changes(folder: Path) -> None:
     assert scores()[:3] == pytest.approx([4 * 5 / (1 + 4 * 5), 1.25 / 2.25, 5 / 3 / (1 + 5 / 3)])  # odds / p
 
 
-def test_none_needs_no_frequencies_and_gives_the_file_back(folder: Path) -> None:
+def test_none_needs_no_frequencies_and_copies_the_file(folder: Path) -> None:
     result = ltcal("in.json", "--method", "none", "-o", "out.json")
     assert result.exit_code == 0
     assert Path("out.json").read_text(encoding="utf-8") == PREDICTIONS
@@ -117,45 +117,45 @@ def test_json_is_not_turned_into_parquet(folder: Path) -> None:
 
 def test_an_empty_list_stays_empty(folder: Path) -> None:
     Path("in.json").write_text("[]")
-    said = rescored("iif")
+    message = rescored("iif")
     assert Path("out.json").read_text() == "[]"
-    assert "0 detections rescored with iif: out.json\n" in said
-    assert "0 of 0 images reach the cap of 300 detections per image, 0 exceed it." in said
+    assert "wrote 0 detections (iif) to out.json\n" in message
+    assert "0 of 0 images hold more than 100 detections, 0 more than 300." in message
 
 
 def test_classes_that_never_occur_are_named(folder: Path) -> None:
     assert (
-        "1 of 3 classes never occur; taken as the rarest class that does, n = 2 (zero_count=max): 9 never\n"
+        "1 of 3 classes never occur; counted as the rarest class that does, n = 2 (zero_count=max): 9 never\n"
         in rescored("norcal")
     )
 
 
-def test_their_policy_can_be_chosen(folder: Path) -> None:
-    assert "taken as seen once in one more" in rescored("norcal", "--zero-count", "smooth")
-    said = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "no.json", "--zero-count", "error")
-    assert "category_id 9: expected a count above 0, found 0" in said
+def test_the_zero_count_policy_can_be_chosen(folder: Path) -> None:
+    assert "counted as n = 1 of K + 1" in rescored("norcal", "--zero-count", "smooth")
+    message = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "no.json", "--zero-count", "error")
+    assert "category_id 9: expected a count above 0, found 0" in message
 
 
-def test_the_spec_has_the_last_word_on_the_policy(folder: Path) -> None:
+def test_the_spec_overrides_the_policy(folder: Path) -> None:
     assert "(zero_count=max)" in rescored("iif:zero_count=max", "--zero-count", "smooth")
 
 
-def test_it_says_when_ap_cannot_move(folder: Path) -> None:
+def test_it_states_when_ap_cannot_change(folder: Path) -> None:
     assert rescored("norcal").endswith(
-        "4 detections rescored with norcal:gamma=0.6: out.json\n"
-        "0 of 2 images reach the cap of 300 detections per image, 0 exceed it. The order within each category is kept, "
-        "so per-category AP (AP, APr, APc, APf) cannot move. Pooled AP, reliability and errors between classes can. "
-        "Full logits are where IIF works.\n"
+        "wrote 4 detections (norcal:gamma=0.6) to out.json\n"
+        "0 of 2 images hold more than 100 detections, 0 more than 300. The order within each category is kept, so "
+        "per-category AP (AP, APr, APc, APf) cannot change at 300 detections per image. Pooled AP, reliability and "
+        "errors between classes can. IIF needs the full logits to change AP.\n"
     )
 
 
-def test_and_it_does_not_move_by_a_bit(folder: Path) -> None:
-    """Raw IIF drives many scores of the example to 1, where they must not meet."""
+def test_ap_is_then_bit_identical(folder: Path) -> None:
+    """Raw IIF drives many scores of the example to 1, where they must stay different."""
     example = Path(__file__).parents[2] / "examples" / "digit_scenes"
     runner = CliRunner()
     runner.invoke(main, ["compute-freq", str(example / "train.json"), "-o", "freq.csv"])
-    said = rescored("iif", source=str(example / "predictions.json"))
-    assert "cannot move" in said
+    message = rescored("iif", source=str(example / "predictions.json"))
+    assert "cannot change" in message
     files = [str(example / "predictions.json"), "out.json", "--annotations", str(example / "val.json")]
     assert runner.invoke(main, ["report", *files, "--pooled-ap", "--json", "report.json"]).exit_code == 0
     before, after = (run["metrics"]["bbox"] for run in json.loads(Path("report.json").read_text())["runs"])
@@ -163,25 +163,39 @@ def test_and_it_does_not_move_by_a_bit(folder: Path) -> None:
     assert before == after
 
 
-def test_an_image_at_the_cap_changes_nothing_yet(folder: Path) -> None:
-    said = rescored("norcal", "--max-dets", "3")
-    assert "1 of 2 images reach the cap of 3 detections per image, 0 exceed it." in said
-    assert "cannot move" in said
+def crowded(detections: int) -> None:
+    """A result file of two images, the first with so many detections."""
+    entries = [{"image_id": 1, "category_id": 3, "bbox": [0, 0, 1, 1], "score": 0.5}] * detections
+    Path("in.json").write_text(json.dumps([*entries, {**entries[0], "image_id": 7}]))
 
 
-def test_an_image_over_the_cap_lets_ap_move(folder: Path) -> None:
-    said = rescored("norcal", "--max-dets", "2")
-    assert "1 of 2 images reach the cap of 2 detections per image, 1 exceed it." in said
-    assert "can move only by which detections of those images survive the cap; under COCO's cap" in said
+def test_an_image_at_the_limit_changes_nothing(folder: Path) -> None:
+    crowded(300)
+    message = rescored("norcal")
+    assert "1 of 2 images hold more than 100 detections, 0 more than 300." in message
+    assert "cannot change" in message
 
 
-def test_a_negative_weight_is_named_and_turns_the_order_over(folder: Path) -> None:
-    said = rescored("iif:relative")
-    assert "1 of 3 classes have a negative weight, which turns the order of their scores over: 4 often\n" in said
-    assert "The order within some categories changes, and with it AP." in said
+def test_an_image_above_the_limit_lets_ap_change(folder: Path) -> None:
+    crowded(301)
+    message = rescored("norcal")
+    assert "1 of 2 images hold more than 100 detections, 1 more than 300." in message
+    assert "can change only through the limit per image; under COCO, which limits each category, it cannot." in message
 
 
-def test_logits_are_shifted_as_they_are(folder: Path) -> None:
+def test_the_old_limit_has_no_effect_and_gives_a_warning(folder: Path) -> None:
+    message = rescored("norcal", "--max-dets", "2")
+    assert "deprecated" in message
+    assert "0 of 2 images hold more than 100 detections, 0 more than 300." in message
+
+
+def test_a_negative_weight_is_named_and_reverses_the_order(folder: Path) -> None:
+    message = rescored("iif:relative")
+    assert "1 of 3 classes have a negative weight, which reverses the order of their scores: 4 often\n" in message
+    assert "The order within some categories changes, and AP with it." in message
+
+
+def test_logits_are_shifted_directly(folder: Path) -> None:
     entries = [{"image_id": 1, "category_id": 4, "bbox": [0, 0, 1, 1], "score": z} for z in (-3.5, 0.0, 12.25)]
     Path("in.json").write_text(json.dumps(entries))
     rescored("norcal:gamma=1", "--score-space", "logit")
@@ -193,18 +207,18 @@ def test_scores_outside_0_to_1_are_refused_as_probabilities(folder: Path) -> Non
         {"image_id": image, "category_id": 3, "bbox": [0, 0, 1, 1], "score": 0.5 * image} for image in range(15)
     ]
     Path("in.json").write_text(json.dumps(entries))
-    said = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "out.json")
-    assert "in.json: 12 problems\n  entry 3 (image_id 3): expected a score in [0, 1], found 1.5\n" in said
-    assert "entry 12 (image_id 12)" in said
-    assert "... and 2 more\nFix: if the scores are logits, say so with --score-space logit\n" in said
+    message = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "out.json")
+    assert "in.json: 12 problems\n  entry 3 (image_id 3): expected a score in [0, 1], found 1.5\n" in message
+    assert "entry 12 (image_id 12)" in message
+    assert "... and 2 more\nFix: if the scores are logits, pass --score-space logit\n" in message
 
 
 def test_a_category_without_a_row_is_refused(folder: Path) -> None:
     Path("freq.csv").write_text("category_id,image_count,instance_count\n3,2,3\n")
-    said = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "out.json")
-    assert "in.json: 2 problems" in said
-    assert "category_id 4 (first in entry 1): expected a row in the frequency table, found none" in said
-    assert "category_id 9 (first in entry 3)" in said
+    message = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "out.json")
+    assert "in.json: 2 problems" in message
+    assert "category_id 4 (first in entry 1): expected a row in the frequency table, found none" in message
+    assert "category_id 9 (first in entry 3)" in message
 
 
 @pytest.mark.parametrize(
@@ -214,20 +228,20 @@ def test_a_wrong_method_is_refused(folder: Path, spec: str, hint: str) -> None:
     assert hint in refused("in.json", "--freq", "freq.csv", "--method", spec, "-o", "out.json")
 
 
-def test_a_method_with_counts_asks_for_frequencies(folder: Path) -> None:
-    said = refused("in.json", "--method", "iif", "-o", "out.json")
-    assert "--freq: frequency table: expected one, for the method iif, found none" in said
+def test_a_method_with_counts_needs_frequencies(folder: Path) -> None:
+    message = refused("in.json", "--method", "iif", "-o", "out.json")
+    assert "--freq: frequency table: expected one, for the method iif, found none" in message
 
 
 def test_the_input_is_not_written_over(folder: Path) -> None:
-    assert "expected another file than the input" in refused("in.json", "--method", "none", "-o", "in.json")
+    assert "expected a file other than the input" in refused("in.json", "--method", "none", "-o", "in.json")
     os.link("in.json", "same.json")
-    assert "expected another file than the input" in refused("in.json", "--method", "none", "-o", "same.json")
+    assert "expected a file other than the input" in refused("in.json", "--method", "none", "-o", "same.json")
 
 
-def test_nor_is_the_frequency_table(folder: Path) -> None:
-    said = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "freq.csv")
-    assert "expected another file than the frequency table" in said
+def test_the_frequency_table_is_not_written_over(folder: Path) -> None:
+    message = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "freq.csv")
+    assert "expected a file other than the frequency table" in message
 
 
 @pytest.mark.parametrize("content", ["", "{}", PREDICTIONS[:-3], '[{"image_id": 1}]', '[{"score": NaN}]'])
@@ -236,26 +250,26 @@ def test_a_broken_file_is_refused(folder: Path, content: str) -> None:
     assert refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "out.json").startswith("Error: in.json: ")
 
 
-def test_a_file_that_is_not_there_is_refused(folder: Path) -> None:
-    said = refused("no.json", "--method", "none", "-o", "out.json")
-    assert "no.json: file: expected a file that can be read, found No such file or directory" in said
+def test_a_missing_file_is_refused(folder: Path) -> None:
+    message = refused("no.json", "--method", "none", "-o", "out.json")
+    assert "no.json: file: expected a file that can be read, found No such file or directory" in message
 
 
 def test_learned_parameters_go_by_the_classes_of_the_table(folder: Path) -> None:
-    """A result file need not hold every class of the model."""
+    """A result file may lack some classes of the model."""
     Path("one.json").write_text('[{"image_id": 1, "category_id": 4, "bbox": [0, 0, 1, 1], "score": 0.8}]')
     Path("alpha.csv").write_text("category_id,alpha\n3,5\n4,2\n9,7\n")
-    said = refused("one.json", "--method", "lws:file=alpha.csv", "-o", "out.json")
-    assert "--freq: frequency table: expected one, for the classes of lws:file=alpha.csv, found none" in said
+    message = refused("one.json", "--method", "lws:file=alpha.csv", "-o", "out.json")
+    assert "--freq: frequency table: expected one, for the classes of lws:file=alpha.csv, found none" in message
     rescored("lws:file=alpha.csv", source="one.json")
     assert scores() == pytest.approx([sigmoid(2 * math.log(4))])
 
 
 def test_an_unwritable_output_is_refused(folder: Path) -> None:
-    said = refused("in.json", "--method", "none", "-o", "no/folder/out.json")
-    assert "expected a path that can be written to, found No such file or directory" in said
+    message = refused("in.json", "--method", "none", "-o", "no/folder/out.json")
+    assert "expected a path that can be written to, found No such file or directory" in message
 
 
 @pytest.mark.parametrize("missing", [["in.json", "--method", "none"], ["in.json", "-o", "out.json"], []])
-def test_what_is_missing_is_asked_for(folder: Path, missing: list[str]) -> None:
+def test_missing_arguments_are_named(folder: Path, missing: list[str]) -> None:
     assert "Missing" in refused(*missing)

@@ -8,7 +8,8 @@ base2 log2(K/n), base10 log10(K/n), normit -Φ⁻¹(n/K), gombit -ln(-ln(1 - n/K
 import numpy as np
 import pytest
 
-from longtail_cli.adjust.iif import VARIANTS, VariantName, iif_weights
+from longtail_cli.choices import VARIANTS, VariantName
+from longtail_cli.methods.iif import iif_weights
 
 COUNTS = np.array([1, 9, 90])
 GOLDEN: dict[VariantName, list[float]] = {
@@ -34,7 +35,7 @@ def test_weights_are_those_of_the_formula(variant: VariantName) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_only_the_share_counts_except_in_smooth(variant: VariantName) -> None:
+def test_weights_depend_only_on_the_share_except_in_smooth(variant: VariantName) -> None:
     tenfold = iif_weights(10 * COUNTS, 1000.0, variant).value
     if variant == "smooth":
         assert tenfold == pytest.approx(TENFOLD_SMOOTH, rel=1e-14)

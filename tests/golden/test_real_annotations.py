@@ -1,6 +1,6 @@
-"""Real COCO and LVIS files: the same counts, lists and masks as json and pycocotools give.
+"""Real COCO and LVIS files: the same counts, lists and masks as from json and pycocotools.
 
-`LTCAL_REAL_DATA` names the folder that holds them.
+`LTCAL_REAL_DATA` is the folder of the files.
 """
 
 import json
@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from opened import read_annotations, read_occurrences
 from pycocotools import mask as coco_mask
 
-from longtail_cli.files.annotations.reader import read_annotations, read_occurrences
-from longtail_cli.files.masks import mask_areas, mask_boxes
+from longtail_cli.evaluation.geometry import mask_areas
+from longtail_cli.files.masks import mask_boxes
 from longtail_cli.frequency import count, detection_groups, embedded_counts_differ, tail_ratio
 
 FOLDER = os.environ.get("LTCAL_REAL_DATA")
-pytestmark = pytest.mark.skipif(FOLDER is None, reason="LTCAL_REAL_DATA names no folder with the real files")
+pytestmark = pytest.mark.skipif(FOLDER is None, reason="LTCAL_REAL_DATA is not set")
 COCO, LVIS = "instances_val2014_100.json", "lvis_val_100.json"
 
 
@@ -40,7 +41,7 @@ def test_counts_are_those_of_a_plain_loop(name: str) -> None:
     assert table.num_images == len(data["images"]) == 100
 
 
-def test_known_figures() -> None:
+def test_known_counts() -> None:
     coco, lvis = (count(read_occurrences(path_of(name))[0], detection_groups()) for name in (COCO, LVIS))
     assert (len(coco), len(lvis)) == (80, 1230)
     assert (int(coco.image_count.sum()), int(lvis.image_count.sum())) == (310, 299)  # as pandas' nunique counts
@@ -54,7 +55,7 @@ def test_this_lvis_subset_states_its_own_counts() -> None:
     assert not embedded_counts_differ(truth.categories, table).any()
 
 
-def test_judged_lists_of_lvis() -> None:
+def test_lists_of_negative_and_not_exhaustive_categories() -> None:
     data = json.loads(path_of(LVIS).read_bytes())
     truth = read_annotations(path_of(LVIS))
     for field, pairs in (("neg_category_ids", truth.negative), ("not_exhaustive_category_ids", truth.not_exhaustive)):

@@ -1,4 +1,4 @@
-"""The bootstrap against the sets it stands for: files in which every drawn image is really there that many times."""
+"""The bootstrap against files in which every drawn image is repeated as often as it was drawn."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from cases import Entry, make_case, write_case
 
-from longtail_cli.evaluate.bootstrap.resampling import Draws
-from longtail_cli.evaluate.options import EvaluationOptions
+from longtail_cli.evaluation.bootstrap.resampling import Draws
+from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.reports.metric_names import metrics_of
-from longtail_cli.workflow.intervals import Bootstrapping
+from longtail_cli.workflow.options import BootstrapOptions
 from longtail_cli.workflow.report_detection import evaluate
 
-CHOICES = EvaluationOptions(fixed_ap=True, pooled_ap=True)
+OPTIONS = EvaluationOptions(fixed_ap=True, pooled_ap=True)
 RESAMPLES = 3
 
 
 def repeated(annotations: Entry, predictions: list[Entry], times: dict[int, int]) -> tuple[Entry, list[Entry]]:
-    """The files with image i `times[i]` times; copies have ids of their own that keep the order of the images."""
+    """The files with image i `times[i]` times; copies have their own ids, in the order of the images."""
     copies: dict[int, list[int]] = {}
     new = count()
     for image in sorted(times):
@@ -40,41 +40,41 @@ def repeated(annotations: Entry, predictions: list[Entry], times: dict[int, int]
 
 
 def with_unequal_scores(predictions: list[Entry]) -> list[Entry]:
-    """Of equal scores within an image, a copy of the image would put all of its own before those of the next copy."""
+    """With equal scores in an image, all those of one copy would be ranked before those of the next copy."""
     score = np.random.default_rng(0).permutation(len(predictions)) / len(predictions)
     return [{**one, "score": value} for one, value in zip(predictions, score.tolist(), strict=True)]
 
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize(("protocol", "masks"), [("lvis", False), ("lvis", True), ("coco", False), ("coco", True)])
-def test_a_resample_has_the_figures_of_the_repeated_images(tmp_path: Path, protocol: Any, masks: bool, seed: int):
+def test_a_resample_has_the_metrics_of_the_repeated_images(tmp_path: Path, protocol: Any, masks: bool, seed: int):
     annotations, found = make_case(seed, protocol=protocol, masks=masks, sure_hit=True)
     found = with_unequal_scores(found)
-    choices = replace(CHOICES, protocol=protocol, iou_types=("segm",) if masks else ("bbox",))
+    options = replace(OPTIONS, protocol=protocol, iou_types=("segm",) if masks else ("bbox",))
     truth, predictions = write_case(tmp_path, annotations, found)
-    one = evaluate([predictions], truth, choices=choices, bootstrap=Bootstrapping(RESAMPLES, seed))
+    one = evaluate([predictions], truth, options=options, bootstrap=BootstrapOptions(RESAMPLES, seed))
     assert one.resamples is not None
-    figures = one.resamples.runs["predictions.json"]
+    resampled = one.resamples.runs["predictions.json"]
     images = sorted(image["id"] for image in annotations["images"])
     for b in range(RESAMPLES):
         weight = Draws(len(images), RESAMPLES, seed).weight(b).tolist()
         folder = tmp_path / str(b)
         folder.mkdir()
         truth, predictions = write_case(folder, *repeated(annotations, found, dict(zip(images, weight, strict=True))))
-        expected = metrics_of(evaluate([predictions], truth, choices=choices).runs[0])
-        assert set(figures) == set(expected)
+        expected = metrics_of(evaluate([predictions], truth, options=options).runs[0])
+        assert set(resampled) == set(expected)
         for name, value in expected.items():
-            assert figures[name][b] == pytest.approx(np.nan if value is None else value, abs=1e-12, nan_ok=True), name
+            assert resampled[name][b] == pytest.approx(np.nan if value is None else value, abs=1e-12, nan_ok=True), name
 
 
 @pytest.mark.parametrize("protocol", ["lvis", "coco"])
-def test_every_image_once_gives_the_figures_themselves(tmp_path: Path, protocol: Any, monkeypatch: pytest.MonkeyPatch):
+def test_every_image_once_gives_the_metrics_themselves(tmp_path: Path, protocol: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Draws, "weight", lambda draws, b: np.ones(draws.images, np.uint8))
     for seed in range(20):  # equal scores too
         annotations, found = make_case(seed, protocol=protocol, sure_hit=True)
         truth, predictions = write_case(tmp_path, annotations, found)
-        choices = replace(CHOICES, protocol=protocol)
-        one = evaluate([predictions], truth, choices=choices, bootstrap=Bootstrapping(1, 0))
+        options = replace(OPTIONS, protocol=protocol)
+        one = evaluate([predictions], truth, options=options, bootstrap=BootstrapOptions(1, 0))
         assert one.resamples is not None
         for name, value in metrics_of(one.runs[0]).items():
             resampled = one.resamples.runs["predictions.json"][name][0]

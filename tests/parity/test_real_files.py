@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cases import write_case
 from pycocotools import mask as coco_mask
-from side_by_side import TIDE_TOLERANCE, assert_same_figures, our_tide, ours
+from side_by_side import TIDE_TOLERANCE, assert_same_metrics, our_tide, ours
 
 from longtail_cli.verify.official import compare, official_coco, official_lvis, official_tide
 
@@ -25,13 +25,13 @@ def coco_files(real_data):
 
 @pytest.fixture(scope="module")
 def lvis_files(real_data, tmp_path_factory):
-    """The annotations, and detections made from them: the files hold no results for LVIS."""
+    """The annotations, and detections made from them: there are no result files for LVIS."""
     annotations = json.loads((real_data / "lvis_val_100.json").read_text())
     return write_case(tmp_path_factory.mktemp("lvis"), annotations, imperfect_detections(annotations))
 
 
 def imperfect_detections(annotations):
-    """Each object up to three times, shifted, at times as another category, with a box and a mask."""
+    """Each object up to three times, shifted, sometimes with another category, with a box and a mask."""
     rng = np.random.default_rng(0)
     sizes = {image["id"]: (image["height"], image["width"]) for image in annotations["images"]}
     categories = np.unique([entry["category_id"] for entry in annotations["annotations"]])
@@ -56,7 +56,7 @@ def imperfect_detections(annotations):
 def test_coco(coco_files, iou_type):
     mine = ours(*coco_files[iou_type], "coco", iou_type)
     assert mine.metrics["AP"] == pytest.approx(COCO_AP[iou_type], abs=5e-8)
-    assert_same_figures(mine, official_coco(*coco_files[iou_type], iou_type, 100))
+    assert_same_metrics(mine, official_coco(*coco_files[iou_type], iou_type, 100))
 
 
 @pytest.mark.parametrize("iou_type", ["bbox", "segm"])
@@ -67,7 +67,7 @@ def test_coco_tide(coco_files, iou_type):
 
 @pytest.mark.parametrize("iou_type", ["bbox", "segm"])
 def test_lvis(lvis_files, iou_type):
-    assert_same_figures(ours(*lvis_files, "lvis", iou_type), official_lvis(*lvis_files, iou_type, 300))
+    assert_same_metrics(ours(*lvis_files, "lvis", iou_type), official_lvis(*lvis_files, iou_type, 300))
 
 
 @pytest.mark.parametrize("iou_type", ["bbox", "segm"])

@@ -6,7 +6,7 @@ from side_by_side import TIDE_TOLERANCE, our_tide, ours
 from twins import aligned_tide
 
 from longtail_cli.errors import VerificationError
-from longtail_cli.evaluate.protocol import DEFAULT_MAX_DETS
+from longtail_cli.evaluation.protocol import DEFAULT_MAX_DETS
 from longtail_cli.verify.official import compare, official_tide
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["lvis", "coco"])
@@ -33,7 +33,7 @@ def assert_same_as_twin(folder, case, protocol, iou_type="bbox", max_dets=None):
 @PROTOCOLS
 @pytest.mark.parametrize("seed", range(40))
 def test_tidecv_boxes(tmp_path, protocol, seed):
-    """With the means over r, c and f where the categories have letters."""
+    """With the means over r, c and f if the categories have letters."""
     assert_same_as_tidecv(tmp_path, make_case(seed, protocol=protocol, sure_hit=True), protocol)
 
 
@@ -47,7 +47,7 @@ def test_tidecv_masks(tmp_path, protocol, iou_type, seed):
 
 @PROTOCOLS
 def test_tidecv_has_one_cap_for_the_image(tmp_path, protocol):
-    """Its cap is 300 or 100 detections an image over all categories, under COCO too."""
+    """Its cap is 300 or 100 detections per image over all categories, under COCO too."""
     case = make_case(0, protocol=protocol, crowded_image=True, sure_hit=True)
     assert_same_as_tidecv(tmp_path, case, protocol)
 
@@ -77,7 +77,7 @@ def test_aligned_ap50_is_that_of_the_report(tmp_path, protocol, seed):
 
 @PROTOCOLS
 def test_no_detections_at_all(tmp_path, protocol):
-    """Unlike tidecv, which fails: every object is missed, and with the missed ones gone no category is defined."""
+    """Unlike tidecv, which fails: every object is missed, and with missed objects removed no category is defined."""
     annotations, _ = make_case(2, protocol=protocol, sure_hit=True)
     case = annotations, []
     assert_same_as_twin(tmp_path, case, protocol)

@@ -1,4 +1,4 @@
-"""What every method must keep, whatever the counts and the scores."""
+"""Invariants of every method, for any counts and scores."""
 
 import math
 
@@ -9,23 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from longtail_cli.adjust.bags import BalancedGroupSoftmax
-from longtail_cli.adjust.base import Method
-from longtail_cli.adjust.counts import ZeroCountName
-from longtail_cli.adjust.fracal import FractalCalibration
-from longtail_cli.adjust.iif import NORMALIZERS, VARIANTS, InverseImageFrequency, VariantName, iif_weights
-from longtail_cli.adjust.learned import DisAlign, LearnableWeightScaling, TauNormalized, VectorScaling
-from longtail_cli.adjust.prior import BalancedSoftmax, LabelDistributionAwareMargin, LogitAdjustment, NorCal
-from longtail_cli.adjust.registry import Chain, parse_method
-from longtail_cli.adjust.scores import SCORE_SPACES, ScoreSpace, adjusted_scores
-from longtail_cli.adjust.steps import ColumnAffine
-from longtail_cli.adjust.target import TARGETS, TargetPrior
-from longtail_cli.adjust.uniform import Temperature, Unchanged
+from longtail_cli.choices import COUNTS, NORMALIZERS, SCORE_SPACES, VARIANTS, ScoreSpace, VariantName, ZeroCountName
+from longtail_cli.methods.bags import BalancedGroupSoftmax
+from longtail_cli.methods.base import Method
+from longtail_cli.methods.fracal import FractalCalibration
+from longtail_cli.methods.iif import InverseImageFrequency, iif_weights
+from longtail_cli.methods.learned import DisAlign, LearnableWeightScaling, TauNormalized, VectorScaling
+from longtail_cli.methods.prior import BalancedSoftmax, LabelDistributionAwareMargin, LogitAdjustment, NorCal
+from longtail_cli.methods.registry import Chain, parse_method
+from longtail_cli.methods.scores import adjusted_scores
+from longtail_cli.methods.steps import ColumnAffine
+from longtail_cli.methods.target import TARGETS, TargetPrior
+from longtail_cli.methods.uniform import Temperature, Unchanged
 from longtail_cli.tables import FrequencyTable
 
 numbers = st.floats(0, 1e6)
 policies = st.sampled_from(("max", "smooth"))
-counted = st.sampled_from(("image", "instance"))
+counted = st.sampled_from(COUNTS)
 steps = st.one_of(
     st.just(Unchanged()),
     st.builds(InverseImageFrequency, st.sampled_from(VARIANTS), counted, st.sampled_from(NORMALIZERS), policies),
@@ -40,7 +40,7 @@ scores = st.lists(st.one_of(st.floats(0, 1), st.floats(0.9, 1), st.sampled_from(
 
 @st.composite
 def tables(draw: st.DrawFn) -> FrequencyTable:
-    """At least one class that occurs; classes that never do, and classes that are in every image."""
+    """At least one class occurs; some classes may never occur, and some may be in every image."""
     num_images = draw(st.integers(1, 1000))
     images = draw(st.lists(st.integers(0, num_images), min_size=1, max_size=8).filter(any))
     objects = [n and n + draw(st.integers(0, 50)) for n in images]
@@ -156,7 +156,7 @@ def test_the_order_within_a_class_is_kept_strictly(
 
 @given(scores, st.floats(0.1, 4), st.floats(-10, 10))
 def test_scores_are_those_of_a_plain_loop(values: list[float], scale: float, shift: float) -> None:
-    """To 1e-12, which is far above the single floats that scores at the ends are set apart by."""
+    """To 1e-12, far above the distance of adjacent floats, which separate scores near 0 and 1."""
     inside = [min(max(s, 5e-324), 1 - 2**-53) for s in values]
     z = [scale * (math.log(s) - math.log1p(-s)) + shift for s in inside]
     plain = [1 / (1 + math.exp(-x)) if x > -700 else 0.0 for x in z]

@@ -1,4 +1,4 @@
-"""What every method must keep on full logits, whatever the counts, the logits and the order of the columns."""
+"""Invariants of every method on full logits, for any counts, logits and order of the columns."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
-from frequency_tables import NoEvidence, table
+from frequency_tables import NoData, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_cli.adjust.apply import Adjuster
-from longtail_cli.adjust.base import MethodContext
-from longtail_cli.adjust.registry import parse_method, score_affine
-from longtail_cli.adjust.scores import adjusted_scores, logit
-from longtail_cli.adjust.target import by_confusion, by_maximum_likelihood
-from longtail_cli.decode.activation import activated
-from longtail_cli.tables import BackgroundName, Floats, FrequencyTable, HeadName, LogitColumns, Longs, Singles
+from longtail_cli.choices import BackgroundName, HeadName
+from longtail_cli.methods.apply import Adjuster, activated
+from longtail_cli.methods.base import MethodContext
+from longtail_cli.methods.registry import parse_method, score_affine
+from longtail_cli.methods.scores import adjusted_scores, logit
+from longtail_cli.methods.target import by_confusion, by_maximum_likelihood
+from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Singles
 
 COUNTED = [
     "iif", "iif:variant=smooth", "iif:variant=base10,count=instance", "iif:variant=gombit,normalizer=images",
@@ -42,12 +42,12 @@ class Case:
     frequencies: FrequencyTable
 
     def adjusted(self, spec: str) -> tuple[Floats, LogitColumns]:
-        adjustment = parse_method(spec).adjustment(MethodContext(self.columns, self.frequencies, None, NoEvidence()))
+        adjustment = parse_method(spec).adjustment(MethodContext(self.columns, self.frequencies, None, NoData()))
         adjuster = Adjuster(adjustment.steps, self.columns, torch.device("cpu"), torch.float64)
         return adjuster(torch.tensor(self.logits)).numpy(), adjuster.columns
 
     def scores(self, spec: str) -> Floats:
-        """[N, K'], with the background's where there is one."""
+        """[N, K'], including the background's if there is one."""
         logits, columns = self.adjusted(spec)
         found: Floats = activated(torch.tensor(logits), columns).numpy()
         return found
@@ -90,14 +90,14 @@ def test_scores_are_probabilities(case: Case, spec: str) -> None:
 
 
 @given(cases(back=st.sampled_from(("first", "last"))), st.sampled_from(COUNTED))
-def test_the_logit_of_the_background_stays_to_the_bit(case: Case, spec: str) -> None:
+def test_the_logit_of_the_background_is_bit_identical(case: Case, spec: str) -> None:
     logits, columns = case.adjusted(spec)
-    place = 0 if columns.background == "first" else -1
-    assert np.array_equal(logits[:, place], case.logits[:, place])
+    column = 0 if columns.background == "first" else -1
+    assert np.array_equal(logits[:, column], case.logits[:, column])
 
 
 @given(cases(back=st.sampled_from(("first", "last"))), st.sampled_from([*FULL, *DECOUPLED]))
-def test_where_the_background_stands_makes_no_difference(case: Case, spec: str) -> None:
+def test_the_position_of_the_background_makes_no_difference(case: Case, spec: str) -> None:
     first = case.columns.background == "first"
     moved = Case(
         np.roll(case.logits, -1 if first else 1, axis=1),
@@ -117,22 +117,22 @@ def test_permuting_the_columns_permutes_the_scores(case: Case, spec: str, data: 
 
 
 @given(cases(), st.sampled_from([*FULL, *DECOUPLED]), st.data())
-def test_what_the_classes_are_called_makes_no_difference(case: Case, spec: str, data: st.DataObject) -> None:
-    """Other ids, under which the rows of the table stand in another order."""
+def test_category_ids_make_no_difference(case: Case, spec: str, data: st.DataObject) -> None:
+    """Other ids, with which the rows of the table are in another order."""
     classes = len(case.columns)
     ids = np.array(data.draw(st.lists(st.integers(0, 99), min_size=classes, max_size=classes, unique=True)))
     old_row = np.searchsorted(case.frequencies.category_id, case.columns.category_id)
     rows = old_row[np.argsort(ids)]
-    renamed = Case(case.logits, replace(case.columns, category_id=ids), _taken(case.frequencies, rows, np.sort(ids)))
+    renamed = Case(case.logits, replace(case.columns, category_id=ids), _rows_of(case.frequencies, rows, np.sort(ids)))
     assert renamed.class_scores(spec) == pytest.approx(case.class_scores(spec), rel=1e-12, abs=1e-15)
 
 
-def _taken(frequencies: FrequencyTable, rows: Longs, ids: Longs) -> FrequencyTable:
+def _rows_of(frequencies: FrequencyTable, rows: Longs, ids: Longs) -> FrequencyTable:
     images, objects = frequencies.image_count[rows].tolist(), frequencies.instance_count[rows].tolist()
     dimension = frequencies.fractal_dimension
     assert dimension is not None
-    taken = table(images, objects, num_images=frequencies.num_images, ids=ids.tolist())
-    return replace(taken, fractal_dimension=dimension[rows])
+    chosen = table(images, objects, num_images=frequencies.num_images, ids=ids.tolist())
+    return replace(chosen, fractal_dimension=dimension[rows])
 
 
 IDENTITIES: list[tuple[str, Callable[[float, int, int], float]]] = [
@@ -144,7 +144,7 @@ IDENTITIES: list[tuple[str, Callable[[float, int, int], float]]] = [
     ("ldam:c=-2", lambda z, n, c: z + 2 * n**-0.25),
     ("target-prior", lambda z, n, c: z),
 ]
-"""The logit of every class by its old one, n, and the number of classes, where each of them occurs n times."""
+"""The new logit of a class from its old one, n and the number of classes, if every class occurs n times."""
 
 
 @given(cases(), st.sampled_from(IDENTITIES), st.integers(1, 400))
@@ -171,14 +171,14 @@ def evenly_spread(case: Case, num_images: int) -> FrequencyTable:
     st.sampled_from(["logit-adjust", "norcal", "balanced-softmax", "ldam:c=-2", "target-prior", "fracal"]),
 )
 def test_equal_counts_leave_a_softmax_without_background_as_it_is(case: Case, spec: str) -> None:
-    """A sum that all logits share goes out of a softmax. FRACAL: equal dimensions too."""
+    """A softmax does not change if the same number is added to all logits. FRACAL: with equal dimensions too."""
     even = evenly_spread(case, num_images=50)
     assert replace(case, frequencies=even).scores(spec) == pytest.approx(case.scores("none"), rel=1e-12)
 
 
 @given(cases(head=st.just("sigmoid")))
 def test_equal_counts_and_dimensions_square_a_sigmoid_under_fracal(case: Case) -> None:
-    """With an image rate of 1 / C, w = 0 and f = 0, so that s' = s²."""
+    """With an image rate of 1 / C, w = 0 and f = 0, so s' = s²."""
     even = evenly_spread(case, num_images=7 * len(case.columns))
     found = replace(case, frequencies=even).class_scores("fracal")
     assert found == pytest.approx(case.class_scores("none") ** 2, rel=1e-12)
@@ -186,18 +186,18 @@ def test_equal_counts_and_dimensions_square_a_sigmoid_under_fracal(case: Case) -
 
 @given(cases(head=st.just("sigmoid"), back=st.just("none")), st.sampled_from([*COUNTED, "temperature:t=1.9", "none"]))
 def test_a_result_file_is_a_sigmoid_head(case: Case, spec: str) -> None:
-    """One score of each class, corrected as a result file's, is what the full logits of a sigmoid head give."""
+    """A score-only adjustment gives what the full logits of a sigmoid head give."""
     case = replace(case, columns=replace(case.columns, category_id=np.sort(case.columns.category_id)))
     score = case.scores("none")
     category = np.broadcast_to(np.arange(len(case.columns)), score.shape)
-    affine, _ = score_affine(parse_method(spec), case.frequencies, NoEvidence())
-    corrected = adjusted_scores(score.ravel(), category.ravel(), affine, "prob").reshape(score.shape)
+    affine, _ = score_affine(parse_method(spec), case.frequencies, NoData())
+    adjusted = adjusted_scores(score.ravel(), category.ravel(), affine, "prob").reshape(score.shape)
     from_logits = replace(case, logits=logit(score)).scores(spec)
-    assert corrected == pytest.approx(from_logits, rel=1e-12, abs=1e-12)
+    assert adjusted == pytest.approx(from_logits, rel=1e-12, abs=1e-12)
 
 
 HIT, MISS = 8, 1
-"""Of the rows of a class, this many look like it for each that looks like one of the other classes."""
+"""The number of rows of a class that look like it, per row that looks like each other class."""
 
 
 def posteriors(source: list[int]) -> Singles:
@@ -208,7 +208,7 @@ def posteriors(source: list[int]) -> Singles:
 
 
 def looks(counts: list[int]) -> tuple[Longs, Longs]:
-    """What each row looks like, and its class, in a set with `counts` of each class."""
+    """What each row looks like, and its class, in a set with `counts` rows per class."""
     classes = len(counts)
     cells = (np.full((classes, classes), MISS) + np.eye(classes, dtype=np.int64) * (HIT - MISS)) * counts
     look, label = np.indices((classes, classes)).reshape(2, -1)
@@ -225,7 +225,7 @@ sets = st.integers(2, 5).flatmap(
 
 @given(sets, st.booleans())
 def test_em_and_bbse_find_the_shares_of_a_shifted_set(counts: tuple[list[int], list[int]], shifted: bool) -> None:
-    """And those of the training set where there is no shift. EM ends 1e-7 a round away, and scores are float32."""
+    """Also without a shift. EM stops when no share changes by more than 1e-7, and scores are float32."""
     source, other = counts
     target = other if shifted else source
     share = np.array(target) / sum(target)

@@ -1,4 +1,4 @@
-"""What counting must keep, whatever the data."""
+"""Invariants of counting, for any data."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opened import read_occurrences
 
-from longtail_cli.files.annotations.reader import read_occurrences
 from longtail_cli.files.masks import decode_counts
 from longtail_cli.frequency import count, detection_groups, tail_ratio
 from longtail_cli.tables import Categories, FrequencyTable, Occurrences
@@ -46,7 +46,7 @@ def test_the_order_of_a_file_does_not_matter(tmp_path: Path, content: dict[str, 
 
 @with_files
 @given(content=annotation_files())
-def test_counts_are_bounded_by_one_another(tmp_path: Path, content: dict[str, Any]) -> None:
+def test_counts_bound_each_other(tmp_path: Path, content: dict[str, Any]) -> None:
     table = counted(tmp_path / "a.json", content)
     assert (table.image_count <= table.instance_count).all()
     assert table.instance_count.sum() == len(content["annotations"])
@@ -67,8 +67,8 @@ def test_the_tail_grows_with_its_threshold(pairs: list[tuple[int, int]], low: fl
 def compress(runs: list[int]) -> bytes:
     """Compressed counts, one run after the other."""
     characters = bytearray()
-    for place, run in enumerate(runs):
-        value = run - runs[place - 2] if place > 2 else run
+    for index, run in enumerate(runs):
+        value = run - runs[index - 2] if index > 2 else run
         more = True
         while more:
             group = value & 31

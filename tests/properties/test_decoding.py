@@ -1,8 +1,9 @@
-"""Decoding against its plain-loop twin, ties and all."""
+"""Decoding against its plain-loop twin, including ties."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,15 +12,16 @@ from decode_twins import decoded as twin
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_cli.decode.activation import activated
 from longtail_cli.decode.decoding import Decoded, _from_pairs, _pairs_above, decode, joined
 from longtail_cli.decode.options import DecodeOptions
+from longtail_cli.errors import UsageError
+from longtail_cli.methods.apply import activated
 from longtail_cli.tables import LogitColumns, Logits
 
 
 @st.composite
 def batches(draw: st.DrawFn) -> tuple[Logits, LogitColumns]:
-    """A few images with few different logits and boxes on a coarse grid, so that ties and equal IoUs abound."""
+    """A few images with few different logits and boxes on a coarse grid, for many ties and equal IoUs."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     per_image = draw(st.lists(st.integers(1, 12), max_size=4))
     classes, rows = draw(st.integers(1, 5)), sum(per_image)
@@ -37,27 +39,25 @@ def batches(draw: st.DrawFn) -> tuple[Logits, LogitColumns]:
 
 
 @st.composite
-def rules(draw: st.DrawFn) -> DecodeOptions:
+def all_options(draw: st.DrawFn) -> DecodeOptions:
     return DecodeOptions(
         threshold=draw(st.sampled_from([0.0, 1e-4, 0.25, 1 / 3])),
         nms_iou=draw(st.sampled_from([None, 0.0, 1 / 3, 0.5, 1.0])),
-        cap=draw(st.sampled_from([1, 2, 5, 300])),
+        detections_per_image=draw(st.sampled_from([1, 2, 5, 300])),
         objectness=draw(st.sampled_from(["none", "product", "sqrt"])),
     )
 
 
-@given(batches(), rules())
-def test_equals_the_twin(case: tuple[Logits, LogitColumns], rule: DecodeOptions) -> None:
+@given(batches(), all_options())
+def test_equals_the_twin(case: tuple[Logits, LogitColumns], options: DecodeOptions) -> None:
     batch, columns = case
     scores = activated(batch.logits, columns)
-    found = decode(scores, columns, batch, rule)
+    found = decode(scores, columns, batch, options)
     scores = scores[:, columns.classes]
-    if rule.objectness != "none":
+    if options.objectness != "none":
         scores = scores * torch.from_numpy(batch.objectness.copy())[:, None]
-        scores = scores.sqrt() if rule.objectness == "sqrt" else scores
-    expected = twin(
-        scores.numpy(), batch.boxes, batch.image_id, threshold=rule.threshold, nms_iou=rule.nms_iou, cap=rule.cap
-    )
+        scores = scores.sqrt() if options.objectness == "sqrt" else scores
+    expected = twin(scores.numpy(), batch.boxes, batch.image_id, options)
     assert found.image_id.tolist() == [batch.image_id[pair.row] for pair in expected]
     assert found.category_id.tolist() == [columns.category_id[pair.column] for pair in expected]
     assert found.score.tolist() == [pair.score for pair in expected]
@@ -68,35 +68,50 @@ def test_equals_the_twin(case: tuple[Logits, LogitColumns], rule: DecodeOptions)
     assert (found.bbox == np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)).all()
 
 
-@given(batches(), rules())
-def test_pairs_picked_on_a_gpu_lead_to_the_same(case: tuple[Logits, LogitColumns], rule: DecodeOptions) -> None:
-    """On a GPU torch picks the pairs above the threshold; what follows runs on the CPU and can be tried here."""
+@given(batches(), all_options())
+def test_pairs_selected_on_a_gpu_give_the_same(case: tuple[Logits, LogitColumns], options: DecodeOptions) -> None:
+    """On a GPU torch selects the pairs above the threshold; the rest runs on the CPU and can be tested here."""
     batch, columns = case
-    rule = replace(rule, objectness="none")
+    options = replace(options, objectness="none")
     scores = activated(batch.logits, columns)
-    by_scan = decode(scores, columns, batch, rule)
-    by_pairs = _from_pairs(*_pairs_above(scores[:, columns.classes], rule.threshold), columns, batch, rule)
+    by_scan = decode(scores, columns, batch, options)
+    by_pairs = _from_pairs(*_pairs_above(scores[:, columns.classes], options.threshold), columns, batch, options)
     assert all((getattr(by_scan, name) == getattr(by_pairs, name)).all() for name in Decoded.__slots__)
 
 
 @pytest.mark.parametrize("spread", [0.0, 1e-3, 1.0])
 @pytest.mark.parametrize("nms_iou", [0.3, None])
 def test_many_pairs_above_the_threshold(spread: float, nms_iou: float | None) -> None:
-    """More than are looked at first: with equal boxes and few classes most are suppressed, and the search goes on."""
+    """More than are examined first: with equal boxes and few classes most are suppressed, and the search continues."""
     rng = np.random.default_rng(1)
     columns = LogitColumns("sigmoid", "none", np.arange(7))
     logits = torch.tensor(rng.normal(0, spread, (4000, 7)), dtype=torch.float32)
     corner = rng.integers(0, 30, (4000, 2))
     boxes = np.concatenate([corner, corner + 9], axis=1).astype(np.float32)
     batch = Logits(logits, 0, None, np.zeros(4000, np.int64), boxes)
-    found = decode(activated(logits, columns), columns, batch, DecodeOptions(nms_iou=nms_iou))
-    expected = twin(torch.sigmoid(logits).numpy(), boxes, batch.image_id, threshold=1e-4, nms_iou=nms_iou, cap=300)
-    assert found.place.tolist() == [pair.row for pair in expected]
+    options = DecodeOptions(threshold=1e-4, nms_iou=nms_iou, detections_per_image=300)
+    found = decode(activated(logits, columns), columns, batch, options)
+    expected = twin(torch.sigmoid(logits).numpy(), boxes, batch.image_id, options)
+    assert found.box_index.tolist() == [pair.row for pair in expected]
     assert found.category_id.tolist() == [pair.column for pair in expected]
 
 
-@given(batches(), rules(), st.integers(0, 4))
-def test_images_are_decoded_one_by_one(case: tuple[Logits, LogitColumns], rule: DecodeOptions, cut: int) -> None:
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"threshold": 1.0}, r"`threshold=`: expected a number from 0 to below 1, found 1\.0"),
+        ({"nms_iou": 1.5}, r"`nms_iou=`: expected an IoU from 0 to 1, or none, found 1\.5"),
+        ({"detections_per_image": 0}, "`detections_per_image=`: expected a whole number from 1, found 0"),
+        ({"objectness": "root"}, "`objectness=`: value: expected one of none, product, sqrt, found 'root'"),
+    ],
+)
+def test_options_are_checked_when_they_are_made(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        DecodeOptions(**values)
+
+
+@given(batches(), all_options(), st.integers(0, 4))
+def test_images_are_decoded_one_by_one(case: tuple[Logits, LogitColumns], options: DecodeOptions, cut: int) -> None:
     """Splitting a batch between images changes nothing."""
     batch, columns = case
     ids = list(dict.fromkeys(batch.image_id.tolist()))
@@ -112,6 +127,6 @@ def test_images_are_decoded_one_by_one(case: tuple[Logits, LogitColumns], rule: 
         )
         for rows in parts
     )
-    whole = decode(activated(batch.logits, columns), columns, batch, rule)
-    halves = joined(decode(activated(part.logits, columns), columns, part, rule) for part in (first, second))
+    whole = decode(activated(batch.logits, columns), columns, batch, options)
+    halves = joined(decode(activated(part.logits, columns), columns, part, options) for part in (first, second))
     assert all((getattr(whole, name) == getattr(halves, name)).all() for name in Decoded.__slots__)

@@ -1,4 +1,4 @@
-"""What must hold for any detections: invariants of the protocols."""
+"""Invariants of the protocols for any detections."""
 
 import dataclasses
 
@@ -8,9 +8,9 @@ from builders import detections, ground_truth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_cli.evaluate.evaluation import Evaluation
-from longtail_cli.evaluate.options import EvaluationOptions
-from longtail_cli.evaluate.protocol import Protocol
+from longtail_cli.evaluation.detections import Evaluation
+from longtail_cli.evaluation.options import EvaluationOptions
+from longtail_cli.evaluation.protocol import Protocol
 
 IMAGES, CATEGORIES = 3, 3
 ALL = EvaluationOptions(fixed_ap=True, pooled_ap=True, per_category=True, tide="aligned")
@@ -28,17 +28,17 @@ def truth_of(known, negative, partial):
 
 def evaluated(truth, seen, protocol="lvis", cap=300):
     evaluation = Evaluation.prepare(truth, Protocol(protocol, cap), "bbox", {}, ALL)
-    return evaluation.figures(seen, evaluation.geometry(seen))
+    return evaluation.metrics(seen, evaluation.geometry(seen))
 
 
 def same(one, other):
-    """Equal figures; sums in another order may differ in the last bit."""
+    """Equal metrics; sums in another order may differ in the last bit."""
     for name, value in one.items():
         assert other[name] == (value if value is None else pytest.approx(value, abs=1e-12)), name
 
 
 @given(objects, found, pairs, pairs, st.permutations(range(CATEGORIES)))
-def test_renaming_categories_changes_no_figure(known, seen, negative, partial, new):
+def test_renaming_categories_changes_no_metric(known, seen, negative, partial, new):
     one = evaluated(truth_of(known, negative, partial), detections(seen))
     renamed = truth_of(
         [(i, new[c], b) for i, c, b in known],
@@ -54,10 +54,10 @@ def test_renaming_categories_changes_no_figure(known, seen, negative, partial, n
 
 @given(objects, found, pairs, pairs, st.lists(st.floats(0.1, 5), min_size=CATEGORIES, max_size=CATEGORIES))
 def test_below_the_cap_only_the_order_within_a_category_matters(known, seen, negative, partial, power):
-    """So a class-wise monotone correction of a result file cannot move per-category AP."""
+    """So a class-wise monotone adjustment of a result file cannot change per-category AP."""
     truth = truth_of(known, negative, partial)
     before = evaluated(truth, detections(seen))
-    # scores are multiples of 1/20, far enough apart that no power makes two of them meet
+    # scores are multiples of 1/20, far enough apart that no power makes two of them equal
     after = evaluated(truth, detections([(i, c, s ** power[c], b) for i, c, s, b in seen]))
     assert before.headline == after.headline
     assert before.fixed == after.fixed
@@ -65,7 +65,7 @@ def test_below_the_cap_only_the_order_within_a_category_matters(known, seen, neg
 
 
 @given(objects, found, pairs, pairs)
-def test_what_an_image_does_not_judge_changes_nothing(known, seen, negative, partial):
+def test_categories_that_an_image_does_not_judge_change_nothing(known, seen, negative, partial):
     truth = truth_of(known, negative, partial)
     judged = {(i, c) for i, c, _ in known} | set(negative)
     kept = [row for row in seen if row[:2] in judged]
@@ -75,11 +75,11 @@ def test_what_an_image_does_not_judge_changes_nothing(known, seen, negative, par
 @given(objects, found, pairs, pairs, st.sampled_from(["lvis", "coco"]), st.integers(1, 4))
 def test_aligned_tide_starts_from_the_ap50_of_the_report(known, seen, negative, partial, protocol, cap):
     result = evaluated(truth_of(known, negative, partial), detections(seen), protocol, cap)
-    assert result.tide.ap50 == result.headline["AP50"]
+    assert result.headline["AP50"] == result.tide.AP50
 
 
 @given(objects, found, pairs, pairs)
-def test_figures_are_fractions_and_inputs_stay_as_they_are(known, seen, negative, partial):
+def test_metrics_are_fractions_and_inputs_are_not_changed(known, seen, negative, partial):
     truth, table = truth_of(known, negative, partial), detections(seen)
     kept = [np.array(getattr(t, f.name)) for t in (truth, table) for f in dataclasses.fields(t)
             if isinstance(getattr(t, f.name), np.ndarray)]  # fmt: skip

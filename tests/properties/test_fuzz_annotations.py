@@ -1,4 +1,4 @@
-"""Whatever happens to a file on its way, a reader gives a table or an InputError, and nothing else."""
+"""A reader returns a table or raises InputError for any damaged file."""
 
 import io
 import json
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opened import read_annotations, read_occurrences
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.annotations.reader import read_annotations, read_occurrences
 from longtail_cli.files.frequencies import frequencies_csv, read_frequencies, write_frequencies
 from longtail_cli.files.labels import read_labels
 from longtail_cli.tables import FrequencyTable
@@ -37,7 +37,7 @@ PIECES = [
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """`content` with some pieces put in, some put over, some cut out, and perhaps the end missing."""
+    """`content` with some pieces inserted, overwritten or cut out, and perhaps the end missing."""
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(content)))
         piece = draw(st.sampled_from(PIECES))
@@ -48,13 +48,13 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
 
 def try_to_read(read: Callable[[Path], object], path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    said = f"{path}\nFix: "
+    message = f"{path}\nFix: "
     try:
         read(path)
     except InputError as error:
-        said = str(error)
-    assert str(path) in said
-    assert "Fix: " in said
+        message = str(error)
+    assert str(path) in message
+    assert "Fix: " in message
 
 
 def read_with_masks(path: Path) -> object:
@@ -65,7 +65,7 @@ many = settings(max_examples=400, suppress_health_check=[HealthCheck.function_sc
 some = settings(many, max_examples=150)
 
 
-def test_the_file_is_sound_before_it_is_damaged(tmp_path: Path) -> None:
+def test_the_undamaged_file_is_valid(tmp_path: Path) -> None:
     (tmp_path / "val.json").write_bytes(LVIS)
     masks = read_annotations(tmp_path / "val.json", masks=True).masks
     assert masks is not None
@@ -125,7 +125,7 @@ def saved(save: Callable[..., None], **arrays: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.filterwarnings("ignore:Reading .* required additional header parsing:UserWarning")  # NumPy's own notice
+@pytest.mark.filterwarnings("ignore:Reading .* required additional header parsing:UserWarning")  # NumPy's warning
 @some
 @given(data=st.data())
 def test_label_arrays(tmp_path: Path, data: st.DataObject) -> None:

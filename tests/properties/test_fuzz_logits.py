@@ -1,4 +1,4 @@
-"""Whatever stands in a logits file: it is read as it is, or refused with a reason; nothing else ever happens."""
+"""Any logits file is either read unchanged or refused with a reason."""
 
 import io
 import json
@@ -22,15 +22,15 @@ image_rows = st.lists(st.integers(0, 5), max_size=8)
 
 
 def mutated(content: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
-    """Put each token at its place (a fraction of the length) over so many bytes of what stands there."""
-    for place, dropped, token in changes:
-        at = round(place * len(content))
-        content = content[:at] + token + content[at + dropped :]
+    """Overwrite so many bytes at each position (a fraction of the length) with a token."""
+    for fraction, dropped, token in changes:
+        position = round(fraction * len(content))
+        content = content[:position] + token + content[position + dropped :]
     return content
 
 
 def refusal(path: Path, rows: int) -> str | None:
-    """Read everything, batch by batch; what is said where the file is refused."""
+    """Read everything, batch by batch; the error if the file is refused, otherwise None."""
     seen: set[int] = set()
     try:
         file = open_logits(path)
@@ -68,7 +68,7 @@ def test_damaged_files_are_read_or_refused(
 @many
 @given(changes=changes)
 def test_damaged_headers_of_safetensors(tmp_path: Path, changes: list[tuple[float, int, bytes]]) -> None:
-    """The length before the header is made right again, so that the damage reaches its fields."""
+    """The length before the header is corrected, so that the damage reaches its fields."""
     path = save(tmp_path / "logits.safetensors", detection([2, 0, 3]), DETECTION_METADATA)
     content = path.read_bytes()
     end = 8 + int.from_bytes(content[:8], "little")
@@ -83,12 +83,12 @@ def test_damaged_headers_of_safetensors(tmp_path: Path, changes: list[tuple[floa
 def test_damaged_members_of_archives(
     tmp_path: Path, suffix: str, changes: list[tuple[float, int, bytes]], chosen: int
 ) -> None:
-    """The archive itself is whole, so that the damage reaches array headers and pickles."""
+    """The archive itself is intact, so that the damage reaches array headers and pickles."""
     path = save(tmp_path / f"logits{suffix}", detection([2, 0, 3]), DETECTION_METADATA)
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     name = list(members)[chosen % len(members)]
-    # most of a member is content, which may be anything: change what comes first
+    # most of a member is content, which may be anything: change its beginning
     members[name] = mutated(members[name][:200], changes) + members[name][200:]
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:

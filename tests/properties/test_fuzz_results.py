@@ -1,6 +1,6 @@
-"""Whatever stands in a result file: what `json` reads as a list of detections is read alike, all else is refused.
+"""Any content of a result file is read as `json` reads it, or refused if that is not a list of detections.
 
-The twin of the reader is a loop over the objects that `json` makes of the file.
+The reference is a loop over the objects that `json` decodes.
 """
 
 import gzip
@@ -16,10 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opened import read_results, write_rescored
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.results.file import read_results
-from longtail_cli.files.results.rescored import write_rescored
 
 NUMBERS = ("image_id", "category_id", "score")
 SEEDS = [
@@ -40,9 +39,9 @@ many = settings(max_examples=500, suppress_health_check=[HealthCheck.function_sc
 
 
 def mutated(content: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
-    """Put each token at its place (a fraction of the length) over so many bytes of what stands there."""
-    for place, dropped, token in changes:
-        at = round(place * len(content))
+    """Write each token at its position (a fraction of the length) over a number of bytes."""
+    for position, dropped, token in changes:
+        at = round(position * len(content))
         content = content[:at] + token + content[at + dropped :]
     return content
 
@@ -54,7 +53,7 @@ class Entry(dict[str, Any]):
 
 
 def twin(content: bytes, boxes: bool) -> list[list[float]] | None:
-    """Ids, score and box of every detection by way of `json`, or None where the file is no list of detections."""
+    """Ids, score and box of every detection by way of `json`, or None if it is not a list of detections."""
     try:
         entries = json.loads(
             content.decode(), parse_constant=refuse, parse_int=integer_or_float, object_pairs_hook=Entry
@@ -105,7 +104,7 @@ def bits(rows: list[list[float]]) -> list[tuple[Any, ...]]:
 
 @many
 @given(st.sampled_from(SEEDS), changes, st.booleans())
-def test_what_json_reads_is_read_alike_and_all_else_is_refused(
+def test_content_is_read_as_json_reads_it_or_refused(
     tmp_path: Path, seed: bytes, changes: list[tuple[float, int, bytes]], boxes: bool
 ) -> None:
     path = tmp_path / "predictions.json"

@@ -1,4 +1,4 @@
-"""What must hold for every gate, figure and interval."""
+"""Invariants of gates for any metric and interval."""
 
 from dataclasses import replace
 
@@ -6,13 +6,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from reports import report, run
 
+from longtail_cli.choices import GATE_KINDS
 from longtail_cli.metrics import Interval
 from longtail_cli.reports.gates.judging import judge
-from longtail_cli.reports.gates.limits import KINDS, Gate, parse_gate
+from longtail_cli.reports.gates.limits import Gate, parse_gate
 
-figures = st.floats(0, 1)
+values = st.floats(0, 1)
 limits = st.floats(0, 1)
-kinds = st.sampled_from(KINDS)
+kinds = st.sampled_from(GATE_KINDS)
 CLEAR = 1e-9
 
 
@@ -27,13 +28,13 @@ def outcome(kind, limit, base, value, *, on="value", interval=None, relative=Fal
 
 
 def excess(kind, limit, base, value):
-    """How far a figure is beyond the limit; below 0 where it is not."""
+    """How far a metric is beyond the limit; below 0 if it is not."""
     found = {"fail-under": limit - value, "fail-over": value - limit}
     return (found | {"max-drop": base - value - limit, "max-rise": value - base - limit})[kind]
 
 
-@given(kinds, limits, figures, figures)
-def test_by_value_what_is_beyond_fails_and_what_is_not_passes(kind, limit, base, value):
+@given(kinds, limits, values, values)
+def test_by_value_a_metric_fails_if_and_only_if_it_is_beyond_its_limit(kind, limit, base, value):
     beyond = excess(kind, limit, base, value)
     assume(abs(beyond) > CLEAR)
     assert outcome(kind, limit, base, value) == ("failed" if beyond > 0 else "passed")
@@ -47,27 +48,25 @@ def test_by_value_equality_passes_however_it_is_rounded(kind, base, step):
     limit = step / 10_000 if kind.startswith("max") else value
     assert outcome(kind, limit, base / 10_000, value) == "passed"
     text = f"bbox/AP={limit:.4f}"
-    assert parse_gate(kind, text, "--option").limit == limit
+    assert parse_gate(kind, text, "`option=`").limit == limit
 
 
-@given(kinds, limits, figures, figures)
+@given(kinds, limits, values, values)
 def test_a_relative_limit_is_a_share_of_the_reference(kind, share, base, value):
     assume(kind.startswith("max"))
     assume(abs(excess(kind, share * base, base, value)) > CLEAR)
     assert outcome(kind, share, base, value, relative=True) == outcome(kind, share * base, base, value)
 
 
-@given(kinds, limits, figures, figures, st.tuples(st.floats(-1, 1), st.floats(-1, 1)))
+@given(kinds, limits, values, values, st.tuples(st.floats(-1, 1), st.floats(-1, 1)))
 def test_by_interval_is_never_stricter_than_by_value(kind, limit, base, value, ends):
     interval = Interval(min(ends), max(ends))
     assume(outcome(kind, limit, base, value) == "passed")
     assert outcome(kind, limit, base, value, on="interval", interval=interval) == "passed"
 
 
-@given(kinds, limits, figures, figures, figures, figures)
-def test_by_interval_fails_exactly_where_an_interval_about_the_value_is_wholly_beyond(
-    kind, limit, base, value, below, above
-):
+@given(kinds, limits, values, values, values, values)
+def test_by_interval_fails_if_and_only_if_the_whole_interval_is_beyond(kind, limit, base, value, below, above):
     observed = value - base if kind.startswith("max") else value
     interval = Interval(observed - below, observed + above)
     nearest = above if kind in ("fail-under", "max-drop") else below
@@ -77,7 +76,7 @@ def test_by_interval_fails_exactly_where_an_interval_about_the_value_is_wholly_b
     assert outcome(kind, limit, base, value, on="interval", interval=interval) == expected
 
 
-@given(kinds, limits, figures, figures)
+@given(kinds, limits, values, values)
 def test_by_interval_of_no_width_is_by_value(kind, limit, base, value):
     observed = value - base if kind.startswith("max") else value
     interval = Interval(observed, observed)
@@ -85,6 +84,6 @@ def test_by_interval_of_no_width_is_by_value(kind, limit, base, value):
 
 
 @given(st.sampled_from(("fail-under", "max-drop")), st.decimals(0, 1, places=6))
-def test_what_is_written_is_kept(kind, limit):
-    gate = parse_gate(kind, f"bbox/AP={limit}", "--option")
+def test_the_text_of_a_limit_is_kept(kind, limit):
+    gate = parse_gate(kind, f"bbox/AP={limit}", "`option=`")
     assert (gate.written, gate.limit) == (str(limit), float(limit))

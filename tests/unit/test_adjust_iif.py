@@ -1,4 +1,4 @@
-"""IIF: what K is, which classes get a stand-in, and that no weight is infinite."""
+"""IIF: what K is, how zero counts are replaced, and that every weight is finite."""
 
 from statistics import NormalDist
 
@@ -6,27 +6,20 @@ import numpy as np
 import pytest
 from frequency_tables import table
 
-from longtail_cli.adjust.counts import ZERO_COUNT_POLICIES, ZeroCountName
-from longtail_cli.adjust.iif import (
-    VARIANTS,
-    IifWeights,
-    InverseImageFrequency,
-    VariantName,
-    iif_weights,
-    normalizing_total,
-)
+from longtail_cli.choices import VARIANTS, ZERO_COUNT_POLICIES, VariantName, ZeroCountName
 from longtail_cli.errors import InputError
+from longtail_cli.methods.iif import IifWeights, InverseImageFrequency, iif_weights, normalizing_total
 
 UNBOUNDED: tuple[VariantName, ...] = ("relative", "normit", "gombit")
-"""Variants whose formula goes to -inf where p = 1."""
+"""Variants whose formula is -inf if p = 1."""
 
 
 def noted(weights: IifWeights) -> dict[str, list[int]]:
-    """What the notes say, up to their first comma or semicolon, and of which rows."""
+    """The text of each note up to its first comma or semicolon, and its rows."""
     return {note.text.split(";")[0].split(",")[0]: np.flatnonzero(note.rows).tolist() for note in weights.notes}
 
 
-def test_the_weights_multiply_and_nothing_is_added() -> None:
+def test_weights_multiply_and_add_nothing() -> None:
     affine = InverseImageFrequency().coefficients(table([1, 9, 90]))
     assert affine.scale == pytest.approx(np.log([100, 100 / 9, 100 / 90]), rel=1e-15)
     assert affine.shift.tolist() == [0, 0, 0]
@@ -41,12 +34,12 @@ def test_k_is_the_sum_of_the_counts_or_the_number_of_images() -> None:
     assert normalizing_total(counts, "instance", "images") == 431
 
 
-def test_objects_are_counted_where_asked_for() -> None:
+def test_count_instance_uses_the_object_counts() -> None:
     counts = table([1, 1], [1, 3])
     assert InverseImageFrequency(count="instance").coefficients(counts).scale == pytest.approx(np.log([4, 4 / 3]))
 
 
-def test_a_table_without_its_number_of_images_cannot_give_the_images_normalizer() -> None:
+def test_the_images_normalizer_needs_the_number_of_images() -> None:
     with pytest.raises(InputError, match="number of images: expected one, for normalizer=images, found none"):
         InverseImageFrequency(normalizer="images").coefficients(table([1, 9]))
 
@@ -58,7 +51,7 @@ def test_max_gives_a_class_that_never_occurs_the_largest_weight(variant: Variant
     assert noted(weights)["never occur"] == [0]
 
 
-def test_smooth_takes_a_class_that_never_occurs_as_seen_once_in_one_more() -> None:
+def test_smooth_counts_a_class_that_never_occurs_as_1_of_k_plus_1() -> None:
     of = {variant: iif_weights(np.array([0, 2, 8]), 10.0, variant, "smooth").value[0] for variant in VARIANTS}
     assert of["raw"] == pytest.approx(np.log(11 / 1))
     assert of["relative"] == pytest.approx(np.log((11 - 1) / 1))
@@ -69,7 +62,7 @@ def test_smooth_takes_a_class_that_never_occurs_as_seen_once_in_one_more() -> No
 
 
 @pytest.mark.parametrize("policy", ZERO_COUNT_POLICIES)
-def test_the_smooth_variant_has_a_weight_of_its_own_there(policy: ZeroCountName) -> None:
+def test_the_smooth_variant_is_finite_for_classes_that_never_occur(policy: ZeroCountName) -> None:
     weights = iif_weights(np.array([0, 10]), 10.0, "smooth", policy)
     assert weights.value == pytest.approx([np.log(11) + 1, 1.0])
     assert noted(weights) == {"never occur": [0]}
@@ -88,21 +81,21 @@ def test_the_other_weights_do_not_depend_on_the_policy() -> None:
 
 
 @pytest.mark.parametrize("variant", UNBOUNDED)
-def test_a_class_in_every_image_gets_the_least_weight_of_the_others(variant: VariantName) -> None:
+def test_a_class_in_every_image_gets_the_smallest_weight_of_the_others(variant: VariantName) -> None:
     weights = iif_weights(np.array([10, 2, 5]), 10.0, variant)
     assert weights.value[0] == weights.value[2] == weights.value.min()
     assert noted(weights)["have p = 1"] == [0]
 
 
 @pytest.mark.parametrize("variant", UNBOUNDED)
-def test_a_single_class_keeps_its_logits_where_the_formula_has_no_value(variant: VariantName) -> None:
+def test_a_single_class_keeps_its_logits_if_the_formula_is_infinite(variant: VariantName) -> None:
     weights = iif_weights(np.array([10]), 10.0, variant)
     assert weights.value.tolist() == [1.0]
     assert noted(weights) == {"have p = 1": [0]}
 
 
 @pytest.mark.parametrize("variant", ["raw", "base2", "base10"])
-def test_a_single_class_gets_weight_0_elsewhere_and_that_is_said(variant: VariantName) -> None:
+def test_a_single_class_otherwise_gets_weight_0_and_a_note(variant: VariantName) -> None:
     weights = iif_weights(np.array([10]), 10.0, variant)
     assert weights.value.tolist() == [0.0]
     assert noted(weights) == {"have weight 0: all their scores become equal": [0]}
@@ -110,18 +103,18 @@ def test_a_single_class_gets_weight_0_elsewhere_and_that_is_said(variant: Varian
 
 @pytest.mark.parametrize(("variant", "negative"), [("relative", [1, 2]), ("normit", [1, 2]), ("gombit", [2])])
 def test_negative_weights_are_named(variant: VariantName, negative: list[int]) -> None:
-    weights = iif_weights(np.array([4, 6, 9]), 10.0, variant)  # gombit turns negative at p = 1 - 1/e
+    weights = iif_weights(np.array([4, 6, 9]), 10.0, variant)  # gombit is negative above p = 1 - 1/e
     assert np.flatnonzero(weights.value < 0).tolist() == negative
     assert noted(weights) == {"have a negative weight": negative}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_no_class_gives_no_weight(variant: VariantName) -> None:
+def test_no_classes_give_no_weights(variant: VariantName) -> None:
     assert len(iif_weights(np.zeros(0, np.int64), 0.0, variant).value) == 0
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_counts_that_are_all_0_say_nothing(variant: VariantName) -> None:
+def test_counts_that_are_all_0_are_refused(variant: VariantName) -> None:
     with pytest.raises(InputError, match="counts: expected at least one above 0, found none"):
         iif_weights(np.array([0, 0]), 0.0, variant)
 

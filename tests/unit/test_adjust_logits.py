@@ -11,16 +11,15 @@ import numpy as np
 import pytest
 import torch
 from adjust_twins import classes_of, coupled, sigmoid
-from frequency_tables import NoEvidence, table
+from frequency_tables import NoData, table
 
-from longtail_cli.adjust.apply import Adjuster
-from longtail_cli.adjust.bags import decoded, slices_by_count
-from longtail_cli.adjust.base import MethodContext
-from longtail_cli.adjust.iif import NORMALIZERS, VARIANTS
-from longtail_cli.adjust.registry import parse_method
-from longtail_cli.decode.activation import activated
+from longtail_cli.choices import COUNTS, NORMALIZERS, VARIANTS, BackgroundName, HeadName
 from longtail_cli.errors import InputError, UsageError
-from longtail_cli.tables import BackgroundName, Floats, FrequencyTable, HeadName, LogitColumns, Singles
+from longtail_cli.methods.apply import Adjuster, activated
+from longtail_cli.methods.bags import slice_softmax, slices_by_count
+from longtail_cli.methods.base import MethodContext
+from longtail_cli.methods.registry import parse_method
+from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Singles
 
 IDS = [31, 4, 77, 12, 5]  # the order of the columns, which is not that of the table
 IMAGES = {4: 3, 5: 40, 12: 9, 31: 200, 77: 1}
@@ -32,25 +31,25 @@ TABLE = replace(
 )
 N, OBJ = [IMAGES[i] for i in IDS], [OBJECTS[i] for i in IDS]
 RNG = np.random.default_rng(3)
-PLACE: dict[BackgroundName, int | None] = {"none": None, "first": 0, "last": len(IDS)}
+BACKGROUND_COLUMN: dict[BackgroundName, int | None] = {"none": None, "first": 0, "last": len(IDS)}
 
 Twin = Callable[[list[float], int | None], list[float]]
 
 
 @dataclass(frozen=True)
 class LastLayer:
-    """What a file may hold beside the logits: weights [K, D] and features [N, D]."""
+    """What a file may contain besides the logits: weights [K, D] and features [N, D]."""
 
     weight: Singles | None = None
     features: torch.Tensor | None = None
 
 
-class Files(NoEvidence):
+class Files(NoData):
     """Saved parameters and a target table."""
 
     def learned(self, path: str, columns: LogitColumns) -> Mapping[str, Floats]:
         alpha = np.array([0.5, 2.0, 1.0, -0.25, 3.0])
-        if path == "whole":  # with the background's, which stands last
+        if path == "whole":  # including the background's, which is last
             return {"alpha": np.append(alpha, 0.7), "beta": np.append(alpha - 1, 0.3)}
         return {"alpha": alpha} if path == "scale" else {"alpha": alpha, "beta": alpha - 1}
 
@@ -86,19 +85,19 @@ def logits_for(background: BackgroundName, rows: int = 20) -> Floats:
 
 def check(spec: str, head: HeadName, background: BackgroundName, twin: Twin) -> None:
     logits = logits_for(background)
-    expected = [twin(row, PLACE[background]) for row in logits.tolist()]
+    expected = [twin(row, BACKGROUND_COLUMN[background]) for row in logits.tolist()]
     assert scores_of(spec, head, background, logits, torch.float64) == pytest.approx(
         np.array(expected), rel=1e-12, abs=1e-12
     )
     single = logits.astype(np.float32).astype(np.float64)
-    expected = [twin(row, PLACE[background]) for row in single.tolist()]
+    expected = [twin(row, BACKGROUND_COLUMN[background]) for row in single.tolist()]
     assert scores_of(spec, head, background, single, torch.float32) == pytest.approx(
         np.array(expected), rel=0, abs=1e-6
     )
 
 
 def by_class(head: HeadName, of: Callable[[float, int], float]) -> Twin:
-    """The twin of a map of each class's logit, given its place among the classes."""
+    """The twin of a map of each class's logit, given its index among the classes."""
 
     def twin(row: list[float], background: int | None) -> list[float]:
         mapped = [of(z, c) for c, z in enumerate(classes_of(row, background))]
@@ -117,7 +116,7 @@ heads = pytest.mark.parametrize(("head", "background"), HEADS)
 @heads
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("normalizer", NORMALIZERS)
-@pytest.mark.parametrize("count", ["image", "instance"])
+@pytest.mark.parametrize("count", COUNTS)
 def test_iif_multiplies_by_its_weight(
     head: HeadName, background: BackgroundName, variant: str, normalizer: str, count: str
 ) -> None:
@@ -151,19 +150,19 @@ def test_methods_that_shift(
 
 @heads
 def test_temperature_divides_every_column(head: HeadName, background: BackgroundName) -> None:
-    def twin(row: list[float], place: int | None) -> list[float]:
+    def twin(row: list[float], background: int | None) -> list[float]:
         cooled = [z / 1.9 for z in row]
         whole = twins.softmax(cooled) if head == "softmax" else [sigmoid(z) for z in cooled]
-        return classes_of(whole, place)
+        return classes_of(whole, background)
 
     check("temperature:t=1.9", head, background, twin)
 
 
 @heads
 def test_norcal_without_normalising_divides_the_scores(head: HeadName, background: BackgroundName) -> None:
-    def twin(row: list[float], place: int | None) -> list[float]:
+    def twin(row: list[float], background: int | None) -> list[float]:
         whole = twins.softmax(row) if head == "softmax" else [sigmoid(z) for z in row]
-        return [s / n**0.6 for s, n in zip(classes_of(whole, place), N, strict=True)]
+        return [s / n**0.6 for s, n in zip(classes_of(whole, background), N, strict=True)]
 
     check("norcal:gamma=0.6,renormalize=no", head, background, twin)
 
@@ -178,7 +177,7 @@ def test_learned_parameters(head: HeadName, background: BackgroundName, spec: st
 def test_learned_parameters_of_the_background() -> None:
     alpha = [0.5, 2.0, 1.0, -0.25, 3.0]
 
-    def twin(row: list[float], place: int | None) -> list[float]:
+    def twin(row: list[float], background: int | None) -> list[float]:
         whole = [a * z + a - 1 for a, z in zip(alpha, row[:-1], strict=True)] + [0.7 * row[-1] + 0.3]
         return twins.softmax(whole)[:-1]
 
@@ -189,27 +188,26 @@ def test_learned_parameters_of_the_background() -> None:
 def test_fracal(head: HeadName, background: BackgroundName) -> None:
     rates, phi = [n / 500 for n in N], [PHI[i] for i in IDS]
 
-    def twin(row: list[float], place: int | None) -> list[float]:
+    def twin(row: list[float], background: int | None) -> list[float]:
         if head == "softmax":
-            return twins.fracal_softmax(row, place, rates, phi, 2.0)
-        return twins.fracal_sigmoid(classes_of(row, place), rates, phi, 2.0)
+            return twins.fracal_softmax(row, background, rates, phi, 2.0)
+        return twins.fracal_sigmoid(classes_of(row, background), rates, phi, 2.0)
 
     check("fracal", head, background, twin)
 
 
 @heads
-def test_tau_norm_computes_the_logits_anew(head: HeadName, background: BackgroundName) -> None:
+def test_tau_norm_recomputes_the_logits(head: HeadName, background: BackgroundName) -> None:
     width = len(IDS) + (background != "none")
     weight, features = RNG.normal(size=(width, 3)).astype(np.float32), RNG.normal(size=(20, 3)).astype(np.float32)
     logits = logits_for(background).astype(np.float32).astype(np.float64)
-    rows = []
+    rows, column = [], BACKGROUND_COLUMN[background]
     for row, f in zip(logits.tolist(), features.tolist(), strict=True):
         new = [
             sum(a * b for a, b in zip(w, f, strict=True)) / math.sqrt(sum(a * a for a in w)) ** 0.7
-            for w in (weight[c].tolist() for c in range(width) if c != PLACE[background])
+            for w in (weight[c].tolist() for c in range(width) if c != column)
         ]
-        place = PLACE[background]
-        rows.append(coupled(row, place, new) if head == "softmax" else [sigmoid(z) for z in new])
+        rows.append(coupled(row, column, new) if head == "softmax" else [sigmoid(z) for z in new])
     layer = LastLayer(weight, torch.from_numpy(features))
     for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-6)):
         found = scores_of("tau-norm:tau=0.7", head, background, logits, dtype, layer)
@@ -218,12 +216,12 @@ def test_tau_norm_computes_the_logits_anew(head: HeadName, background: Backgroun
 
 @heads
 def test_methods_follow_one_another(head: HeadName, background: BackgroundName) -> None:
-    """Also after a step that leaves scores, which go on as two-way logits."""
+    """Also after a step whose result is binary logits."""
 
-    def twin(row: list[float], place: int | None) -> list[float]:
+    def twin(row: list[float], background: int | None) -> list[float]:
         cooled = [z / 2 for z in row]
         whole = twins.softmax(cooled) if head == "softmax" else [sigmoid(z) for z in cooled]
-        divided = [s / n for s, n in zip(classes_of(whole, place), N, strict=True)]
+        divided = [s / n for s, n in zip(classes_of(whole, background), N, strict=True)]
         return [sigmoid(3 * math.log(s / (1 - s))) for s in divided]
 
     check("temperature:t=2+norcal:gamma=1,renormalize=no+temperature:t=0.3333333333333333", head, background, twin)
@@ -247,13 +245,13 @@ def test_bags_takes_a_softmax_in_each_slice(known: bool) -> None:
         assert scores.double().numpy() == pytest.approx(np.array(expected), rel=tolerance, abs=tolerance)
 
 
-def test_every_count_bound_of_bags_begins_a_slice() -> None:
+def test_every_count_bound_of_bags_starts_a_slice() -> None:
     counts = table([1] * 8, [0, 9, 10, 99, 100, 999, 1000, 5000])
     assert slices_by_count(counts) == ((1, 2), (3, 4), (5, 6), (7, 8))
 
 
-def test_bags_logits_keep_to_the_places_of_their_slices() -> None:
-    step = decoded(LogitColumns("bags", "none", np.array([1, 2, 3]), ((3, 1), (), (2,))))
+def test_the_columns_of_bags_classes_follow_from_the_slices() -> None:
+    step = slice_softmax(LogitColumns("bags", "none", np.array([1, 2, 3]), ((3, 1), (), (2,))))
     assert step.bounds.tolist() == [0, 2, 5, 6, 8]
     assert step.column.tolist() == [4, 7, 3]
 
@@ -270,12 +268,14 @@ PLAIN = LogitColumns("softmax", "none", np.array(IDS))
 GROUPED = LogitColumns("bags", "none", np.array(sorted(IDS)), SLICES)
 
 
-def test_what_a_method_lacks_is_named() -> None:
-    assert "--freq: frequency table: expected one, for the method iif, found none" in refusal("iif", PLAIN, None)
+def test_missing_requirements_are_named() -> None:
+    assert "`frequencies=`: frequency table: expected one, for the method iif, found none" in refusal(
+        "iif", PLAIN, None
+    )
     assert "expected `weight` [K, D] of the classifier" in refusal("tau-norm", PLAIN)
     layer = np.eye(5, 3, dtype=np.float32)
     assert "`weight`, class column 3: expected a vector that is not 0" in refusal("tau-norm", PLAIN, weight=layer)
-    assert "begin with it" in refusal("temperature:t=2+tau-norm", PLAIN, weight=layer)
+    assert "it recomputes the logits: apply it first" in refusal("temperature:t=2+tau-norm", PLAIN, weight=layer)
     assert "expected softmax or sigmoid, found bags" in refusal("iif", GROUPED)
     assert "decode the slices first: bags+METHOD" in refusal("norcal", GROUPED)
     assert "decode the slices first: bags+METHOD" in refusal("vector:file=f", GROUPED)

@@ -1,4 +1,4 @@
-"""Coefficients of the methods that add, divide, or do nothing; methods in a row."""
+"""Coefficients of methods that add, divide or change nothing, and of chains."""
 
 import math
 
@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from frequency_tables import coefficients, table
 
-from longtail_cli.adjust.base import Method
-from longtail_cli.adjust.prior import LabelDistributionAwareMargin, LogitAdjustment, NorCal
-from longtail_cli.adjust.registry import parse_method
-from longtail_cli.adjust.uniform import Temperature, Unchanged
 from longtail_cli.errors import InputError
+from longtail_cli.methods.base import Method
+from longtail_cli.methods.prior import LabelDistributionAwareMargin, LogitAdjustment, NorCal
+from longtail_cli.methods.registry import parse_method
+from longtail_cli.methods.uniform import Temperature, Unchanged
 
 TABLE = table([2, 30, 500], [3, 90, 2000])
 
 
-def test_logit_adjustment_takes_tau_ln_p_off() -> None:
+def test_logit_adjustment_subtracts_tau_ln_p() -> None:
     affine = coefficients(LogitAdjustment(tau=1.5), TABLE)
     assert affine.scale.tolist() == [1, 1, 1]
     assert affine.shift == pytest.approx([-1.5 * math.log(n / 532) for n in (2, 30, 500)], rel=1e-14)
@@ -26,33 +26,33 @@ def test_norcal_divides_by_n_to_the_gamma() -> None:
     assert np.exp(affine.shift) == pytest.approx([n**-0.6 for n in (2, 30, 500)], rel=1e-14)
 
 
-def test_ldam_takes_c_over_the_fourth_root_of_n_off() -> None:
+def test_ldam_subtracts_c_over_the_fourth_root_of_n() -> None:
     affine = coefficients(LabelDistributionAwareMargin(c=0.5), TABLE)
     assert affine.shift == pytest.approx([-0.5 / n**0.25 for n in (2, 30, 500)], rel=1e-14)
 
 
 @pytest.mark.parametrize("spec", ["logit-adjust:1.0", "norcal:1.0", "ldam:1.0"])
-def test_objects_are_counted_where_asked_for(spec: str) -> None:
+def test_count_instance_uses_the_object_counts(spec: str) -> None:
     by_objects = coefficients(parse_method(f"{spec},count=instance"), TABLE)
     as_images = coefficients(parse_method(spec), table([3, 90, 2000]))
     assert by_objects.shift.tolist() == as_images.shift.tolist()
 
 
 @pytest.mark.parametrize("spec", ["logit-adjust:1.0", "norcal:1.0", "ldam:1.0"])
-def test_a_class_that_never_occurs_is_taken_as_the_rarest_that_does(spec: str) -> None:
+def test_a_class_that_never_occurs_counts_as_the_rarest_that_does(spec: str) -> None:
     affine = coefficients(parse_method(spec), table([0, 30, 2]))
     assert affine.shift[0] == affine.shift[2]
     assert [note.rows.tolist() for note in affine.notes] == [[True, False, False]]
 
 
-def test_or_as_seen_once_in_one_more() -> None:
+def test_smooth_counts_it_as_1_of_k_plus_1() -> None:
     counts = table([0, 30, 2])
     assert coefficients(LogitAdjustment(zero_count="smooth"), counts).shift[0] == pytest.approx(math.log(33))
     assert coefficients(NorCal(zero_count="smooth"), counts).shift[0] == 0
     assert coefficients(LabelDistributionAwareMargin(2.0, zero_count="smooth"), counts).shift[0] == -2
 
 
-def test_or_refused() -> None:
+def test_error_refuses_it() -> None:
     with pytest.raises(InputError, match="category_id 1: expected a count above 0, found 0"):
         coefficients(NorCal(zero_count="error"), table([0, 30, 2]))
 
@@ -72,7 +72,7 @@ def test_temperature_divides_and_needs_no_counts() -> None:
     assert not Unchanged().uses_counts
 
 
-def test_methods_follow_one_another_from_the_left() -> None:
+def test_chained_methods_are_applied_from_left_to_right() -> None:
     """(z / 2) - ln p, and (z - ln p) / 2."""
     log_p = np.log(np.array([2, 30, 500]) / 532)
     first_cooled = coefficients(parse_method("temperature:2+logit-adjust:1"), TABLE)
@@ -82,7 +82,7 @@ def test_methods_follow_one_another_from_the_left() -> None:
     assert then_cooled.shift == pytest.approx(-log_p / 2, rel=1e-15)
 
 
-def test_a_row_of_methods_needs_counts_where_one_does_and_keeps_the_notes_of_all() -> None:
+def test_a_chain_needs_counts_if_one_method_does_and_keeps_all_notes() -> None:
     assert parse_method("none+iif").uses_counts
     assert not parse_method("none+temperature:2").uses_counts
     assert len(coefficients(parse_method("iif+norcal"), table([0, 3, 5])).notes) == 2

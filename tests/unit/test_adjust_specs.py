@@ -1,13 +1,13 @@
-"""Spec strings: one canonical form for each method, and errors that name the nearest."""
+"""Spec strings: one canonical form per method, and errors that suggest the nearest name."""
 
 import pytest
 
-from longtail_cli.adjust.iif import InverseImageFrequency
-from longtail_cli.adjust.learned import DisAlign
-from longtail_cli.adjust.prior import LogitAdjustment, NorCal
-from longtail_cli.adjust.registry import METHODS, Chain, parse_method
-from longtail_cli.adjust.uniform import Temperature
 from longtail_cli.errors import UsageError
+from longtail_cli.methods.iif import InverseImageFrequency
+from longtail_cli.methods.learned import DisAlign
+from longtail_cli.methods.prior import LogitAdjustment, NorCal
+from longtail_cli.methods.registry import METHODS, Chain, parse_method
+from longtail_cli.methods.uniform import Temperature
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from longtail_cli.errors import UsageError
         ("bags+norcal:renormalize=no", "bags+norcal:gamma=0.6,renormalize=no"),
     ],
 )
-def test_a_spec_has_one_canonical_form_which_parses_back(written: str, canonical: str) -> None:
+def test_a_spec_has_one_canonical_form_that_parses_back(written: str, canonical: str) -> None:
     method = parse_method(written)
     assert method.spec == canonical
     assert parse_method(canonical) == method
@@ -46,7 +46,7 @@ def test_a_spec_is_a_method_with_its_parameters() -> None:
     assert parse_method("temperature:2+norcal") == Chain((Temperature(2.0), NorCal()))
 
 
-def test_defaults_fill_what_the_spec_leaves_open_where_a_method_has_it() -> None:
+def test_defaults_fill_parameters_that_the_spec_does_not_state() -> None:
     policy = {"zero_count": "smooth"}
     assert parse_method("logit-adjust", policy) == LogitAdjustment(zero_count="smooth")
     assert parse_method("logit-adjust:zero_count=max", policy) == LogitAdjustment()

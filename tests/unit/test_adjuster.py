@@ -1,18 +1,20 @@
-"""What the adjuster does with tensors as such: any type, no rows, memory to work in."""
+"""The adjuster and tensors: dtypes, no rows, gradients, output buffers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from frequency_tables import NoEvidence, table
+from frequency_tables import NoData, table
 
-from longtail_cli.adjust.apply import Adjuster
-from longtail_cli.adjust.base import MethodContext
-from longtail_cli.adjust.registry import parse_method
-from longtail_cli.tables import BackgroundName, HeadName, LogitColumns
+from longtail_cli.choices import BackgroundName, HeadName
+from longtail_cli.methods.apply import Adjuster
+from longtail_cli.methods.base import MethodContext
+from longtail_cli.methods.registry import parse_method
+from longtail_cli.tables import Floats, LogitColumns
 
 CLASSES, WIDTH = 3, 4
 TABLE = replace(table([3, 40, 200], num_images=500), fractal_dimension=np.array([1.0, 1.3, 1.9]))
@@ -29,19 +31,30 @@ heads = pytest.mark.parametrize(
 )
 
 
+class Saved(NoData):
+    """A file with `alpha`, and with `beta` unless it is called ``alpha``."""
+
+    def learned(self, path: str, columns: LogitColumns) -> Mapping[str, Floats]:
+        alpha = np.array([0.5, -2.0, 3.0])
+        return {"alpha": alpha} if path == "alpha" else {"alpha": alpha, "beta": alpha - 1}
+
+
 def adjuster(spec: str, head: HeadName, background: BackgroundName, dtype: torch.dtype = torch.float32) -> Adjuster:
-    columns = LogitColumns(head, background, TABLE.category_id)
-    adjustment = parse_method(spec).adjustment(MethodContext(columns, TABLE, WEIGHT, NoEvidence()))
+    return made(spec, LogitColumns(head, background, TABLE.category_id), dtype)
+
+
+def made(spec: str, columns: LogitColumns, dtype: torch.dtype) -> Adjuster:
+    adjustment = parse_method(spec).adjustment(MethodContext(columns, TABLE, WEIGHT, Saved()))
     return Adjuster(adjustment.steps, columns, torch.device("cpu"), dtype)
 
 
 @heads
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_half_precision_is_only_how_logits_are_kept(
+def test_half_precision_logits_are_adjusted_in_float32(
     head: HeadName, background: BackgroundName, spec: str, dtype: torch.dtype
 ) -> None:
-    """Work is done in float32 on the values as they are; the given tensors stay as they were."""
+    """As if they had been converted first; the given tensors do not change."""
     work = adjuster(spec, head, background)
     logits, features = LOGITS.to(dtype), FEATURES.to(dtype)
     adjusted = work(logits, features)
@@ -53,8 +66,8 @@ def test_half_precision_is_only_how_logits_are_kept(
 
 @heads
 @pytest.mark.parametrize("spec", SPECS)
-def test_memory_to_work_in_changes_no_value(head: HeadName, background: BackgroundName, spec: str) -> None:
-    """Neither memory apart, whatever it holds, nor that of the logits themselves."""
+def test_out_changes_no_value(head: HeadName, background: BackgroundName, spec: str) -> None:
+    """Neither as separate memory, whatever its content, nor as the logits themselves."""
     work = adjuster(spec, head, background)
     expected = work(LOGITS, FEATURES)
     given = LOGITS.clone()
@@ -65,7 +78,7 @@ def test_memory_to_work_in_changes_no_value(head: HeadName, background: Backgrou
 
 @heads
 @pytest.mark.parametrize("spec", SPECS)
-def test_no_rows_have_columns_all_the_same(head: HeadName, background: BackgroundName, spec: str) -> None:
+def test_no_rows_still_have_columns(head: HeadName, background: BackgroundName, spec: str) -> None:
     work = adjuster(spec, head, background)
     assert work(LOGITS[:0], FEATURES[:0]).shape == (0, work.columns.width)
 
@@ -74,13 +87,52 @@ def test_no_rows_have_columns_all_the_same(head: HeadName, background: Backgroun
 @pytest.mark.parametrize(
     "spec", ["norcal:renormalize=no", "iif+fracal", "norcal:renormalize=no+iif+temperature:t=0.01"]
 )
-def test_a_score_of_1_or_0_stays_a_number(dtype: torch.dtype, spec: str) -> None:
-    """Logits far beyond what a sigmoid can tell from 0 and 1, as float16 can hold them."""
+def test_scores_that_round_to_0_or_1_stay_finite(dtype: torch.dtype, spec: str) -> None:
+    """The largest logits of float16, whose sigmoid rounds to 0 or 1."""
     extreme = torch.tensor([[65504.0, -65504.0, 0.0, 65504.0]], dtype=dtype)
     for head in ("softmax", "sigmoid"):
         assert torch.isfinite(adjuster(spec, head, "last", dtype)(extreme)).all()
 
 
-def test_features_are_asked_for() -> None:
+GRADIENTS = [
+    *SPECS, "norcal", "lws:file=alpha", "disalign:file=both", "vector:file=both",
+    "target-prior", "balanced-softmax", "ldam:c=-2",
+]  # fmt: skip
+
+
+@heads
+@pytest.mark.parametrize("spec", GRADIENTS)
+def test_gradients_flow_to_the_input_which_does_not_change(
+    head: HeadName, background: BackgroundName, spec: str
+) -> None:
+    work = adjuster(spec, head, background, torch.float64)
+    logits, features = LOGITS.double().requires_grad_(), FEATURES.double().requires_grad_()
+    before = logits.detach().clone()
+    assert torch.autograd.gradcheck(work, (logits, features))
+    assert torch.equal(logits, before)
+
+
+def test_gradients_flow_through_the_slices_of_bags() -> None:
+    work = made("bags+iif", LogitColumns("bags", "none", TABLE.category_id, ((2,), (1, 3))), torch.float64)
+    assert torch.autograd.gradcheck(work, torch.randn(4, 7, dtype=torch.float64, requires_grad=True))
+
+
+@heads
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("spec", ["fracal", "norcal:renormalize=no", "norcal:gamma=0,renormalize=no+iif"])
+def test_scores_that_round_to_1_have_finite_gradients(
+    head: HeadName, background: BackgroundName, spec: str, dtype: torch.dtype
+) -> None:
+    logits = torch.tensor(
+        [[0.0, 800.0, -800.0, 900.0], [0.0, 17.0, -17.0, 0.0], [88.6, 88.7, 88.8, -88.7]], dtype=dtype
+    )
+    logits.requires_grad_()
+    work = adjuster(spec, head, background)
+    work(logits).sum().backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_missing_features_are_refused() -> None:
     with pytest.raises(ValueError, match="this step needs the features"):
         adjuster("tau-norm", "softmax", "last")(LOGITS)

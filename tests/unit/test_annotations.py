@@ -1,4 +1,4 @@
-"""COCO and LVIS annotation files become tables; what cannot be read is said, all of it at once."""
+"""COCO and LVIS annotation files become tables; all faults of a file are reported together."""
 
 import gzip
 import json
@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from opened import read_annotations, read_occurrences
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.annotations.reader import read_annotations, read_occurrences
-from longtail_cli.files.masks import mask_areas
+from longtail_cli.evaluation.geometry import mask_areas
 
 SQUARE = [[10.0, 10.0, 30.0, 10.0, 30.0, 30.0, 10.0, 30.0]]
 
@@ -97,7 +97,7 @@ def test_lists_that_are_all_empty_are_federated(write: Any) -> None:
     assert truth.negative.shape == (0, 2)
 
 
-def test_masks_are_read_when_asked_for(write: Any) -> None:
+def test_masks_are_read_on_request(write: Any) -> None:
     masks = read_annotations(write(coco()), masks=True).masks
     assert masks is not None
     assert masks.size.tolist() == [[40, 60]] * 3
@@ -150,7 +150,7 @@ def test_flags_may_be_booleans(write: Any, true: object) -> None:
     assert read_annotations(write(data)).crowd.tolist() == [True]
 
 
-def test_all_kinds_of_faults_are_told_together(write: Any) -> None:
+def test_all_kinds_of_faults_are_reported_together(write: Any) -> None:
     data = lvis()
     data["images"].append(data["images"][0])
     data["categories"].append(data["categories"][0])
@@ -165,13 +165,13 @@ def test_all_kinds_of_faults_are_told_together(write: Any) -> None:
     message = message_of(write(data))
     assert message.splitlines()[0].endswith("val.json: 9 problems")
     for line in (
-        "images[3]: expected an id of its own, found id 30, which images[0] has too",
-        "categories[3]: expected an id of its own, found id 7, which categories[0] has too",
+        "images[3]: expected a unique id, found id 30, which images[0] has too",
+        "categories[3]: expected a unique id, found id 7, which categories[0] has too",
         "categories[2] (id -2), `frequency`: expected r, c or f, found 'x'",
         "images[1] (id 0), `neg_category_ids`: expected ids of `categories`, found 99",
         "annotations[5], `image_id`: expected an id of `images`, found 77",
         "annotations[6], `category_id`: expected an id of `categories`, found 88",
-        "annotations[3]: expected an id of its own, found id 5, which annotations[0] has too",
+        "annotations[3]: expected a unique id, found id 5, which annotations[0] has too",
         "annotations[3] (id 5), `bbox`: expected [x, y, width, height] with sizes of 0 or more, found [0.0, ",
         "annotations[4] (id 6), `area`: expected 0 or more pixels, found -1.0",
     ):
@@ -183,7 +183,7 @@ def test_images_without_lists_among_images_with_them(write: Any) -> None:
     del data["images"][1]["neg_category_ids"]
     message = message_of(write(data))
     assert "images[1] (id 0): expected `neg_category_ids`, as other images are federated (LVIS)" in message
-    assert "give every image both lists (LVIS; they may be empty) or none (COCO)" in message
+    assert "give every image both lists (LVIS; they may be empty) or neither (COCO)" in message
 
 
 def test_lvis_fields_on_some_categories_only(write: Any) -> None:
@@ -234,7 +234,7 @@ def test_nan_and_infinity_are_named(write: Any) -> None:
     assert "annotations[1] (id 0), `area`: expected a number, found -Infinity" in message
 
 
-def test_nan_where_nothing_is_read(write: Any) -> None:
+def test_nan_in_a_field_that_is_skipped(write: Any) -> None:
     text = json.dumps(coco() | {"info": {"loss": float("nan")}})
     assert f"byte {text.index('NaN')}: expected valid JSON, found 'NaN" in message_of(write(text))
 
@@ -261,7 +261,7 @@ def test_a_result_file_is_recognised(write: Any) -> None:
     assert "top level: expected an object, found a list, as result files (predictions) have it" in message
 
 
-def test_lists_that_are_none(write: Any) -> None:
+def test_sections_that_are_not_lists(write: Any) -> None:
     assert "`annotations`: expected a list of objects, found {}" in message_of(write(coco() | {"annotations": {}}))
 
 
@@ -281,7 +281,7 @@ def test_what_is_not_json_names_the_byte(write: Any) -> None:
     assert f"byte {text.index('oops')}: expected valid JSON, found 'oops" in message_of(write(text))
 
 
-def test_a_list_given_twice(write: Any) -> None:
+def test_a_repeated_key(write: Any) -> None:
     text = json.dumps(coco()).replace('"images": ', '"images": [{"id": "a"}], "images": ', 1)
     assert "found Expected `int`, got `str` - at `$.images[0].id`" in message_of(write(text))
 

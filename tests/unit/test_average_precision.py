@@ -1,14 +1,15 @@
-"""Interpolated average precision, against a plain loop in the words of the protocol, and by hand."""
+"""Interpolated average precision, against a plain loop written from the protocol, and by hand."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_cli.evaluate.average_precision import EPSILON, curves, mean, recall_at, single_curve
-from longtail_cli.evaluate.matching import Matches
-from longtail_cli.evaluate.protocol import RECALL_THRESHOLDS
-from longtail_cli.evaluate.selection import Selection
+from longtail_cli.evaluation.average_precision import EPSILON, curves, recall_at, single_curve
+from longtail_cli.evaluation.matching import Matches
+from longtail_cli.evaluation.protocol import RECALL_THRESHOLDS
+from longtail_cli.evaluation.selection import Selection
+from longtail_cli.metrics import mean
 
 TRUE, FALSE, IGNORED = "+", "-", "o"
 
@@ -27,7 +28,7 @@ def plain(outcomes: str, number: int) -> float:
 
 
 def matches_of(outcomes: list[str], numbers: list[int], rank: list[int] | None = None) -> Matches:
-    """One category a string, the same outcome at every threshold and size."""
+    """One category per string, the same outcome at every threshold and size."""
     joined = "".join(outcomes)
     start = np.cumsum([0, *map(len, outcomes)])
     every = np.uint16(1023)
@@ -81,7 +82,7 @@ def test_a_single_curve_is_the_same_reduction(text, extra):
     assert ap[0] == pytest.approx(plain(text, number) if number else 0.0, abs=1e-14)
 
 
-def test_thresholds_and_sizes_are_apart():
+def test_thresholds_and_sizes_are_independent():
     matches = matches_of(["+-"], [2])
     matches.true_positive.setflags(write=True)
     matches.true_positive[:, 0] = [0b0000000001, 0b0000000011]
@@ -98,6 +99,6 @@ def test_recall_with_the_best_few_of_each_image():
     assert np.isnan(recall_at(matches, 10)[:, 1]).all()
 
 
-def test_the_mean_is_over_what_is_defined():
+def test_the_mean_is_over_the_defined_values():
     assert mean(np.array([0.5, np.nan, 1.0])) == 0.75
     assert mean(np.array([np.nan])) is None

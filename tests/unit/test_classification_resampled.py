@@ -1,4 +1,4 @@
-"""The statistics of single rows, and the figures of rows that stand there several times or not at all."""
+"""The statistics of single rows, and the metrics of rows that are counted several times or not at all."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from longtail_cli.evaluate.classification.resampled import RowTally, resampled_metrics
+from longtail_cli.evaluation.classification.resampled import RowTally, resampled_metrics
 
 NAMES = ["top1", "top5", "balanced", "many", "medium", "few", "ece", "nll", "brier"]
 SCORES = np.array([[0.75, 0.25, 0.0], [0.25, 0.5, 0.25], [0.5, 0.0, 0.5]], np.float32)
@@ -23,10 +23,10 @@ def weights(*times):
     return np.array(times, np.uint8)
 
 
-def test_what_a_row_adds_to_the_figures():
+def test_the_statistics_of_a_row():
     rows = rows_of()
     assert rows.label.tolist() == [0, 2, 2]
-    assert rows.hit.tolist() == [True, False, False]  # of equal scores the lowest class is predicted
+    assert rows.hit.tolist() == [True, False, False]  # the lowest class is predicted in a tie
     assert rows.confidence.tolist() == [0.75, 0.5, 0.5]
     assert rows.bin.tolist() == [11, 7, 7]
     assert rows.log_loss.tolist() == pytest.approx([-math.log(0.75), -math.log(0.25), -math.log(0.5)])
@@ -38,7 +38,7 @@ def test_the_first_five_of_ten_equal_scores_are_the_five_lowest_classes():
     assert rows.in_first_five.tolist() == [True] * 5 + [False] * 5
 
 
-def test_a_row_counts_as_often_as_its_weight_says():
+def test_a_row_counts_as_often_as_its_weight():
     found = resampled_metrics(rows_of(group=[0, 1, 2]), weights(2, 0, 1))
     assert list(found) == NAMES
     assert found["top1"] == pytest.approx(2 / 3)
@@ -49,17 +49,17 @@ def test_a_row_counts_as_often_as_its_weight_says():
     assert found["brier"] == pytest.approx((2 * 0.125 + 0.5) / 3)
 
 
-def test_a_class_none_of_whose_rows_was_drawn_has_no_recall():
+def test_a_class_without_drawn_rows_has_no_recall():
     assert resampled_metrics(rows_of(), weights(0, 1, 1))["balanced"] == 0.0
     assert resampled_metrics(rows_of(), weights(1, 0, 0))["balanced"] == 1.0
 
 
-def test_without_groups_there_are_no_figures_of_groups():
+def test_without_groups_there_are_no_group_metrics():
     found = resampled_metrics(rows_of(), weights(1, 1, 1))
     assert (found["many"], found["medium"], found["few"]) == (None, None, None)
 
 
-def test_of_no_rows_every_figure_is_undefined():
+def test_without_rows_every_metric_is_undefined():
     assert resampled_metrics(rows_of(), weights(0, 0, 0)) == dict.fromkeys(NAMES)
     assert resampled_metrics(RowTally(0, 3), weights()) == dict.fromkeys(NAMES)
 
@@ -94,18 +94,18 @@ def test_rows_that_were_never_added_cannot_be_drawn():
         (-1, np.zeros((2, 3), np.float32), [0, 0], "rows from 0 to 4, found -1 to 1"),
     ],
 )
-def test_rows_of_other_shape_type_or_place_are_refused(first, scores, labels, expected):
+def test_rows_of_another_shape_type_or_position_are_refused(first, scores, labels, expected):
     with pytest.raises(ValueError, match=expected):
         RowTally(4, 3).add(first, scores, np.array(labels, np.int64))
 
 
 @pytest.mark.parametrize("weight", [np.ones(3), np.ones(2, np.uint8), np.ones((3, 1), np.uint8)])
-def test_weights_of_other_shape_or_type_are_refused(weight):
+def test_weights_of_another_shape_or_type_are_refused(weight):
     with pytest.raises(ValueError, match=r"weights uint8 \[3\]"):
         resampled_metrics(rows_of(), weight)
 
 
 @pytest.mark.parametrize("group", [[0, 1], [0, 1, 3], [0, 1, -2]])
-def test_groups_of_other_shape_or_index_are_refused(group):
+def test_groups_of_another_shape_or_index_are_refused(group):
     with pytest.raises(ValueError, match="group of each of 3 classes"):
         RowTally(1, 3, np.array(group, np.int8))

@@ -30,27 +30,27 @@ def lattice(side: int) -> list[Point]:
 
 
 def twin(truth: GroundTruth, category: int) -> float:
-    """Cells counted in sets, one grid and one box at a time; the line as numpy's polynomial fit has it."""
+    """Cells counted in sets, one grid and one box at a time; the line by numpy's polynomial fit."""
     rows = [i for i, c in enumerate(truth.category) if c == category and not truth.crowd[i] and not truth.ignore[i]]
     if len(rows) < 4:
         return 1.0
     grids = [grid for grid in range(1, 65) if grid * grid <= len(rows)]
     numbers = []
     for grid in grids:
-        held = set()
+        occupied = set()
         for i in rows:
             x, y, width, height = truth.bbox[i]
             image_height, image_width = truth.image_size[truth.image[i]].tolist()
             column = (x + width / 2) * grid / image_width
             row = (y + height / 2) * grid / image_height
-            held.add((min(max(int(row), 0), grid - 1), min(max(int(column), 0), grid - 1)))
-        numbers.append(len(held))
+            occupied.add((min(max(int(row), 0), grid - 1), min(max(int(column), 0), grid - 1)))
+        numbers.append(len(occupied))
     return max(float(np.polyfit(np.log(grids), np.log(numbers), 1)[0]), 1.0)
 
 
 def test_equals_a_plain_loop() -> None:
     rng = np.random.default_rng(0)
-    sizes = [6000, 700, 40, 9, 8, 4, 3, 0, 1200]  # of the first enough are kept for the finest grid, 64 x 64
+    sizes = [6000, 700, 40, 9, 8, 4, 3, 0, 1200]  # of the first, enough boxes are kept for the finest grid, 64 x 64
     category = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
     number = len(category)
     spread = np.array([1.0, 0.2, 0.5, 1.2, 1.0, 1.0, 1.0, 1.0, 0.01])[category]
@@ -72,16 +72,16 @@ def test_equals_a_plain_loop() -> None:
 
 
 @pytest.mark.parametrize("side", [2, 8, 64, 70])
-def test_a_full_lattice_is_a_plane(side: int) -> None:
+def test_a_full_lattice_has_dimension_2(side: int) -> None:
     assert fractal_dimension(centred(lattice(side))) == pytest.approx([2], abs=1e-12)
 
 
-def test_a_diagonal_is_a_line() -> None:
+def test_a_diagonal_has_dimension_1() -> None:
     steps = [(i + 0.5) * SIDE / 400 for i in range(400)]
     assert fractal_dimension(centred(zip(steps, steps, strict=True))) == pytest.approx([1], abs=1e-12)
 
 
-def test_a_point_is_raised_to_a_line() -> None:
+def test_a_point_gets_the_lower_bound_1() -> None:
     assert fractal_dimension(centred([(31, 77)] * 500)).tolist() == [1]
 
 
@@ -104,10 +104,10 @@ def test_classes_of_fewer_than_four_boxes() -> None:
     ],
 )
 def test_values_of_the_authors(quarters: int, more: int, released: float) -> None:
-    """Values of the authors' released table for LVIS v1 train, from a fit that is good to 1e-8.
+    """Values of the authors' released table for LVIS v1 train, whose fit is accurate to 1e-8.
 
-    They are those of classes of 9 to 15 boxes, whose grids are 1 x 1, 2 x 2 (`quarters` cells held) and 3 x 3 (`more`
-    cells on top of these).
+    They are those of classes of 9 to 15 boxes, whose grids are 1 x 1, 2 x 2 (`quarters` occupied cells) and 3 x 3
+    (`more` cells in addition).
     """
     others = [(40.0, 10.0), (10.0, 40.0), (40.0, 40.0), (60.0, 90.0), (90.0, 60.0)]
     points = [*CORNERS[:quarters], *others[:more]]
@@ -134,8 +134,8 @@ def test_lines_between_cells_are_exact() -> None:
     assert fractal_dimension(truth) == pytest.approx([2], abs=1e-12)
 
 
-def test_places_are_relative_to_each_image() -> None:
-    """The same relative place in images of different shape is one place; height and width are told apart."""
+def test_positions_are_relative_to_each_image() -> None:
+    """The same relative position in images of different shapes is one position; height and width are not swapped."""
     sizes = np.array([[100, 100], [50, 400], [300, 20], [10, 10]], np.int32)
     objects = [(i, 0, [0.7 * width, 0.3 * height, 0.0, 0.0]) for i, (height, width) in enumerate(sizes.tolist())]
     truth = dataclasses.replace(ground_truth(objects, images=4), image_size=sizes)
@@ -156,9 +156,9 @@ def test_images_without_a_size() -> None:
         fractal_dimension(truth)
     assert str(error.value) == (
         "made by the test: 2 problems\n"
-        "  image 50: expected a height and a width above 0, found height 0, width 0 (0 for none)\n"
-        "  image 77: expected a height and a width above 0, found height 100, width 0 (0 for none)\n"
-        "Fix: give every image its height and width in pixels; where boxes lie is relative to them"
+        "  image 50: expected a height and a width above 0, found height 0, width 0 (0: not stated)\n"
+        "  image 77: expected a height and a width above 0, found height 100, width 0 (0: not stated)\n"
+        "Fix: state the height and width of every image in pixels: box positions are relative to them"
     )
 
 

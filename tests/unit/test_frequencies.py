@@ -1,15 +1,21 @@
-"""Frequency tables survive their files; tables made by hand are checked."""
+"""Frequency tables read back from their files; tables made by hand are checked."""
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from longtail_cli.errors import InputError, OutputError, UsageError
-from longtail_cli.files.frequencies import frequencies_csv, read_frequencies, write_frequencies
+from longtail_cli.errors import InputError, MissingExtraError, OutputError, UsageError
+from longtail_cli.files.frequencies import (
+    frequencies_csv,
+    frequency_table_of,
+    read_frequencies,
+    write_frequencies,
+)
 from longtail_cli.tables import FrequencyTable
 
 NAMES = ("plain", 'comma, "quote"', "🐟 fish", "", "two\nlines", "  spaces ")
@@ -83,7 +89,7 @@ def test_no_fractal_dimension(tmp_path: Path) -> None:
     assert read_frequencies(tmp_path / "freq.csv").fractal_dimension is None
 
 
-def test_the_fractal_dimension_stands_before_the_weights() -> None:
+def test_the_fractal_dimension_comes_before_the_weights() -> None:
     small = FrequencyTable(np.array([1]), ("a",), np.array([1]), np.array([2]), ("r",), 4, np.array([1.5]))
     assert frequencies_csv(small, {"iif_raw": np.array([0.0])}) == (
         "category_id,name,image_count,instance_count,group,image_rate,fractal_dimension,iif_raw\n"
@@ -99,12 +105,12 @@ def test_fractal_dimensions_follow_their_rows(csv_of: Any) -> None:
 
 
 @pytest.mark.parametrize("cell", ["0.99", "-1", "nan", "inf", "x", ""])
-def test_fractal_dimensions_that_cannot_be(csv_of: Any, cell: str) -> None:
+def test_invalid_fractal_dimensions(csv_of: Any, cell: str) -> None:
     columns = "category_id,image_count,instance_count,fractal_dimension"
     message = message_of(csv_of(columns, "1,1,1,1.5", f"2,1,1,{cell}"))
-    said = f"row 2 (category_id 2), `fractal_dimension`: expected a number of 1 or more, found {cell or 'nothing'}"
-    assert said in message
-    assert "--fractal-dimension, or remove the column" in message.replace("`", "")
+    expected = f"row 2 (category_id 2), `fractal_dimension`: expected a number of 1 or more, found {cell or 'nothing'}"
+    assert expected in message
+    assert "count again with `fractal_dimension=True`, or remove the column `fractal_dimension`" in message
 
 
 def test_json_and_parquet_state_the_number_of_images(tmp_path: Path) -> None:
@@ -123,13 +129,13 @@ def test_unknown_rates_are_empty() -> None:
     assert frequencies_csv(table(None), {}).splitlines()[1] == "-3,plain,0,0,r,"
 
 
-def test_a_table_of_zeros_does_not_know_its_images(tmp_path: Path) -> None:
+def test_a_table_of_zeros_does_not_give_the_number_of_images(tmp_path: Path) -> None:
     zeros = FrequencyTable(np.array([1]), ("a",), np.array([0]), np.array([0]), ("r",), 10)
     write_frequencies(zeros, tmp_path / "freq.csv", {})
     assert read_frequencies(tmp_path / "freq.csv").num_images is None
 
 
-def test_the_least_columns_in_any_order(csv_of: Any) -> None:
+def test_the_required_columns_in_any_order(csv_of: Any) -> None:
     read = read_frequencies(csv_of("note,instance_count,category_id,image_count", "x,300,7,101", "y,5.0,3,4"))
     assert read.category_id.tolist() == [3, 7]
     assert read.image_count.tolist() == [4, 101]
@@ -148,7 +154,7 @@ HEADER = "category_id,name,image_count,instance_count,group,image_rate"
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "expected"),
     [
         ("x,a,1,1,r,", "row 1 (category_id x), `category_id`: expected a whole number, found x"),
         ("1,a,-1,1,r,", "row 1 (category_id 1), `image_count`: expected a whole number of 0 or more, found -1"),
@@ -163,23 +169,23 @@ HEADER = "category_id,name,image_count,instance_count,group,image_rate"
         ("1,a,3,3,r,1e-300", "`image_rate`: expected image_count / images, found 1e-300"),
     ],
 )
-def test_cells_that_cannot_be(csv_of: Any, row: str, said: str) -> None:
-    assert said in message_of(csv_of(HEADER, row))
+def test_invalid_cells(csv_of: Any, row: str, expected: str) -> None:
+    assert expected in message_of(csv_of(HEADER, row))
 
 
-def test_problems_are_told_together(csv_of: Any) -> None:
+def test_problems_are_reported_together(csv_of: Any) -> None:
     message = message_of(csv_of(HEADER, "1,a,x,1,r,", "2,b,1,y,r,", "z,c,1,1,r,"))
     assert "3 problems" in message
 
 
-def test_ids_given_twice(csv_of: Any) -> None:
+def test_repeated_ids(csv_of: Any) -> None:
     message = message_of(csv_of(HEADER, "4,a,1,1,r,", "5,b,1,1,r,", "4,c,1,1,r,"))
-    assert "row 3: expected a `category_id` of its own, found 4, as in row 1" in message
+    assert "row 3: expected a `category_id` of only one row, found 4, as in row 1" in message
 
 
 def test_rates_of_different_image_numbers(csv_of: Any) -> None:
     message = message_of(csv_of(HEADER, "1,a,50,50,c,0.5", "2,b,20,20,c,0.1"))
-    assert "row 2 (category_id 2), `image_rate`: expected 0.2, as the other rows tell, found 0.1" in message
+    assert "row 2 (category_id 2), `image_rate`: expected 0.2, by the other rows, found 0.1" in message
 
 
 def test_rates_with_few_digits_are_refused(csv_of: Any) -> None:
@@ -204,7 +210,7 @@ def test_tables_without_classes(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("{", "content: expected JSON, found"),
         ("[]", 'expected an object of "format": "ltcal-frequency/1" with a list "classes"'),
@@ -219,12 +225,12 @@ def test_tables_without_classes(tmp_path: Path, text: str) -> None:
         ('{"classes": [{"category_id": 1, "image_count": 3}]}', "the columns `instance_count`"),
     ],
 )
-def test_json_that_is_no_table(tmp_path: Path, text: str, said: str) -> None:
+def test_json_that_is_not_a_table(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "freq.json").write_text(text)
-    assert said in message_of(tmp_path / "freq.json")
+    assert expected in message_of(tmp_path / "freq.json")
 
 
-def test_parquet_that_is_none(tmp_path: Path) -> None:
+def test_invalid_parquet(tmp_path: Path) -> None:
     (tmp_path / "freq.parquet").write_bytes(b"PAR1 and nothing else PAR1")
     assert "expected a Parquet file" in message_of(tmp_path / "freq.parquet")
 
@@ -236,6 +242,68 @@ def test_other_suffixes(tmp_path: Path) -> None:
         write_frequencies(table(), tmp_path / "freq.xlsx", {})
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="a path that can be written to"):
         write_frequencies(table(), tmp_path / "nowhere" / "freq.csv", {})
+
+
+@pytest.mark.parametrize("num_images", [57, None])
+@pytest.mark.parametrize("dimension", [None, np.linspace(1, 2, 6)])
+def test_round_trip_of_a_data_frame(num_images: int | None, dimension: Any) -> None:
+    whole = dataclasses.replace(table(num_images), fractal_dimension=dimension)
+    frame = whole.to_frame()
+    header = frequencies_csv(whole, {}).splitlines()[0]
+    assert ",".join(frame.columns) == header
+    assert frame["image_rate"].dtype == np.float64
+    read = frequency_table_of(frame.iloc[::-1])
+    assert_equal(read, whole)
+    assert (read.fractal_dimension is None) == (dimension is None)
+    assert dimension is None or read.fractal_dimension.tolist() == dimension.tolist()
+
+
+def test_sequences_by_name() -> None:
+    columns = {"category_id": [7, 3], "image_count": np.array([101, 4]), "instance_count": (300.0, np.float32(5))}
+    read = frequency_table_of(columns)
+    assert read.category_id.tolist() == [3, 7]
+    assert read.instance_count.tolist() == [5, 300]
+    assert read.group == ("r", "f")
+
+
+def test_missing_values_of_pandas() -> None:
+    pandas = pytest.importorskip("pandas")
+    columns = {"category_id": [1, 2], "image_count": [3, 4], "instance_count": [3, 4]}
+    frame = pandas.DataFrame({**columns, "name": ["a", None], "image_rate": [np.nan, np.nan]})
+    assert frequency_table_of(frame).name == ("a", "")
+    assert frequency_table_of(frame).num_images is None
+    frame["name"] = pandas.array(["a", pandas.NA], "string")
+    assert frequency_table_of(frame).name == ("a", "")
+    frame["image_count"] = pandas.array([3, pandas.NA], "Int64")
+    with pytest.raises(InputError, match=r"row 2 \(category_id 2\), `image_count`: .* found nothing"):
+        frequency_table_of(frame)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"category_id": [4, 4]}, "freq: row 2: expected a `category_id` of only one row, found 4, as in row 1"),
+        ({"image_count": [1.5, 2]}, "`image_count`: expected a whole number of 0 or more, found 1.5"),
+        ({"image_count": [9, 2]}, "`instance_count`: expected at least its image_count, 9, found 3"),
+        ({"image_count": np.ones((2, 2))}, "`image_count`: expected a whole number of 0 or more, found [1. 1.]"),
+        ({"group": ["r"]}, "column `group`: expected 2 cells, as in the longest, found 1"),
+        ({"fractal_dimension": [1.5, np.nan]}, "`fractal_dimension`: expected a number of 1 or more, found nothing"),
+    ],
+)
+def test_invalid_columns(changes: dict[str, Any], expected: str) -> None:
+    columns = {"category_id": [1, 2], "image_count": [3, 4], "instance_count": [3, 4]}
+    with pytest.raises(InputError) as error:
+        frequency_table_of({**columns, **changes}, "freq")
+    assert expected in str(error.value)
+
+
+def test_data_frames_need_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError) as error:
+        table().to_frame()
+    assert str(error.value) == (
+        "pandas: package: expected pandas, for data frames, found none\nFix: install it: pip install 'ltcal[pandas]'"
+    )

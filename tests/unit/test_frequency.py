@@ -56,7 +56,7 @@ def test_counting_equals_a_plain_loop() -> None:
     assert counted.instance_count.tolist() == [sum(c == k for _, c in pairs) for k in range(8)]
 
 
-def test_no_objects_at_all() -> None:
+def test_no_objects() -> None:
     counted = count(occurrences([], classes=2, images=3), detection_groups())
     assert counted.image_count.tolist() == [0, 0]
     assert tail_ratio(counted, 0.5) == 0.0
@@ -95,7 +95,7 @@ def test_categories_without_counts() -> None:
         from_categories(categories([1], [3]), detection_groups(), num_images=None, source="val.json")
 
 
-def test_fewer_images_than_a_class_is_in() -> None:
+def test_fewer_images_than_those_with_a_class() -> None:
     stated = categories([1, 5], [3, 200], [4, 900])
     with pytest.raises(InputError, match="at least the largest `image_count`, 200, found 100"):
         from_categories(stated, detection_groups(), num_images=100, source="val.json")
@@ -121,7 +121,7 @@ def test_tail_ratio_by_hand() -> None:
 
 
 def test_tail_ratio_needs_the_number_of_images() -> None:
-    with pytest.raises(UsageError, match="--num-images N"):
+    with pytest.raises(UsageError, match=r"`tail_ratio=`: image rates: .*\nFix: state it with `num_images=`"):
         tail_ratio(table([1, 2], None), 0.1)
 
 

@@ -1,4 +1,4 @@
-"""Drawings: the same bytes for the same table, and no failure on odd ones."""
+"""Plots of frequency tables: the same bytes for the same table, and no failure on unusual ones."""
 
 from pathlib import Path
 
@@ -23,16 +23,16 @@ def size_of(png: bytes) -> tuple[int, int]:
 def test_the_same_table_gives_the_same_bytes() -> None:
     weights = {"iif_raw": np.array([1.0, 2.0, 3.0])}
     for file_format in ("png", "pdf"):
-        drawings = [frequency_plot(table([500, 50, 0]), weights, file_format) for _ in range(2)]
-        assert drawings[0] == drawings[1]
+        plots = [frequency_plot(table([500, 50, 0]), weights, file_format) for _ in range(2)]
+        assert plots[0] == plots[1]
 
 
 def test_weights_add_a_part_below() -> None:
     counts = table([500, 50, 5])
     alone = size_of(frequency_plot(counts, {}, "png"))
     below = size_of(frequency_plot(counts, {"iif_raw": np.ones(3)}, "png"))
-    assert alone == (960, 420)
-    assert below == (960, 840)
+    assert alone == (1380, 960)
+    assert below == (1380, 1500)
 
 
 @pytest.mark.parametrize("image_count", [[0], [0, 0, 0], [7], list(range(300))])

@@ -1,4 +1,4 @@
-"""Gates that a repository keeps in ltcal.toml or pyproject.toml."""
+"""The gates of a repository, in ltcal.toml or pyproject.toml."""
 
 import os
 from pathlib import Path
@@ -51,12 +51,12 @@ def test_the_table_is_the_same_in_both_files(tmp_path, name, before):
     )
 
 
-def test_what_is_left_out_is_left_open(tmp_path):
+def test_missing_keys_are_none(tmp_path):
     path = write(tmp_path / "pyproject.toml", "[tool.ltcal.gate]\n")
     assert find_gate_config(tmp_path) == GateConfig(str(path), None, None, None, (), ())
 
 
-def test_the_first_folder_upwards_decides(tmp_path):
+def test_the_nearest_folder_upwards_is_used(tmp_path):
     top = write(tmp_path / "ltcal.toml", EXAMPLE)
     write(tmp_path / "a" / "pyproject.toml", PROJECT)
     write(tmp_path / "a" / "b" / "pyproject.toml", "[tool.ltcal]\n")
@@ -70,26 +70,26 @@ def test_the_first_folder_upwards_decides(tmp_path):
     assert found.gates == ()
 
 
-def test_a_baseline_elsewhere_stays_where_it_is(tmp_path):
+def test_an_absolute_path_of_a_baseline_is_kept(tmp_path):
     write(tmp_path / "ltcal.toml", '[tool.ltcal.gate]\nbaseline = "/data/base.json"\n')
     found = find_gate_config(tmp_path)
     assert found is not None
     assert found.baseline == Path("/data/base.json")
 
 
-def test_an_empty_ltcal_toml_asks_for_nothing_and_ends_the_search(tmp_path):
+def test_an_empty_ltcal_toml_ends_the_search_without_gates(tmp_path):
     write(tmp_path / "ltcal.toml", EXAMPLE)
     path = write(tmp_path / "a" / "ltcal.toml", "# no gates here\n")
     assert find_gate_config(tmp_path / "a") == GateConfig(str(path), None, None, None, (), ())
 
 
-def test_without_any_there_is_none(tmp_path):
+def test_no_gates(tmp_path):
     write(tmp_path / "pyproject.toml", PROJECT)
     (tmp_path / "ltcal.toml").mkdir()
     assert find_gate_config(tmp_path) is None
 
 
-def test_two_in_one_folder_are_refused(tmp_path):
+def test_two_tables_in_one_folder_are_refused(tmp_path):
     write(tmp_path / "ltcal.toml", EXAMPLE)
     write(tmp_path / "pyproject.toml", PROJECT)
     assert find_gate_config(tmp_path) is not None
@@ -99,7 +99,7 @@ def test_two_in_one_folder_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "expected"),
     [
         ("[tool.ltcal.gate]\ngate_on = 'value'\n", "unknown field `gate_on`"),
         ("[tool.ltcal.gate.fail-undr]\n'bbox/APr' = 0.1\n", "unknown field `fail-undr`"),
@@ -111,22 +111,22 @@ def test_two_in_one_folder_are_refused(tmp_path):
         ("[tool.ltcal.gate.fail-under]\n'bbox/APr' = true\n", "got `bool`"),
         ("[tool.ltcal.gate.fail-under]\n'bbox/APr' = []\n", "length >= 1"),
         ("[tool.ltcal.gate.fail-under]\n'' = 0.1\n", "length >= 1"),
-        ("[tool.ltcal.gate.fail-under]\nbbox.APr = 0.1\n", 'names of figures in quotes: "bbox/APr" = 0.18'),
+        ("[tool.ltcal.gate.fail-under]\nbbox.APr = 0.1\n", 'names of metrics in quotes: "bbox/APr" = 0.18'),
         ("[tool.ltcal.gate.fail-under]\nbbox/APr = 0.1\n", "at line 2"),
         ("[tool.ltcal.gate\n", "at line 1"),
     ],
 )
 @pytest.mark.parametrize("name", ["ltcal.toml", "pyproject.toml"])
-def test_what_is_not_understood_is_refused_by_its_name(tmp_path, name, text, says):
+def test_unknown_keys_and_values_are_named(tmp_path, name, text, expected):
     path = write(tmp_path / name, text)
     with pytest.raises(InputError) as caught:
         find_gate_config(tmp_path)
     assert caught.value.source == str(path)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["[gate.fail-under]\n'bbox/APr' = 0.1\n", "[tool.ltcl.gate]\n"])
-def test_an_ltcal_toml_holds_nothing_else(tmp_path, text):
+def test_ltcal_toml_has_no_other_tables(tmp_path, text):
     write(tmp_path / "ltcal.toml", text)
     with pytest.raises(InputError, match="unknown field"):
         find_gate_config(tmp_path)
@@ -134,9 +134,9 @@ def test_an_ltcal_toml_holds_nothing_else(tmp_path, text):
     assert find_gate_config(tmp_path) is None
 
 
-def test_a_file_that_cannot_be_read_is_an_error_for_its_gates_would_be_passed_over(tmp_path):
+def test_a_file_that_cannot_be_read_is_an_error_as_its_gates_would_be_ignored(tmp_path):
     (tmp_path / "pyproject.toml").symlink_to(tmp_path / "gone.toml")
-    with pytest.raises(InputError, match=r"(?s)a file that can be read.*--no-gate"):
+    with pytest.raises(InputError, match=r"(?s)a file that can be read.*pass `gate=False`"):
         find_gate_config(tmp_path)
     (tmp_path / "pyproject.toml").unlink()
     (tmp_path / "pyproject.toml").write_bytes(b"name = '\xff'")
@@ -145,7 +145,7 @@ def test_a_file_that_cannot_be_read_is_an_error_for_its_gates_would_be_passed_ov
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
-def test_so_is_one_without_permission_but_a_folder_that_cannot_be_entered_is_passed_over(tmp_path):
+def test_a_file_without_permission_is_an_error_but_a_folder_that_cannot_be_entered_is_skipped(tmp_path):
     write(tmp_path / "ltcal.toml", EXAMPLE).chmod(0)
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Which reports can be held against each other."""
+"""Which reports can be compared."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ LVIS = Signature("0.1.0", "lvis", 300, ("bbox",), "aligned", 19809, 1203, "ab" *
 CLASSIFIER = Signature("0.1.0", "classification", None, (), "off", 8, 2, "ab" * 32, None, None)
 
 
-def test_the_same_rules_on_the_same_data_compare():
+def test_the_same_rules_on_the_same_data_can_be_compared():
     assert differences(LVIS, LVIS) == ()
     assert differences(CLASSIFIER, CLASSIFIER) == ()
 
@@ -24,25 +24,25 @@ def test_the_same_rules_on_the_same_data_compare():
             "annotations: 19,809 images, 1,203 categories, SHA-256 abababababab here, 5,000 images, 1,203 categories, "
             "SHA-256 efefefefefef in the baseline; evaluate both on the same file",
         ),
-        ({"protocol": "coco"}, "protocol: lvis here, coco in the baseline; evaluate both with the same --protocol"),
-        ({"max_dets": 100}, "cap: 300 here, 100 in the baseline; evaluate both with the same --max-dets"),
+        ({"protocol": "coco"}, "protocol: lvis here, coco in the baseline; evaluate both with the same `protocol=`"),
+        ({"max_dets": 100}, "max_dets: 300 here, 100 in the baseline; evaluate both with the same `max_dets=`"),
         (
             {"iou_types": ("segm",)},
-            "IoU types: bbox here, segm in the baseline; write the baseline with --iou-type bbox",
+            "IoU types: bbox here, segm in the baseline; write the baseline with `iou_types='bbox'`",
         ),
-        ({"tide": "tidecv"}, "TIDE: aligned here, tidecv in the baseline; evaluate both with the same --tide"),
+        ({"tide": "tidecv"}, "TIDE: aligned here, tidecv in the baseline; evaluate both with the same `tide=`"),
         (
             {"groups_sha256": "ef" * 32},
-            "frequency groups: categories fall into other groups here than in the baseline; evaluate both with the "
-            "same --freq",
+            "frequency groups: categories are in other groups here than in the baseline; evaluate both with the "
+            "same `frequencies=`",
         ),
         (
             {"groups_sha256": None},
-            "frequency groups: some here, none in the baseline; evaluate both with the same --freq, or write it again",
+            "frequency groups: some here, none in the baseline; evaluate both with the same `frequencies=`",
         ),
     ],
 )
-def test_a_difference_of_rules_or_data_is_told_with_how_to_mend_it(baseline, sentence):
+def test_a_difference_of_rules_or_data_is_reported_with_a_fix(baseline, sentence):
     assert differences(LVIS, replace(LVIS, **baseline)) == (sentence,)
 
 
@@ -55,22 +55,22 @@ def test_a_difference_of_rules_or_data_is_told_with_how_to_mend_it(baseline, sen
         {"iou_types": ("bbox", "segm")},
     ],
 )
-def test_what_leaves_the_figures_as_they_are_is_no_difference(baseline):
+def test_what_does_not_change_metrics_is_not_a_difference(baseline):
     assert differences(LVIS, replace(LVIS, **baseline)) == ()
 
 
-def test_a_breakdown_that_only_the_baseline_has_is_no_difference():
+def test_a_breakdown_that_only_the_baseline_has_is_not_a_difference():
     assert differences(replace(LVIS, tide="off"), LVIS) == ()
 
 
 def test_the_baseline_must_hold_every_iou_type():
     (sentence,) = differences(replace(LVIS, iou_types=("bbox", "segm")), LVIS)
     assert sentence.startswith("IoU types: bbox and segm here, bbox in the baseline")
-    assert sentence.endswith("--iou-type bbox --iou-type segm")
+    assert sentence.endswith("write the baseline with `iou_types='bbox'` and `iou_types='segm'`")
 
 
-def test_all_differences_are_told():
+def test_all_differences_are_reported():
     names = [sentence.split(":")[0] for sentence in differences(CLASSIFIER, LVIS)]
-    assert names == ["protocol", "cap", "frequency groups"]
+    assert names == ["protocol", "max_dets", "frequency groups"]
     other = replace(CLASSIFIER, annotations_sha256="ef" * 32)
     assert differences(CLASSIFIER, other)[0].startswith("labels: 8 images, 2 categories")

@@ -1,4 +1,4 @@
-"""Gates: what they let pass, and how the build ends."""
+"""The verdicts of gates, and the exit code of the build."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from longtail_cli.reports.model import GroupSize
         ("fail-over", "bbox/APr=0.3", 0.1 + 0.2, "passed"),
     ],
 )
-def test_a_figure_on_its_limit_passes(kind, text, value, outcome):
+def test_a_metric_on_its_limit_passes(kind, text, value, outcome):
     (verdict,) = judged(report(detector(APr=value)), gate(text, kind))
     assert (verdict.outcome, verdict.allowed) == (outcome, outcome == "passed")
     assert (verdict.run, verdict.kind, verdict.metric, verdict.value) == ("after", kind, "bbox/APr", value)
@@ -58,7 +58,7 @@ def test_a_difference_on_its_limit_passes(kind, limit, base, value, outcome):
     assert (verdict.run, verdict.outcome, verdict.value, verdict.base) == ("after", outcome, value, base)
 
 
-def test_every_run_is_judged_or_those_that_are_named():
+def test_every_run_is_judged_or_only_the_named_ones():
     found = report(detector("a", APr=0.1), detector("b", APr=0.2), detector("c", APr=0.3))
     assert [verdict.outcome for verdict in judged(found, gate("bbox/APr=0.2"))] == ["failed", "passed", "passed"]
     assert [verdict.run for verdict in judged(found, gate("bbox/APr=0.2"), runs=("c", "a"))] == ["a", "c"]
@@ -70,7 +70,12 @@ def test_without_gates_there_are_no_verdicts():
     assert judged(report(detector())) == ()
 
 
-def test_runs_are_held_against_the_first_or_against_the_baseline():
+def test_gates_are_judged_on_values_or_intervals():
+    with pytest.raises(UsageError, match="`on=`: value: expected one of value, interval, found 'intervals'"):
+        judged(report(detector()), gate("bbox/APr=0.2"), on="intervals")
+
+
+def test_runs_are_compared_with_the_first_or_with_the_baseline():
     found = report(detector("a", APr=0.3), detector("b", APr=0.2))
     drop = gate("bbox/APr=0.05", "max-drop")
     assert [(one.run, one.base, one.outcome) for one in judged(found, drop)] == [("b", 0.3, "failed")]
@@ -81,18 +86,18 @@ def test_runs_are_held_against_the_first_or_against_the_baseline():
     ]
 
 
-def test_absolute_and_relative_limits_stand_together():
+def test_absolute_and_relative_limits_can_be_combined():
     found = with_baseline(report(detector(APr=0.1975)), detector(APr=0.2))
     verdicts = judged(found, gate("bbox/APr=0.002", "max-drop"), gate("bbox/APr=2%", "max-drop"))
     assert [(one.limit, one.outcome) for one in verdicts] == [("0.002", "failed"), ("2%", "passed")]
 
 
-def test_a_difference_needs_something_to_differ_from():
+def test_a_difference_needs_a_reference():
     drop = gate("bbox/APr=0.05", "max-drop")
-    with pytest.raises(UsageError, match=r"(?s)expected a --baseline, or a second run.*--no-gate") as caught:
+    with pytest.raises(UsageError, match=r"(?s)expected a `baseline=`, or a second run.*`gate=False`") as caught:
         judged(report(detector(APr=0.3)), drop)
-    assert caught.value.source == "--max-drop"
-    with pytest.raises(UsageError, match="a alone"):
+    assert caught.value.source == "`max_drop=`"
+    with pytest.raises(UsageError, match="only a, the reference itself"):
         judged(report(detector("a"), detector("b")), drop, runs=("a",))
 
 
@@ -132,13 +137,13 @@ def test_by_interval_a_difference_is_judged_by_its_own_interval(kind, limit, val
     assert (verdict.outcome, verdict.interval) == (outcome, interval)
 
 
-def test_by_value_an_interval_is_told_but_does_not_count():
+def test_by_value_an_interval_is_reported_but_does_not_count():
     found = report(detector(APr=0.17, intervals={"bbox/APr": Interval(0.1, 0.2)}))
     (verdict,) = judged(found, gate("bbox/APr=0.18"))
     assert (verdict.outcome, verdict.interval) == ("failed", Interval(0.1, 0.2))
 
 
-def test_a_figure_without_an_interval_is_judged_by_its_value():
+def test_a_metric_without_an_interval_is_judged_by_its_value():
     (verdict,) = judged(report(detector()), gate("categories/7/bbox/AP=0.3"), on="interval")
     assert verdict.outcome == "failed"
     assert verdict.message.endswith("; it has no interval, so its value is judged")
@@ -159,43 +164,43 @@ def test_a_figure_without_an_interval_is_judged_by_its_value():
         ("bbox/APs", {}, "no object counts"),
     ],
 )
-def test_an_undefined_figure_fails_with_the_reason_unless_allowed(metric, groups, reason):
+def test_an_undefined_metric_fails_with_the_reason_unless_allowed(metric, groups, reason):
     found = replace(report(detector(APr=None, APf=None, APs=None)), groups=groups)
     (verdict,) = judged(found, gate(f"{metric}=0.1"), on="interval")
     assert (verdict.outcome, verdict.allowed, verdict.value) == ("undefined", False, None)
     assert verdict.message == f"{metric} of after is undefined: {reason}"
     (verdict,) = judged(found, gate(f"{metric}=0.1"), allow_undefined=True)
     assert (verdict.outcome, verdict.allowed) == ("undefined", True)
-    assert verdict.message.endswith(", which --allow-undefined lets pass")
+    assert verdict.message.endswith(", which is allowed")
 
 
-def test_so_does_a_figure_that_the_baseline_cannot_define():
+def test_a_metric_that_the_baseline_does_not_define_fails():
     found = with_baseline(report(detector(APr=0.2)), detector(APr=None))
     (verdict,) = judged(found, gate("bbox/APr=0.1", "max-drop"))
     assert (verdict.outcome, verdict.value, verdict.base) == ("undefined", 0.2, None)
     assert verdict.message == "bbox/APr of the baseline baseline.json is undefined: no frequency groups"
 
 
-def test_a_baseline_that_cannot_be_compared_passes_no_difference():
-    found = with_baseline(report(detector(APr=0.2)), detector(APr=0.2), "cap: 300 here, 100 in the baseline")
+def test_gates_on_differences_do_not_pass_if_the_baseline_cannot_be_compared():
+    found = with_baseline(report(detector(APr=0.2)), detector(APr=0.2), "max_dets: 300 here, 100 in the baseline")
     gates = [gate("bbox/APr=1", "max-drop"), gate("bbox/APr=100%", "max-rise"), gate("bbox/APr=0.1")]
     verdicts = judged(found, *gates, allow_undefined=True)
     assert [verdict.outcome for verdict in verdicts] == ["not comparable", "not comparable", "passed"]
     assert [verdict.allowed for verdict in verdicts] == [False, False, True]
     assert (verdicts[0].value, verdicts[0].base, verdicts[0].interval) == (0.2, None, None)
     assert verdicts[0].message == (
-        "bbox/APr of after cannot be held against the baseline baseline.json: cap: 300 here, 100 in the baseline"
+        "bbox/APr of after cannot be compared with the baseline baseline.json: max_dets: 300 here, 100 in the baseline"
     )
 
 
-# How the build ends
+# The exit code
 
 
 def ending(found, *gates, allow_undefined=False):
     return outcome_error(replace(found, gates=judged(found, *gates, allow_undefined=allow_undefined)))
 
 
-def test_a_build_passes_where_every_gate_does():
+def test_a_build_passes_if_every_gate_does():
     found = report(detector(APr=None))
     assert ending(found) is None
     assert ending(found, gate("bbox/AP=0.25")) is None
@@ -212,15 +217,15 @@ def test_a_failed_gate_ends_it_with_exit_code_1():
         "gate: 3 problems\n"
         "  before, bbox/APr: expected at least 0.1, found undefined: no frequency groups\n"
         "  after, bbox/AP: expected a drop of at most 0.05 from 0.3000, found 0.2000, -0.1000 against 0.3000 of before"
-        ", more than the drop of 0.05 that is allowed\n"
+        ", more than the allowed drop of 0.05\n"
         "  after, bbox/APr: expected at least 0.1, found undefined: no frequency groups\n"
-        "Fix: see in the tables what changed; move a limit only on purpose, and pass --allow-undefined only "
-        "where the data cannot define the figure"
+        "Fix: see the tables for what changed; move a limit only on purpose, and pass `allow_undefined=True` only "
+        "if the data cannot define the metric"
     )
 
 
-def test_what_cannot_be_compared_ends_it_with_exit_code_3_first():
-    found = with_baseline(report(detector(APr=0.2)), detector(), "cap: 300 here, 100 in the baseline")
+def test_reports_that_cannot_be_compared_end_it_with_exit_code_3_first():
+    found = with_baseline(report(detector(APr=0.2)), detector(), "max_dets: 300 here, 100 in the baseline")
     for gates in ([], [gate("bbox/APr=0.1")], [gate("bbox/APr=0.1", "max-drop")]):
         error = ending(found, *gates)
         assert isinstance(error, NotComparableError)
@@ -228,5 +233,5 @@ def test_what_cannot_be_compared_ends_it_with_exit_code_3_first():
         assert error.total == 1
     error = ending(found, gate("bbox/APr=0.9"))
     assert isinstance(error, NotComparableError)
-    assert "found cap: 300 here, 100 in the baseline" in str(error)
+    assert "found max_dets: 300 here, 100 in the baseline" in str(error)
     assert "after, bbox/APr: expected at least 0.9, found 0.2000, under 0.9" in str(error)

@@ -1,4 +1,4 @@
-"""How gates are written, on the command line and in files."""
+"""Parsing of gates."""
 
 import pytest
 from gates import gate
@@ -24,11 +24,11 @@ from longtail_cli.reports.gates.limits import Gate, merge_gates, parse_gate
     ],
 )
 def test_a_gate_is_a_name_and_a_limit(kind, text, expected):
-    assert parse_gate(kind, text, "--option") == expected
+    assert parse_gate(kind, text, "`option=`") == expected
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "says"),
+    ("kind", "text", "message"),
     [
         ("fail-under", "bbox/APr", "expected METRIC=LIMIT with a finite number, found 'bbox/APr'"),
         ("fail-under", "=0.1", "expected METRIC=LIMIT"),
@@ -39,31 +39,31 @@ def test_a_gate_is_a_name_and_a_limit(kind, text, expected):
         ("fail-under", "bbox/APr=1e999", "finite number"),
         ("fail-under", "bbox/APr=1_0", "finite number"),
         ("max-drop", "bbox/APr=%", "METRIC=PERCENT%"),
-        ("fail-under", "bbox/APr=1%", "only --max-drop and --max-rise take percent"),
+        ("fail-under", "bbox/APr=1%", "only `max_drop=` and `max_rise=` take percent; write for example bbox/APr=0.18"),
         ("max-drop", "bbox/APr=-0.1", "expected a limit from 0, found 'bbox/APr=-0.1'"),
         ("max-rise", "bbox/APr=-1%", "write how much it may rise"),
-        ("fail-under", "bbox/APr=18", "percent points are for tables: write bbox/APr=0.18"),
+        ("fail-under", "bbox/APr=18", "metrics are fractions here, not percent points: write bbox/APr=0.18"),
         ("fail-over", "segm/AP=1.5", "write segm/AP=0.015"),
         ("max-rise", "tide/bbox/FalsePos=2", "write tide/bbox/FalsePos=0.02"),
         ("fail-over", "reliability/bbox/D-ECE=5", "write reliability/bbox/D-ECE=0.05"),
         ("fail-under", "classification/top1=75", "write classification/top1=0.75"),
     ],
 )
-def test_anything_else_is_refused_with_the_option_and_an_example(kind, text, says):
+def test_anything_else_is_refused_with_the_parameter_and_an_example(kind, text, message):
     with pytest.raises(UsageError) as caught:
-        parse_gate(kind, text, "--option")
-    assert str(caught.value).startswith("--option: value: expected ")
-    assert says in str(caught.value)
+        parse_gate(kind, text, "`option=`")
+    assert str(caught.value).startswith("`option=`: value: expected ")
+    assert message in str(caught.value)
 
 
-def test_a_flag_replaces_all_gates_of_its_kind_and_metric():
+def test_a_given_gate_replaces_all_of_its_kind_and_metric_in_the_file():
     config = [
         gate("bbox/AP=0.1"),
         gate("bbox/APr=0.1"),
         gate("bbox/APr=1%", "max-drop"),
         gate("bbox/APr=0.1", "max-drop"),
     ]
-    flags = [gate("bbox/APr=0.002", "max-drop"), gate("bbox/APr=2%", "max-drop"), gate("bbox/APr=2%", "max-drop")]
-    assert merge_gates(flags, config) == (config[0], config[1], flags[0], flags[1])
+    given = [gate("bbox/APr=0.002", "max-drop"), gate("bbox/APr=2%", "max-drop"), gate("bbox/APr=2%", "max-drop")]
+    assert merge_gates(given, config) == (config[0], config[1], given[0], given[1])
     assert merge_gates([], config) == tuple(config)
-    assert merge_gates(flags, []) == (flags[0], flags[1])
+    assert merge_gates(given, []) == (given[0], given[1])

@@ -1,4 +1,4 @@
-"""What gates say: the figure, its limit, what it rests on, and which names there are."""
+"""Verdicts in words: the metric, its limit, what it is based on; and unknown metrics."""
 
 from dataclasses import replace
 
@@ -15,38 +15,39 @@ def message(found, text, kind="fail-under", on="value"):
     return judged(found, gate(text, kind), on=on)[-1].message
 
 
-def test_messages_state_figure_interval_limit_and_what_it_rests_on():
+def test_messages_state_metric_interval_limit_and_basis():
     rare = detector("after.json", APr=0.1712, intervals={"bbox/APr": Interval(0.1501, 0.1923)})
     found = replace(report(rare), groups=SIZES)
     head = "bbox/APr of after.json is 0.1712 (95% 0.1501 to 0.1923)"
-    tail = "; it rests on 337 categories and 1,205 ground truths"
+    tail = "; based on 337 categories and 1,205 ground truths"
     assert message(found, "bbox/APr=0.18") == f"{head}, under 0.18{tail}"
-    assert message(found, "bbox/APr=0.18", on="interval") == f"{head}, under 0.18 but within noise{tail}"
+    assert (
+        message(found, "bbox/APr=0.18", on="interval")
+        == f"{head}, under 0.18, but its interval reaches back within the limit{tail}"
+    )
     assert message(found, "bbox/APr=0.1") == f"{head}, not under 0.1{tail}"
     assert message(found, "bbox/APr=0.1", "fail-over") == f"{head}, over 0.1{tail}"
     assert message(found, "bbox/AP=0.18") == "bbox/AP of after.json is 0.2500, not under 0.18"
 
 
-def test_messages_of_differences_state_both_figures():
+def test_messages_of_differences_state_both_metrics():
     after = detector("after", APc=0.19, deltas={"bbox/APc": Interval(-0.02, 0.001)})
     found = replace(report(detector("before", APc=0.2), after), groups=SIZES)
     head = "bbox/APc of after is 0.1900, -0.0100 against 0.2000 of before (95% -0.0200 to 0.0010)"
-    tail = "; it rests on 1 category and 1 ground truth"
-    assert message(found, "bbox/APc=0.002", "max-drop") == f"{head}, more than the drop of 0.002 that is allowed{tail}"
+    tail = "; based on 1 category and 1 ground truth"
+    assert message(found, "bbox/APc=0.002", "max-drop") == f"{head}, more than the allowed drop of 0.002{tail}"
     assert message(found, "bbox/APc=0.002", "max-drop", "interval") == (
-        f"{head}, more than the drop of 0.002 that is allowed but within noise{tail}"
+        f"{head}, more than the allowed drop of 0.002, but its interval reaches back within the limit{tail}"
     )
-    assert (
-        message(found, "bbox/APc=10%", "max-drop") == f"{head}, within the drop of 10% (0.0200) that is allowed{tail}"
-    )
+    assert message(found, "bbox/APc=10%", "max-drop") == f"{head}, within the allowed drop of 10% (0.0200){tail}"
     based = with_baseline(report(after), detector("old", APc=0.1))
     assert message(based, "bbox/APc=0.05", "max-rise") == (
         "bbox/APc of after is 0.1900, +0.0900 against 0.1000 of the baseline baseline.json (95% -0.0200 to 0.0010), "
-        "more than the rise of 0.05 that is allowed"
+        "more than the allowed rise of 0.05"
     )
 
 
-def test_messages_print_as_many_digits_as_tell_the_figure_from_its_limit():
+def test_messages_print_as_many_digits_as_tell_the_metric_from_its_limit():
     assert message(report(detector(APr=0.17999)), "bbox/APr=0.18") == "bbox/APr of after is 0.179990, under 0.18"
     assert message(report(detector(APr=0.1 + 0.2)), "bbox/APr=0.3") == "bbox/APr of after is 0.3000, not under 0.3"
 
@@ -62,18 +63,18 @@ def test_messages_print_as_many_digits_as_tell_the_figure_from_its_limit():
         ("categories/7/bbox/AP", None),
     ],
 )
-def test_figures_of_a_group_tell_what_they_rest_on(metric, basis):
+def test_metrics_of_a_group_state_their_basis(metric, basis):
     tide = Tide("aligned", 0.5, {"Bkg": 0.1}, {}, {"r": replace(NOTHING, main={"Bkg": 0.1})})
     one = replace(detector(APr=0.2, APpool={"APr": 0.2}), tide={"bbox": tide})
-    said = message(replace(report(one), groups=SIZES), f"{metric}=0.01")
-    assert ("rests on" in said) == (basis is not None)
-    assert (basis or "") in said
+    expected = message(replace(report(one), groups=SIZES), f"{metric}=0.01")
+    assert ("based on" in expected) == (basis is not None)
+    assert (basis or "") in expected
 
 
-def test_figures_of_classification_rest_on_classes_and_images():
+def test_classification_metrics_are_based_on_classes_and_images():
     found = replace(classification_report(classification_run("a", 0.0)), groups={"few": GroupSize(20, 1000, 1000)})
     assert message(found, "classification/few=0.2") == (
-        "classification/few of a is 0.1250, under 0.2; it rests on 20 classes and 1,000 images"
+        "classification/few of a is 0.1250, under 0.2; based on 20 classes and 1,000 images"
     )
     (verdict,) = judged(found, gate("classification/medium=0.2"))
     assert verdict.message == "classification/medium of a is undefined: no medium-shot class in the data"
@@ -89,38 +90,42 @@ def test_categories_are_found_by_their_ids():
 
 
 @pytest.mark.parametrize(
-    ("metric", "says"),
+    ("metric", "expected"),
     [
         ("bbox/AP5", "such as bbox/AP50 or bbox/AP"),
         ("APr", "such as bbox/APr or"),
         ("bbox/apr", "such as bbox/APr or"),
         ("tide/bbox/FalsePositive", "such as tide/bbox/FalsePos or"),
         ("zzz", "such as bbox/AP or"),
-        ("bbox/APfixed/APr", "--fixed-ap adds"),
-        ("segm/APr", "--iou-type segm adds"),
-        ("reliability/bbox/D-ECE", "--reliability adds"),
-        ("tide/bbox/c/FalsePos", "--freq adds"),
+        ("bbox/APfixed/APr", "; evaluate with `fixed_ap=True` to add what is missing"),
+        ("segm/APr", "; evaluate with `iou_types='segm'` to add what is missing"),
+        ("reliability/bbox/D-ECE", "; evaluate with `reliability=True` to add what is missing"),
+        ("tide/bbox/c/FalsePos", "; evaluate with `frequencies=` to add what is missing"),
     ],
 )
-def test_an_unknown_name_is_refused_with_the_nearest_ones_and_the_option_that_adds_it(metric, says):
+def test_an_unknown_name_is_refused_with_the_nearest_ones_and_the_parameter_that_adds_it(metric, expected):
     with pytest.raises(UsageError) as caught:
         judged(report(detector()), gate(f"{metric}=0.1"))
-    assert str(caught.value).startswith("--fail-under: metric: expected a figure of the report")
+    assert str(caught.value).startswith("`fail_under=`: metric: expected a metric of the report, such as")
     assert f"found {metric}" in str(caught.value)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
-def test_options_are_named_for_what_is_off():
+def test_parameters_are_named_for_what_is_off():
     bare = replace(detector(), tide={}, categories=(), metrics={"bbox": {"AP": 0.25}})
     with pytest.raises(UsageError) as caught:
         judged(report(bare), *map(gate, ("tide/bbox/FalsePos=0.1", "categories/7/bbox/AP=0.1", "bbox/APpool/AP=0.1")))
-    assert "--tide aligned --per-category --pooled-ap adds" in caught.value.fix
+    assert (
+        "evaluate with `tide='aligned'` and `per_category=True` and `pooled_ap=True` to add what is missing"
+        in caught.value.fix
+    )
 
 
-def test_a_baseline_must_have_the_figures_that_runs_are_held_against():
+def test_a_baseline_must_have_the_metrics_that_runs_are_compared_with():
     base = replace(detector(), metrics={"bbox": {"AP": 0.25}})
     found = with_baseline(report(detector()), base)
-    with pytest.raises(UsageError, match=r"(?s)this figure in baseline.json, found none.*again with --pooled-ap"):
+    missing = r"(?s)this metric in the baseline baseline.json, found none.*again with `pooled_ap=True`"
+    with pytest.raises(UsageError, match=missing):
         judged(found, gate("bbox/APpool/AP=0.1", "max-drop"))
     (verdict,) = judged(found, gate("bbox/APpool/AP=0.1"))
     assert verdict.outcome == "passed"

@@ -1,4 +1,4 @@
-"""IoU, box and mask, to the last bit what pycocotools computes."""
+"""IoU of boxes and masks, bit-identical to pycocotools."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from longtail_cli.evaluate.geometry import MIN_IOU, mask_areas, overlaps, rows_of
-from longtail_cli.evaluate.protocol import Protocol, objects_of
+from longtail_cli.evaluation.geometry import MIN_IOU, mask_areas, overlaps, rows_of
+from longtail_cli.evaluation.protocol import Protocol, objects_of
 
 COCO = Protocol("coco", 100)
 
 
 def dense(found, truth, iou_type="bbox"):
-    """The sparse overlaps as a matrix [N, G], zero where no pair is kept; columns in file order."""
+    """The sparse overlaps as a matrix [N, G], zero for pairs that are not kept; columns in file order."""
     objects = objects_of(truth, COCO)
     pairs = overlaps(found, truth, objects, iou_type, np.ones(len(found), bool))
     matrix = np.zeros((len(found), len(truth.id)))
@@ -25,24 +25,24 @@ def dense(found, truth, iou_type="bbox"):
 
 
 def official(one, other, crowd):
-    """The IoU of pycocotools with all pairs under the threshold set to 0."""
+    """The IoU of pycocotools, set to 0 below the threshold."""
     iou = np.asarray(coco_mask.iou(one, other, crowd)).reshape(len(one), len(other))
     return np.where(iou >= MIN_IOU, iou, 0.0)
 
 
-def test_overlaps_of_a_box_can_be_dealt_out_to_several_detections():
-    """What detections of equal boxes share is computed once: methods that keep the same proposals differ in scores."""
+def test_detections_can_share_the_overlaps_of_a_box():
+    """The overlaps of equal boxes are computed once: methods that keep the same proposals differ in scores."""
     rng = np.random.default_rng(0)
     truth = ground_truth([(0, 0, [*rng.integers(0, 20, 2), 10, 10]) for _ in range(5)])
     boxes = detections([(0, 0, 1.0, [*rng.integers(0, 20, 2), 10, 10]) for _ in range(8)])
     objects = objects_of(truth, COCO)
     pairs = overlaps(boxes, truth, objects, "bbox", np.ones(8, bool))
     row = np.array([3, 3, 0, 7, 5, 3])
-    dealt = rows_of(pairs, row)
-    for place, box in enumerate(row):
-        own, shared = slice(*dealt.start[place : place + 2]), slice(*pairs.start[box : box + 2])
-        assert dealt.object[own].tolist() == pairs.object[shared].tolist()
-        assert dealt.iou[own].tolist() == pairs.iou[shared].tolist()
+    assigned = rows_of(pairs, row)
+    for index, box in enumerate(row):
+        own, shared = slice(*assigned.start[index : index + 2]), slice(*pairs.start[box : box + 2])
+        assert assigned.object[own].tolist() == pairs.object[shared].tolist()
+        assert assigned.iou[own].tolist() == pairs.iou[shared].tolist()
     nothing = rows_of(pairs, np.zeros(0, np.int64))
     assert (nothing.start.tolist(), len(nothing.object)) == ([0], 0)
 
@@ -114,4 +114,14 @@ def test_mask_overlaps_need_masks():
 
 def test_mask_areas_count_pixels():
     pictures = [np.zeros((3, 3)), np.ones((3, 3)), np.eye(3)]
-    assert mask_areas(masks_of(pictures)).tolist() == [0, 9, 3]
+    area = mask_areas(masks_of(pictures))
+    assert (area.dtype, area.tolist()) == (np.float64, [0, 9, 3])
+    assert mask_areas(masks_of([])).shape == (0,)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 6))
+def test_mask_areas_equal_pycocotools(seed, number):
+    rng = np.random.default_rng(seed)
+    pictures = [rng.random((7, 9)) < rng.random() for _ in range(number)]
+    expected = coco_mask.area([official_rle(picture) for picture in pictures])
+    assert mask_areas(masks_of(pictures)).tolist() == expected.tolist()

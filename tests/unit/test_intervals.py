@@ -1,4 +1,4 @@
-"""Intervals of figures and of differences, from resamples."""
+"""Intervals of metrics and of differences, from resamples."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from longtail_cli.workflow.intervals import intervals_of, with_deltas
 SPREAD = np.linspace(-0.5, 0.5, 101)
 
 
-def test_an_interval_ends_where_the_values_of_the_figure_end():
+def test_an_interval_stays_within_the_range_of_the_metric():
     one = run("one", 0.0)
     found = intervals_of(one, {"bbox/AP": 0.25 + SPREAD, "tide/bbox/Bkg": SPREAD, "bbox/AP50": np.full(101, 0.5)})
     assert found["bbox/AP"].low == 0.0
@@ -19,17 +19,17 @@ def test_an_interval_ends_where_the_values_of_the_figure_end():
     assert found["bbox/AP50"] == Interval(0.5, 0.5)
 
 
-def test_undefined_figures_have_none():
+def test_undefined_metrics_have_no_interval():
     assert intervals_of(run("one", 0.0), {"bbox/APr": np.full(5, np.nan)}) == {}
 
 
 def test_differences_are_paired_resample_by_resample():
     before, after = run("before", 0.0), run("after", 0.125)
     found = with_deltas(after, {"bbox/AP": 0.375 + SPREAD}, before, {"bbox/AP": 0.25 + SPREAD})
-    assert found.deltas == {"bbox/AP": Interval(0.125, 0.125)}  # though each alone is spread wide
+    assert found.deltas == {"bbox/AP": Interval(0.125, 0.125)}  # although each of the two varies widely
 
 
-def test_figures_that_one_of_the_two_lacks_have_no_difference():
+def test_metrics_missing_from_one_run_have_no_difference():
     before, after = run("before", 0.0), run("after", 0.125)
     bare = replace(before, metrics={"bbox": {}})
     assert with_deltas(after, {"bbox/AP": SPREAD}, bare, {"bbox/AP": SPREAD}).deltas == {}

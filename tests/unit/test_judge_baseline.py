@@ -1,4 +1,4 @@
-"""Files that are passed as a baseline and are none."""
+"""Files passed as a baseline, and how invalid ones are refused."""
 
 import json
 
@@ -29,16 +29,16 @@ WHOLE = to_json(report(run("a", 0.0)))
 @pytest.mark.parametrize(
     ("content", "found", "fix"),
     [
-        (b"", "an empty file (0 bytes)", "the step that was to write the file"),
-        (b"PAR1\xff\xfe", "can't decode byte", "pass a file that `ltcal report --json` wrote"),
-        (b"bbox/APr,0.18\n", "JSON is malformed", "pass a file that `ltcal report --json` wrote"),
-        (WHOLE[:-200].encode(), "truncated", "the file is cut off"),
-        (b'[{"image_id": 1, "category_id": 2}]', "got `array`", "this is a list, as result files are"),
-        (b'{"images": [], "annotations": []}', "missing required field `format`", "pass a file that"),
+        (b"", "an empty file (0 bytes)", "the step that should have written the file"),
+        (b"PAR1\xff\xfe", "can't decode byte", "pass a file that `ltcal report` wrote with `json=`"),
+        (b"bbox/APr,0.18\n", "JSON is malformed", "pass a JSON file that `ltcal report` wrote"),
+        (WHOLE[:-200].encode(), "truncated", "the file is truncated"),
+        (b'[{"image_id": 1, "category_id": 2}]', "got `array`", "this is a list, like a result file"),
+        (b'{"images": [], "annotations": []}', "missing required field `format`", "pass a JSON file that"),
         (b'{"format": "ltcal-report/2", "runs": 3}', "expected ltcal-report/1, found ltcal-report/2", "update ltcal"),
-        (b'{"format": "ltcal-report/1"}', "missing required field", "pass a file that"),
-        (WHOLE.replace('"AP": 0.25', '"AP": NaN').encode(), "malformed", "NaN or Infinity, which are no JSON"),
-        (WHOLE.replace('"AP": 0.25', '"AP": -Infinity').encode(), "malformed", "NaN or Infinity, which are no JSON"),
+        (b'{"format": "ltcal-report/1"}', "missing required field", "pass a JSON file that"),
+        (WHOLE.replace('"AP": 0.25', '"AP": NaN').encode(), "malformed", "NaN or Infinity, which are not JSON"),
+        (WHOLE.replace('"AP": 0.25', '"AP": -Infinity').encode(), "malformed", "NaN or Infinity, which are not JSON"),
     ],
 )
 def test_anything_else_is_refused_with_the_reason_and_what_to_pass(tmp_path, content, found, fix):
@@ -51,12 +51,12 @@ def test_anything_else_is_refused_with_the_reason_and_what_to_pass(tmp_path, con
     assert fix in caught.value.fix
 
 
-def test_a_path_that_leads_nowhere_is_told(tmp_path):
+def test_a_missing_baseline_is_an_error(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read(tmp_path / "none.json")
     with pytest.raises(InputError, match="Is a directory"):
         read(tmp_path)
 
 
-def test_a_report_keeps_to_standard_json():
+def test_a_report_is_standard_json():
     assert json.loads(WHOLE, parse_constant=pytest.fail)["format"] == "ltcal-report/1"

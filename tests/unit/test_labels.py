@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.labels import LARGEST_LABEL, read_labels
+from longtail_cli.files.labels import LARGEST_LABEL, labels_from_array, read_labels
 
 
 def message_of(path: Path, column: str | None = None) -> str:
@@ -69,7 +70,7 @@ def test_lines_without_a_class_index(write: Any, line: str, found: str) -> None:
     assert f"line 2: expected a class index from 0 to {LARGEST_LABEL}, found {found}\n" in message
 
 
-def test_many_lines_are_told_together(write: Any) -> None:
+def test_many_lines_are_reported_together(write: Any) -> None:
     message = message_of(write("train.txt", "a.jpg x\n" * 12))
     assert "12 problems" in message
     assert "line 10: " in message
@@ -83,7 +84,7 @@ def test_a_label_that_cannot_be_a_class(write: Any) -> None:
 def test_csv_without_the_column(write: Any) -> None:
     message = message_of(write("train.csv", "path,target\na,1\n"))
     assert "header: expected one column `label`, found `path`, `target`" in message
-    assert "--label-column NAME" in message
+    assert "name the column that holds the class index: `label_column=`" in message
 
 
 def test_csv_lines_that_are_too_short(write: Any) -> None:
@@ -95,7 +96,7 @@ def test_no_labels(write: Any, name: str, text: str) -> None:
     assert "expected at least one label, found none" in message_of(write(name, text))
 
 
-@pytest.mark.parametrize(
+INVALID = pytest.mark.parametrize(
     ("array", "found"),
     [
         (np.zeros(3), "an array of float64 of shape [3]"),
@@ -104,7 +105,10 @@ def test_no_labels(write: Any, name: str, text: str) -> None:
         (np.array([True]), "an array of bool of shape [1]"),
     ],
 )
-def test_arrays_that_are_no_labels(tmp_path: Path, array: np.ndarray, found: str) -> None:
+
+
+@INVALID
+def test_invalid_arrays(tmp_path: Path, array: np.ndarray, found: str) -> None:
     np.save(tmp_path / "y.npy", array)
     assert f"expected an array of integers of shape [N], found {found}" in message_of(tmp_path / "y.npy")
 
@@ -126,5 +130,36 @@ def test_pickles_are_not_loaded(tmp_path: Path) -> None:
     assert "content: expected a NumPy file, found Object arrays cannot be loaded" in message_of(tmp_path / "y.npy")
 
 
-def test_what_is_no_array(write: Any) -> None:
+def test_a_file_without_an_array(write: Any) -> None:
     assert "content: expected a NumPy file" in message_of(write("y.npy", "1 2 3"))
+
+
+@pytest.mark.parametrize(
+    "array", [[3, 0, 3, 1], (3, 0, 3, 1), np.array([3, 0, 3, 1], np.uint8), torch.tensor([3, 0, 3, 1])]
+)
+def test_labels_in_memory(array: Any) -> None:
+    labels = labels_from_array(array, "train")
+    assert (labels.category.tolist(), labels.image.tolist(), labels.source) == ([3, 0, 3, 1], [0, 1, 2, 3], "train")
+    assert labels.num_images == 4
+    assert labels.categories.id.tolist() == [0, 1, 2, 3]
+
+
+@INVALID
+def test_invalid_arrays_in_memory(array: np.ndarray, found: str) -> None:
+    with pytest.raises(InputError) as error:
+        labels_from_array(array, "train")
+    assert str(error.value).startswith(f"train: content: expected an array of integers of shape [N], found {found}\n")
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        ([0, -1], f"labels: row 1: expected a class index from 0 to {LARGEST_LABEL}, found -1\n"),
+        ([[0], [1, 2]], "labels: content: expected an array, found "),
+        (np.zeros(0, int), "labels: content: expected at least one label, found none\n"),
+    ],
+)
+def test_rows_in_memory(array: Any, expected: str) -> None:
+    with pytest.raises(InputError) as error:
+        labels_from_array(array)
+    assert str(error.value).startswith(expected)

@@ -1,4 +1,4 @@
-"""Saved parameters of each class: what the two kinds of file may hold, and what is refused."""
+"""Saved parameters of each class: what the two kinds of file may contain, and what is refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_arrays_may_hold_the_value_of_the_background(tmp_path: Path, alpha: list
     assert read_learned(npz_file(tmp_path, alpha=alpha), LAST)["alpha"].tolist() == alpha
 
 
-def test_rows_are_brought_into_column_order(tmp_path: Path) -> None:
+def test_rows_are_sorted_into_column_order(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "category_id,alpha,beta", "4,0.5,1e-3", "77,3,-2", "31,2,0")
     found = read_learned(path, PLAIN)
     assert {name: values.tolist() for name, values in found.items()} == {
@@ -67,7 +67,7 @@ def test_a_row_may_be_the_background(tmp_path: Path) -> None:
     assert "category_id background: expected a class of the logits, found none" in refusal(path, PLAIN)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_the_header(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "\ufeffcategory_id,alpha", "4,1", "77,2", "31,3")
     assert read_learned(path, PLAIN)["alpha"].tolist() == [3.0, 1.0, 2.0]
 
@@ -77,9 +77,9 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
     [
         (["id,alpha", "4,1"], "header: expected `category_id`, `alpha`, found id, alpha"),
         ([""], "header: expected `category_id`, `alpha`, found nothing"),
-        (["category_id,beta", "4,1"], "parameters: expected `alpha`, and perhaps `beta`, found beta"),
-        (["category_id,alpha,alpha", "4,1,2"], "perhaps `beta`, found alpha, alpha"),
-        (["category_id,alpha,gamma", "4,1,2"], "perhaps `beta`, found alpha, gamma"),
+        (["category_id,beta", "4,1"], "parameters: expected `alpha`, and optionally `beta`, found beta"),
+        (["category_id,alpha,alpha", "4,1,2"], "optionally `beta`, found alpha, alpha"),
+        (["category_id,alpha,gamma", "4,1,2"], "optionally `beta`, found alpha, gamma"),
         (["category_id,alpha", "4,1", "31,2"], "category_id 77: expected a row, found none"),
         (["category_id,alpha"], "3 problems\n  category_id 31: expected a row, found none"),
         (["category_id,alpha", "4,1", "31,2", "77,3", "4,1"], "category_id 4: expected one row, found 2"),
@@ -89,8 +89,8 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
         (["category_id,alpha", "4,1", "31", "77,3"], "row 2 after the header: expected 2 cells, found 1"),
         (["category_id,alpha", "4,1", "31,", "77,3"], "`alpha`, category_id 31: expected a number, found nothing"),
         (["category_id,alpha", "4,one", "31,1", "77,3"], "`alpha`, category_id 4: expected a number, found one"),
-        (["category_id,alpha", "4,1", "31,nan", "77,3"], "`alpha`, place 0: expected a number from -1e+06 to 1e+06, f"),
-        (["category_id,alpha", "4,1", "31,1", "77,-inf"], "`alpha`, place 2: expected a number from -1e+06 to 1e+06"),
+        (["category_id,alpha", "4,1", "31,nan", "77,3"], "`alpha`, index 0: expected a number from -1e+06 to 1e+06, f"),
+        (["category_id,alpha", "4,1", "31,1", "77,-inf"], "`alpha`, index 2: expected a number from -1e+06 to 1e+06"),
     ],
 )
 def test_a_table_with_anything_else_is_refused(tmp_path: Path, lines: list[str], message: str) -> None:
@@ -100,16 +100,16 @@ def test_a_table_with_anything_else_is_refused(tmp_path: Path, lines: list[str],
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"beta": [1, 2, 3]}, "parameters: expected `alpha`, and perhaps `beta`, found beta"),
-        ({"alpha": [1, 2, 3], "weight": [1]}, "perhaps `beta`, found alpha, weight"),
-        ({}, "perhaps `beta`, found nothing"),
+        ({"beta": [1, 2, 3]}, "parameters: expected `alpha`, and optionally `beta`, found beta"),
+        ({"alpha": [1, 2, 3], "weight": [1]}, "optionally `beta`, found alpha, weight"),
+        ({}, "optionally `beta`, found nothing"),
         ({"alpha": [1, 2]}, "`alpha`: expected numbers of shape [3], found int64 [2]"),
         ({"alpha": [[1, 2, 3]]}, "`alpha`: expected numbers of shape [3], found int64 [1, 3]"),
         ({"alpha": ["a", "b", "c"]}, "`alpha`: expected numbers of shape [3], found <U1 [3]"),
         ({"alpha": [True] * 3}, "`alpha`: expected numbers of shape [3], found bool [3]"),
         ({"alpha": [1, 2, 3], "beta": 1.0}, "`beta`: expected numbers of shape [3], found float64 []"),
-        ({"alpha": [1, np.nan, 3]}, "`alpha`, place 1: expected a number from -1e+06 to 1e+06, found nan"),
-        ({"alpha": [1, 2, 3], "beta": [1, 2, 2e6]}, "`beta`, place 2: expected a number from -1e+06 to 1e+06, found 2"),
+        ({"alpha": [1, np.nan, 3]}, "`alpha`, index 1: expected a number from -1e+06 to 1e+06, found nan"),
+        ({"alpha": [1, 2, 3], "beta": [1, 2, 2e6]}, "`beta`, index 2: expected a number from -1e+06 to 1e+06, found 2"),
         ({"alpha": [None, 1, 2]}, "content: expected an .npz archive of arrays, found Object arrays cannot be loaded"),
     ],
 )
@@ -117,11 +117,11 @@ def test_an_archive_with_anything_else_is_refused(tmp_path: Path, arrays: dict[s
     assert message in refusal(npz_file(tmp_path, **arrays))
 
 
-def test_both_sizes_that_would_do_are_named(tmp_path: Path) -> None:
+def test_both_possible_sizes_are_named(tmp_path: Path) -> None:
     assert "expected numbers of shape [3] or [4], found int64 [5]" in refusal(npz_file(tmp_path, alpha=[1] * 5), FIRST)
 
 
-def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     assert "expected a file that can be read" in refusal(tmp_path / "none.npz")
     for name, content, message in (
         ("empty.csv", b"", "expected content, found an empty file"),
@@ -134,14 +134,14 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
-    """Cut short, with a byte turned over, or a single array under the name of an archive."""
+    """Cut short, with a flipped byte, or a single array under the name of an archive."""
     whole = npz_file(tmp_path, alpha=[1.0, 2.0, 3.0]).read_bytes()
     damaged = tmp_path / "damaged.npz"
     damaged.write_bytes(whole[: len(whole) // 2])
     assert "expected an .npz archive of arrays" in refusal(damaged)
-    turned = bytearray(whole)
-    turned[whole.index(b"NUMPY") + 1] ^= 255
-    damaged.write_bytes(bytes(turned))
+    flipped = bytearray(whole)
+    flipped[whole.index(b"NUMPY") + 1] ^= 255
+    damaged.write_bytes(bytes(flipped))
     assert "expected an .npz archive of arrays" in refusal(damaged)
     np.save(tmp_path / "single.npy", np.ones(3))
     (tmp_path / "single.npy").rename(damaged)

@@ -1,4 +1,4 @@
-"""Logits files that cannot be used: what was expected, what was found and where."""
+"""Logits files that cannot be used: the errors say what was expected, what was found and where."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +80,7 @@ def added(name: str, tensor: torch.Tensor) -> Callable[[Tensors], None]:
         (added("objectness", torch.full((10,), NAN)), "row 0: expected a number from 0 to 1, found nan"),
         (
             with_value("image_id", 9, 1),
-            "row 9: expected each image in one place of one shard, found image 1 again, which",
+            "row 9: expected all rows of an image together in one shard, found image 1 again, which",
         ),
         (added("weight", torch.zeros(3, 2)), "tensor `weight`: expected shape [4, D], found [3, 2]"),
         (
@@ -106,7 +106,7 @@ def test_labels_out_of_range(tmp_path: Path, value: int) -> None:
     assert f"row 4: expected a class index from 0 to 2, in column order, found {value}" in message_of(path)
 
 
-def test_weights_that_do_not_go_with_the_features(tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_the_features(tmp_path: Path) -> None:
     tensors = {**classification(5), "features": torch.zeros(5, 2), "weight": torch.zeros(3, 4)}
     path = save(tmp_path / "logits.npz", tensors, CLASSIFICATION_METADATA)
     assert "`weight`: expected shape [3, 2], as `features` are, found [3, 4]" in message_of(path)
@@ -114,10 +114,10 @@ def test_weights_that_do_not_go_with_the_features(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
-def test_logits_that_are_not_finite_are_met_when_they_are_read(
+def test_logits_that_are_not_finite_are_found_when_they_are_read(
     tmp_path: Path, dtype: torch.dtype, value: float
 ) -> None:
-    """The row is the row within the shard."""
+    """The row counts from the start of the shard."""
     save(tmp_path / "a.safetensors", replaced_logits(detection([2, 3]), dtype), DETECTION_METADATA)
     bad = replaced_logits(detection([2, 3, 1], first_id=10), dtype)
     bad["logits"][4, 1] = value
@@ -147,7 +147,7 @@ def test_features_that_are_not_finite(tmp_path: Path) -> None:
     assert "tensor `features`, row 4, column 1: expected a finite number, found inf" in message_of(path, read=True)
 
 
-def test_boxes_for_each_class_are_looked_at_when_they_are_read(tmp_path: Path) -> None:
+def test_per_class_boxes_are_checked_when_they_are_read(tmp_path: Path) -> None:
     tensors = {**detection([2, 3]), "boxes": torch.zeros(5, 3, 4)}
     tensors["boxes"][4, 1, 0] = 8
     path = save(tmp_path / "logits.npz", tensors, DETECTION_METADATA)
@@ -163,7 +163,7 @@ def shards(folder: Path, second: Tensors, metadata: dict[str, Any] | None = None
 
 def test_an_image_in_two_shards(tmp_path: Path) -> None:
     message = shards(tmp_path, detection([1, 2], first_id=2))
-    assert "`image_id`, b.safetensors, row 0: expected each image in one place of one shard" in message
+    assert "`image_id`, b.safetensors, row 0: expected all rows of an image together in one shard" in message
     assert "found image 2 again, which has rows from a.safetensors, row 2 on" in message
 
 
@@ -176,7 +176,7 @@ def test_a_shard_without_a_tensor(tmp_path: Path) -> None:
     )
 
 
-def test_a_shard_with_one_tensor_more(tmp_path: Path) -> None:
+def test_a_shard_with_an_additional_tensor(tmp_path: Path) -> None:
     tensors = {**detection([1], first_id=9), "objectness": torch.zeros(1)}
     assert "`objectness`: expected none, as in a.safetensors, found float32 [N]" in shards(tmp_path, tensors)
 
@@ -211,7 +211,7 @@ def test_a_path_to_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pt", ".pth"])
 @pytest.mark.parametrize("content", [b"", b"PK", b"not a file of this kind" * 100])
-def test_files_that_are_something_else(tmp_path: Path, suffix: str, content: bytes) -> None:
+def test_files_of_other_kinds(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"logits{suffix}"
     path.write_bytes(content)
     assert "content" in message_of(path)
@@ -223,15 +223,15 @@ def test_files_that_were_cut_short(tmp_path: Path, suffix: str, share: float) ->
     path = save(tmp_path / f"logits{suffix}", detection([100]), DETECTION_METADATA)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    assert "content: expected a whole" in message_of(path)
+    assert "content: expected a complete" in message_of(path)
 
 
-def test_an_archive_damaged_in_its_content(tmp_path: Path) -> None:
+def test_an_archive_with_damaged_content(tmp_path: Path) -> None:
     path = save(tmp_path / "logits.npz", {"logits": torch.arange(3000.0).reshape(1000, 3)}, CLASSIFICATION_METADATA)
     content = bytearray(path.read_bytes())
     content[6000] ^= 1
     path.write_bytes(content)
-    assert "content: expected a whole .npz file, found Bad CRC-32" in message_of(path, read=True)
+    assert "content: expected a complete .npz file, found Bad CRC-32" in message_of(path, read=True)
 
 
 def test_arrays_in_fortran_order(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_a_pickle_never_runs(tmp_path: Path) -> None:
         ({"logits": torch.zeros(2, 3, device="meta")}, "found 'logits': a tensor without dense content"),
     ],
 )
-def test_pt_files_of_something_else(tmp_path: Path, content: Any, found: str) -> None:
+def test_pt_files_with_other_content(tmp_path: Path, content: Any, found: str) -> None:
     path = tmp_path / "logits.pt"
     torch.save(content, path)
     message = message_of(path)
@@ -287,4 +287,4 @@ def test_pt_files_of_something_else(tmp_path: Path, content: Any, found: str) ->
 def test_pt_files_of_the_old_format(tmp_path: Path) -> None:
     path = tmp_path / "logits.pt"
     torch.save({"logits": torch.zeros(2, 3)}, path, _use_new_zipfile_serialization=False)
-    assert "found no zip archive, as torch.save writes since" in message_of(path)
+    assert "found a file without the zip archive that torch.save writes since version 1.6" in message_of(path)

@@ -1,4 +1,4 @@
-"""Files that hold the category id of each column."""
+"""Files with the category id of each column."""
 
 from __future__ import annotations
 

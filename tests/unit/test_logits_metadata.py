@@ -1,4 +1,4 @@
-"""What the columns of a logits file stand for: from the file, a sidecar or the flags, and never guessed."""
+"""The columns of a logits file: stated by the file, a sidecar or parameters, never guessed."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from longtail_cli.files.logits.reader import open_logits
 from longtail_cli.tables import LogitColumns
 
 NOTHING = Declared()
-FLAGS = Declared("softmax", "last", np.array([3, 1, 7]))
+DECLARED = Declared("softmax", "last", np.array([3, 1, 7]))
 
 
 def columns_of(path: Path, declared: Declared = NOTHING) -> LogitColumns:
@@ -35,8 +35,8 @@ def bags(tmp_path: Path, width: int = 7, **metadata: Any) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pt"])
-def test_the_flags_stand_in_for_missing_metadata(tmp_path: Path, suffix: str) -> None:
-    columns = columns_of(save(tmp_path / f"logits{suffix}", detection([2])), FLAGS)
+def test_parameters_replace_missing_metadata(tmp_path: Path, suffix: str) -> None:
+    columns = columns_of(save(tmp_path / f"logits{suffix}", detection([2])), DECLARED)
     assert (columns.head, columns.background, columns.category_id.tolist()) == ("softmax", "last", [3, 1, 7])
 
 
@@ -48,34 +48,49 @@ def test_a_sidecar_completes_what_the_file_states(tmp_path: Path, suffix: str) -
     assert (columns.head, columns.background, columns.category_id.tolist()) == ("sigmoid", "last", [3, 1, 7])
 
 
-def test_a_folder_has_its_metadata_inside(tmp_path: Path) -> None:
+def test_the_metadata_of_a_folder_are_inside_it(tmp_path: Path) -> None:
     save(tmp_path / "a.npz", detection([2]))
     (tmp_path / "meta.json").write_text(json.dumps(DETECTION_METADATA))
     assert columns_of(tmp_path).category_id.tolist() == [3, 1, 7]
 
 
-def test_metadata_of_other_libraries_are_passed_over(tmp_path: Path) -> None:
+def test_metadata_of_other_libraries_are_ignored(tmp_path: Path) -> None:
     path = save(tmp_path / "logits.safetensors", detection([2]), {**DETECTION_METADATA, "format": "pt", "epoch": "12"})
     assert columns_of(path).head == "softmax"
 
 
-def test_everything_missing_is_asked_for_by_its_flag(tmp_path: Path) -> None:
+def test_the_error_names_everything_that_is_missing_with_its_parameter(tmp_path: Path) -> None:
     message = message_of(save(tmp_path / "logits.npz", detection([2])))
     assert "3 problems" in message
     assert "`head`: expected softmax, sigmoid or bags, found none in the file or beside it" in message
-    for flag in ("--head softmax|sigmoid|bags", "--background none|first|last", "--category-ids FILE"):
-        assert f"pass {flag}, or write" in message
-    assert "to logits.meta.json" in message
+    assert "pass `head=` (softmax, sigmoid or bags), or write `head` to logits.meta.json" in message
+    assert "pass `background=` (none, first or last), or write `background` to logits.meta.json" in message
+    assert "pass `category_ids=` (the category id of each column), or write `category_ids` to logits.meta" in message
 
 
-def test_a_classifier_is_asked_for_its_head_and_background_only(tmp_path: Path) -> None:
-    message = message_of(save(tmp_path / "logits.npz", classification(2)))
-    assert "--head" in message
-    assert "--background" in message
-    assert "--category-ids" not in message
+def test_a_classifier_needs_its_head_only(tmp_path: Path) -> None:
+    path = save(tmp_path / "logits.npz", classification(2))
+    message = message_of(path)
+    assert "logits.npz: metadata, `head`: expected softmax, sigmoid or bags, found none in the file or" in message
+    assert "pass `head=`" in message
+    assert "background" not in message
+    columns = columns_of(path, Declared("softmax"))
+    assert (columns.head, columns.background, columns.category_id.tolist()) == ("softmax", "none", [0, 1, 2])
 
 
-def test_a_folder_is_asked_for_its_own_sidecar(tmp_path: Path) -> None:
+def test_the_background_of_a_classifier_can_be_stated(tmp_path: Path) -> None:
+    path = save(tmp_path / "logits.npz", classification(2), {"head": "softmax", "background": "first"})
+    assert columns_of(path).category_id.tolist() == [0, 1]
+
+
+def test_detection_needs_its_background(tmp_path: Path) -> None:
+    path = save(tmp_path / "logits.npz", detection([2]), {"head": "softmax", "category_ids": [3, 1, 7]})
+    assert "logits.npz: metadata, `background`: expected none, first or last, found none in the file" in message_of(
+        path
+    )
+
+
+def test_the_error_of_a_folder_names_its_own_sidecar(tmp_path: Path) -> None:
     save(tmp_path / "a.npz", classification(2))
     assert "to meta.json in the folder" in message_of(tmp_path)
 
@@ -83,30 +98,31 @@ def test_a_folder_is_asked_for_its_own_sidecar(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("declared", "message"),
     [
-        (Declared(head="sigmoid"), "--head: expected what logits.meta.json says (softmax), found sigmoid"),
-        (Declared(background="first"), "--background: expected what logits.meta.json says (last), found first"),
+        (Declared(head="sigmoid"), "`head=`: expected what logits.meta.json says (softmax), found sigmoid"),
+        (Declared(background="first"), "`background=`: expected what logits.meta.json says (last), found first"),
         (
             Declared(category_id=np.array([3, 1, 8])),
-            "--category-ids: expected what logits.meta.json says (7 at position 2), found 8",
+            "`category_ids=`: expected what logits.meta.json says (7 at position 2), found 8",
         ),
         (
             Declared(category_id=np.array([3, 1])),
-            "--category-ids: expected what logits.meta.json says (3 of them: 3, 1, 7), found 2 of them: 3, 1",
+            "`category_ids=`: expected what logits.meta.json says (3 of them: 3, 1, 7), found 2 of them: 3, 1",
         ),
     ],
 )
-def test_a_flag_against_the_metadata(tmp_path: Path, declared: Declared, message: str) -> None:
+def test_a_parameter_that_contradicts_the_metadata(tmp_path: Path, declared: Declared, message: str) -> None:
     assert message in message_of(save(tmp_path / "logits.npz", detection([2]), DETECTION_METADATA), declared)
 
 
-def test_a_flag_that_says_the_same_is_fine(tmp_path: Path) -> None:
-    assert columns_of(save(tmp_path / "logits.npz", detection([2]), DETECTION_METADATA), FLAGS).head == "softmax"
+def test_a_parameter_that_agrees_with_the_metadata(tmp_path: Path) -> None:
+    assert columns_of(save(tmp_path / "logits.npz", detection([2]), DETECTION_METADATA), DECLARED).head == "softmax"
 
 
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
         ({"head": "argmax"}, "`head`: expected softmax, sigmoid or bags, found argmax"),
+        ({"head": "none"}, "`head`: expected softmax, sigmoid or bags, found none"),
         ({"background": "middle"}, "`background`: expected none, first or last, found middle"),
         ({"head": 5}, "metadata: expected metadata of ltcal-logits/1, found Expected `str | null`, got `int`"),
         ({"category_ids": [3, 1, 3]}, "position 2: expected each id once, found 3, as at position 0"),
@@ -129,13 +145,13 @@ def test_metadata_that_do_not_fit(tmp_path: Path, suffix: str, metadata: dict[st
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"head": "soft\ufffdmax"', '"softmax"'])
-def test_sidecars_that_are_no_metadata(tmp_path: Path, text: str) -> None:
+def test_invalid_sidecars(tmp_path: Path, text: str) -> None:
     path = save(tmp_path / "logits.npz", detection([2]))
     (tmp_path / "logits.meta.json").write_text(text)
-    assert message_of(path, FLAGS).startswith(f"{tmp_path / 'logits.meta.json'}: ")
+    assert message_of(path, DECLARED).startswith(f"{tmp_path / 'logits.meta.json'}: ")
 
 
-def test_safetensors_metadata_that_are_no_json(tmp_path: Path) -> None:
+def test_safetensors_metadata_that_are_not_json(tmp_path: Path) -> None:
     path = save(tmp_path / "logits.safetensors", detection([2]), {**DETECTION_METADATA, "category_ids": "3, 1, 7"})
     assert "metadata: expected metadata of ltcal-logits/1, found JSON is malformed" in message_of(path)
 
@@ -151,8 +167,8 @@ def test_a_bags_head_without_slices(tmp_path: Path) -> None:
     assert columns_of(bags(tmp_path, width=9, category_ids=[1, 3, 7])).bags is None
 
 
-def test_a_bags_classifier_without_slices_is_asked_for_its_categories(tmp_path: Path) -> None:
-    assert "--category-ids FILE" in message_of(save(tmp_path / "logits.npz", classification(2), {"head": "bags"}))
+def test_a_bags_classifier_without_slices_needs_its_category_ids(tmp_path: Path) -> None:
+    assert "pass `category_ids=` (" in message_of(save(tmp_path / "logits.npz", classification(2), {"head": "bags"}))
 
 
 def test_a_bags_classifier_with_slices_has_0_to_c(tmp_path: Path) -> None:
@@ -179,11 +195,12 @@ def test_slices_that_do_not_fit(tmp_path: Path, metadata: dict[str, Any], messag
 
 
 def test_a_scores_file_has_no_head(tmp_path: Path) -> None:
-    """What the columns were before the activation does not matter; only the classes do."""
+    """The head before the activation is irrelevant; only the classes matter."""
     path = save(tmp_path / "scores.npz", {"scores": torch.zeros(2, 3)}, DETECTION_METADATA)
-    assert columns_of(path, Declared("bags", "first")).category_id.tolist() == [3, 1, 7]
+    columns = columns_of(path, Declared("bags", "first"))
+    assert (columns.head, columns.background, columns.category_id.tolist()) == ("none", "none", [3, 1, 7])
     contrary = Declared(category_id=np.array([1, 2, 3]))
-    assert "--category-ids: expected what scores.meta.json says (3 at position 0), found 1" in message_of(
+    assert "`category_ids=`: expected what scores.meta.json says (3 at position 0), found 1" in message_of(
         path, contrary
     )
 

@@ -53,7 +53,7 @@ def test_bfloat16(tmp_path: Path, suffix: str) -> None:
     ("rows", "sizes"), [(1, [2, 3, 1, 4]), (3, [2, 3, 1, 4]), (5, [5, 5]), (6, [6, 4]), (9, [6, 4]), (10, [10])]
 )
 def test_batches_hold_whole_images(tmp_path: Path, rows: int, sizes: list[int]) -> None:
-    """At most so many rows, but an image of more is a batch by itself."""
+    """At most the given number of rows, except that an image with more is one batch."""
     file = open_logits(save(tmp_path / "logits.safetensors", detection([2, 3, 1, 4]), DETECTION_METADATA))
     assert [len(batch) for batch in file.batches(rows)] == sizes
 
@@ -62,7 +62,7 @@ def test_a_folder_of_shards_is_read_in_name_order(tmp_path: Path) -> None:
     save(tmp_path / "b.safetensors", detection([2], first_id=5), DETECTION_METADATA)
     save(tmp_path / "c.safetensors", detection([], first_id=0), DETECTION_METADATA)
     save(tmp_path / "a.safetensors", detection([1, 2], first_id=8))
-    (tmp_path / "README.md").write_text("other files are passed over")
+    (tmp_path / "README.md").write_text("other files are ignored")
     file = open_logits(tmp_path)
     assert [path.name for path in file.shards] == ["a.safetensors", "b.safetensors", "c.safetensors"]
     assert file.image_id is not None
@@ -146,16 +146,16 @@ def test_batches_are_the_same_a_second_time(tmp_path: Path) -> None:
     assert torch.equal(logits_of(file, 2), logits_of(file, 5))
 
 
-def test_a_large_file_is_opened_anew_and_read_on(tmp_path: Path) -> None:
-    """More than one sitting: every row is still read once, in order."""
+def test_a_large_file_is_reopened_while_it_is_read(tmp_path: Path) -> None:
+    """Every row is still read once, in order."""
     logits = torch.arange(40_000.0)[:, None].expand(-1, 600)
     path = save(tmp_path / "logits.safetensors", {"logits": logits}, CLASSIFICATION_METADATA)
     read = [batch.logits[:, 0].clone() for batch in open_logits(path).batches(7000)]
     assert torch.equal(torch.cat(read), torch.arange(40_000.0))
 
 
-def test_large_finite_logits_are_no_fault(tmp_path: Path) -> None:
-    """The quick look at the sum of a row overflows here; the numbers themselves are finite."""
+def test_large_finite_logits_are_not_a_fault(tmp_path: Path) -> None:
+    """The quick check of the sum of a row overflows here; the numbers themselves are finite."""
     logits = torch.full((2, 3), 60_000.0).half()
     file = open_logits(save(tmp_path / "logits.safetensors", {"logits": logits}, CLASSIFICATION_METADATA))
     assert torch.equal(logits_of(file, 2), logits)
@@ -168,13 +168,13 @@ def test_a_scores_file(tmp_path: Path) -> None:
         "labels": torch.tensor([0, 1, 1, 0]),
     }
     file = open_logits(save(tmp_path / "scores.npz", {**tensors, "logits": torch.zeros(4, 3)}))
-    assert (file.content, file.columns.head, file.columns.background) == ("scores", "sigmoid", "none")
+    assert (file.content, file.columns.head, file.columns.background) == ("scores", "none", "none")
     assert file.columns.category_id.tolist() == [9, 4]
     assert file.labels is not None
     assert torch.equal(logits_of(file, 3), tensors["scores"])
 
 
-def test_a_scores_file_that_names_no_classes_has_0_to_c(tmp_path: Path) -> None:
+def test_a_scores_file_without_category_ids_has_0_to_c(tmp_path: Path) -> None:
     file = open_logits(save(tmp_path / "scores.npz", {"scores": torch.zeros(4, 3)}))
     assert file.columns.category_id.tolist() == [0, 1, 2]
 

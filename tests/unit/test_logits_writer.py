@@ -1,4 +1,4 @@
-"""The writer that a test loop calls once an image: what goes in is what `open_logits` gives back."""
+"""The writer that a test loop calls once per image: `open_logits` reads what was written."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def test_what_is_written_is_read(folder: Path, dtype: Any) -> None:
     assert file.columns.category_id.tolist() == out.columns.category_id.tolist() == [3, 1, 7]
 
 
-def test_shards_of_a_stated_size_hold_whole_images(folder: Path) -> None:
+def test_shards_of_a_given_size_hold_whole_images(folder: Path) -> None:
     with writer(folder, dtype="float32", shard_bytes=100) as out:
         for image in range(5):
             out.append(np.repeat(ROW, 2, axis=0), image_id=image, boxes=np.repeat(BOX, 2, axis=0))  # 80 bytes
@@ -90,7 +90,7 @@ def test_slices_of_a_bags_head(folder: Path) -> None:
     assert columns.width == 7
 
 
-def test_buffers_may_be_used_again(folder: Path) -> None:
+def test_buffers_may_be_reused(folder: Path) -> None:
     rows = torch.ones(1, 4, dtype=torch.float16)
     boxes = BOX.copy()
     boxes.flags.writeable = False
@@ -122,9 +122,9 @@ def test_an_exception_leaves_nothing(folder: Path) -> None:
     assert list(folder.parent.iterdir()) == []
 
 
-def test_a_folder_with_content_is_not_touched(folder: Path) -> None:
+def test_a_folder_with_files_is_refused(folder: Path) -> None:
     folder.mkdir()
-    with writer(folder) as out:  # an empty one is taken
+    with writer(folder) as out:  # an empty one is fine
         out.append(ROW, image_id=1, boxes=BOX)
     with pytest.raises(OutputError, match="a new or empty folder"):
         writer(folder)
@@ -135,7 +135,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         pass
 
 
-def test_append_is_for_the_inside(folder: Path) -> None:
+def test_append_needs_the_context(folder: Path) -> None:
     with pytest.raises(ValueError, match="with LogitsWriter"):
         writer(folder).append(ROW, image_id=1, boxes=BOX)
 
@@ -187,7 +187,7 @@ def test_calls_that_do_not_fit(folder: Path, call: dict[str, Any], message: str)
             out.append(**{"logits": ROW, "image_id": 2, "boxes": BOX, **call})
         out.append(ROW, image_id=3, boxes=BOX)
     assert message in str(error.value)
-    assert open_logits(folder).rows == 2  # what was refused is not there
+    assert open_logits(folder).rows == 2  # refused calls write nothing
 
 
 def test_labels_are_indices(folder: Path) -> None:
@@ -197,10 +197,10 @@ def test_labels_are_indices(folder: Path) -> None:
         out.append(np.zeros((2, 3)), labels=[1, 2])
 
 
-def test_weights_that_did_not_make_the_logits(folder: Path) -> None:
+def test_weights_that_do_not_fit_the_logits(folder: Path) -> None:
     with writer(folder, background="none", weight=np.ones((3, 5))) as out:
         with pytest.raises(
-            InputError, match=r"`weight`: expected \[3, 2\], as logits and features are, found \[3, 5\]"
+            InputError, match=r"`weight`: expected \[3, 2\], as for logits and features, found \[3, 5\]"
         ):
             out.append(np.zeros((1, 3)), features=np.zeros((1, 2)))
         out.append(np.zeros((1, 3)), features=np.zeros((1, 5)))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from longtail_cli.files.masks import decode_counts, mask_areas, mask_boxes, read_segmentations
+from longtail_cli.evaluation.geometry import mask_areas
+from longtail_cli.files.masks import decode_counts, mask_boxes, read_segmentations
 from longtail_cli.tables import Masks
 
 SIZE = (37, 53)
@@ -137,13 +138,13 @@ def test_result_files_state_the_size_themselves() -> None:
     assert mask_areas(masks).tolist() == [12, 10]
 
 
-def test_result_files_hold_no_polygons() -> None:
+def test_result_files_have_no_polygons() -> None:
     (problem,) = problems_of([[[1, 2, 3, 4, 5, 6]]], size=None)
     assert problem.startswith("annotations[0]: expected run lengths, found [[1, 2, 3, 4, 5, 6]]")
 
 
 @pytest.mark.parametrize(
-    ("segmentation", "said"),
+    ("segmentation", "expected"),
     [
         ([], "expected at least one polygon, found an empty list"),
         ([[]], "expected polygons of three or more points, x and y of each, found one of 0 numbers"),
@@ -166,9 +167,9 @@ def test_result_files_hold_no_polygons() -> None:
         ({"size": SIZE, "counts": "O1"}, "run lengths of pixels that add up"),  # a first run of -1
     ],
 )
-def test_what_is_no_mask(segmentation: Any, said: str) -> None:
+def test_segmentations_that_are_not_masks(segmentation: Any, expected: str) -> None:
     (problem,) = problems_of([segmentation])
-    assert said in problem
+    assert expected in problem
 
 
 def test_masks_beyond_32_bits() -> None:
@@ -183,7 +184,7 @@ def test_faults_name_their_rows() -> None:
     assert second.startswith("annotations[2]: expected run lengths of pixels")
 
 
-def test_strings_are_judged_one_by_one() -> None:
+def test_each_string_is_checked() -> None:
     strings = [b"6", b"P", b"42"]
     start = np.cumsum([0, *map(len, strings)])
     characters = np.frombuffer(b"".join(strings), np.uint8)

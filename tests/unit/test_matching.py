@@ -6,10 +6,10 @@ from builders import detections, ground_truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longtail_cli.evaluate.geometry import overlaps
-from longtail_cli.evaluate.matching import UNMATCHED, match
-from longtail_cli.evaluate.protocol import IOU_THRESHOLDS, Protocol, objects_of, outside
-from longtail_cli.evaluate.selection import select
+from longtail_cli.evaluation.geometry import overlaps
+from longtail_cli.evaluation.matching import UNMATCHED, match
+from longtail_cli.evaluation.protocol import IOU_THRESHOLDS, Protocol, objects_of, outside
+from longtail_cli.evaluation.selection import select
 
 COCO = Protocol("coco", 100)
 
@@ -29,7 +29,7 @@ def matched(found, truth, partial=None):
 
 
 def plain(found, truth, partial, iou, order):
-    """One threshold and size range at a time, in the words of the protocol: (true positive, ignored) [M, 4, 10]."""
+    """One threshold and area range at a time, written from the protocol: (true positive, ignored) [M, 4, 10]."""
     hit = np.zeros((len(order), 4, 10), bool)
     ignored = np.zeros((len(order), 4, 10), bool)
     for a in range(4):
@@ -54,16 +54,16 @@ def bits(column):
     return ((column[:, :, None] >> np.arange(10, dtype=np.uint16)) & 1).astype(bool)
 
 
-# whole-number boxes on a small grid: equal IoUs, exact thresholds and copies turn up all the time
+# integer boxes on a small grid: equal IoUs, exact thresholds and duplicates are common
 box = st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 8), st.integers(0, 8)).map(
     lambda b: [10.0 * b[0], 10.0 * b[1], 12.0 * b[2], 12.0 * b[3]]
 )
-place = st.tuples(st.integers(0, 1), st.integers(0, 1))
+image_and_category = st.tuples(st.integers(0, 1), st.integers(0, 1))
 
 
 @given(
-    st.lists(st.tuples(place, box, st.booleans()), min_size=1, max_size=10),
-    st.lists(st.tuples(place, box, st.sampled_from([0.2, 0.5, 0.9]), st.booleans()), max_size=16),
+    st.lists(st.tuples(image_and_category, box, st.booleans()), min_size=1, max_size=10),
+    st.lists(st.tuples(image_and_category, box, st.sampled_from([0.2, 0.5, 0.9]), st.booleans()), max_size=16),
 )
 @settings(max_examples=200)
 def test_equals_the_plain_loop(objects, found):
@@ -78,23 +78,23 @@ def test_equals_the_plain_loop(objects, found):
     np.testing.assert_array_equal(bits(matches.ignored), ignored)
 
 
-def test_the_better_score_chooses_first():
+def test_the_higher_score_chooses_first():
     truth = ground_truth([(0, 0, [0, 0, 10, 10])])
     matches, *_ = matched(detections([(0, 0, 0.3, [0, 0, 10, 10]), (0, 0, 0.9, [0, 0, 10, 8])]), truth)
     assert matches.selection.row.tolist() == [1, 0]
     assert (matches.true_positive[:, 0] & 1).tolist() == [1, 0]
-    # the worse box stops at IoU 0.8; above, the object is free for the second
+    # the first box has IoU 0.8; at higher thresholds the object is free for the second
     assert matches.true_positive[0, 0] == 0b1111111
     assert matches.true_positive[1, 0] == 0b1110000000
 
 
-def test_of_equal_overlaps_the_last_object_is_taken():
+def test_the_last_object_is_taken_in_a_tie():
     truth = ground_truth([(0, 0, [0, 0, 10, 10]), (0, 0, [0, 0, 10, 10])])
     matches, _, objects = matched(detections([(0, 0, 0.9, [0, 0, 10, 10])]), truth)
     assert objects.row[matches.taken].tolist() == [1]
 
 
-def test_a_crowd_region_takes_any_number_and_only_what_nothing_else_takes():
+def test_a_crowd_region_takes_any_number_of_detections_that_match_nothing_else():
     truth = ground_truth([(0, 0, [0, 0, 50, 50]), (0, 0, [0, 0, 10, 10])], crowd=[True, False])
     same = (0, 0, 0.9, [0.0, 0.0, 10.0, 10.0])
     matches, *_ = matched(detections([same, same, same]), truth)
@@ -111,7 +111,7 @@ def test_unmatched_and_not_exhaustive_is_ignored():
 
 
 @pytest.mark.parametrize(("side", "ranges"), [(32, "all s m"), (96, "all m l"), (31, "all s")])
-def test_size_ranges_include_both_ends(side, ranges):
+def test_area_ranges_include_both_ends(side, ranges):
     truth = ground_truth([(0, 0, [0, 0, side, side])])
     matches, *_ = matched(detections([]), truth)
     names = ("all", "s", "m", "l")

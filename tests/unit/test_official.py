@@ -1,4 +1,4 @@
-"""The official packages as referee: nothing but the protocol changes, nothing outside notices."""
+"""The official packages: any input is evaluated by the rules of the protocol, without side effects."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from longtail_cli.errors import MissingExtraError, UsageError, VerificationError
+from longtail_cli.errors import InputError, MissingExtraError, UsageError, VerificationError
 from longtail_cli.verify.official import compare, official_coco, official_lvis, official_tide
 
 SMALL, FAR = [10.0, 10.0, 20.0, 20.0], [70.0, 70.0, 20.0, 20.0]
@@ -52,7 +52,7 @@ def files(tmp_path):
     return lambda annotations, predictions: write_case(tmp_path, annotations, predictions)
 
 
-def test_lvis_figures_have_our_names_and_undefined_is_none(files):
+def test_lvis_metrics_have_our_names_and_undefined_is_none(files):
     official = official_lvis(*files(scene(SMALL), [found(SMALL)]), "bbox", 300)
     assert list(official.metrics) == LVIS_NAMES
     defined = {name: value for name, value in official.metrics.items() if value is not None}
@@ -60,7 +60,7 @@ def test_lvis_figures_have_our_names_and_undefined_is_none(files):
     assert official.categories == {1: pytest.approx(1.0), 2: None}
 
 
-def test_coco_figures_have_our_names_and_undefined_is_none(files):
+def test_coco_metrics_have_our_names_and_undefined_is_none(files):
     official = official_coco(*files(scene(SMALL, lvis=False), [found(SMALL)]), "bbox", 100)
     assert list(official.metrics) == COCO_NAMES
     assert [name for name, value in official.metrics.items() if value is None] == ["APm", "APl", "ARm@100", "ARl@100"]
@@ -68,7 +68,7 @@ def test_coco_figures_have_our_names_and_undefined_is_none(files):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_coco_figures_are_those_of_summarize(files, seed):
+def test_coco_metrics_are_those_of_summarize(files, seed):
     annotations, predictions = make_case(seed, protocol="coco", sure_hit=True)
     for entry in annotations["annotations"]:
         entry.setdefault("iscrowd", 0)
@@ -82,7 +82,7 @@ def test_coco_figures_are_those_of_summarize(files, seed):
     assert list(official_coco(*paths, "bbox", 100).metrics.values()) == summary
 
 
-def test_the_cap_is_in_the_names_and_holds(files):
+def test_the_cap_is_applied_and_in_the_names(files):
     paths = files(scene(SMALL, FAR), [found(SMALL), found(FAR, 0.8)])
     assert official_lvis(*paths, "bbox", 1).metrics["AR@1"] == 0.5
     assert official_lvis(*paths, "bbox", 2).metrics["AR@2"] == 1.0
@@ -92,13 +92,13 @@ def test_the_cap_is_in_the_names_and_holds(files):
 
 
 @pytest.mark.parametrize("official", [official_lvis, official_coco])
-def test_boxes_beside_masks_are_left_out(files, official):
-    """With its box, the detection that finds nothing would count as large; its mask is small, like the object."""
+def test_boxes_next_to_masks_are_dropped(files, official):
+    """With its box, the false positive would count as large; its mask is small, like the object."""
     masks = [found(SMALL, 0.5, segmentation=mask_of(SMALL)), found(FAR, 0.9, segmentation=mask_of(FAR))]
-    lying = [entry | {"bbox": [0.0, 0.0, 100.0, 100.0]} for entry in masks]
-    figures = official(*files(scene(SMALL), lying), "segm", 100).metrics
-    assert figures["APs"] == pytest.approx(0.5)
-    assert official(*files(scene(SMALL), masks), "segm", 100).metrics == figures
+    with_boxes = [entry | {"bbox": [0.0, 0.0, 100.0, 100.0]} for entry in masks]
+    metrics = official(*files(scene(SMALL), with_boxes), "segm", 100).metrics
+    assert metrics["APs"] == pytest.approx(0.5)
+    assert official(*files(scene(SMALL), masks), "segm", 100).metrics == metrics
 
 
 def test_masks_as_uncompressed_run_lengths_and_boxes_from_masks(files):
@@ -115,7 +115,7 @@ def test_masks_as_uncompressed_run_lengths_and_boxes_from_masks(files):
 
 
 def test_annotation_id_0_is_found(files):
-    """Run as it is, the official code takes the matched id 0 for "no match"."""
+    """On the file as it is, the official code takes the matched id 0 for "no match"."""
     annotations = scene(SMALL, lvis=False)
     annotations["annotations"][0] |= {"id": 0, "iscrowd": 0}
     paths = files(annotations, [found(SMALL)])
@@ -134,18 +134,18 @@ def test_groups_from_the_file_from_a_table_or_none(files):
     annotations = scene(SMALL)
     paths = files(annotations, [found(SMALL)])
     for frequency, defined in [(None, "APr"), ({1: "c", 2: "f"}, "APc")]:
-        figures = official_lvis(*paths, "bbox", 300, frequency).metrics
-        assert [name for name in ("APr", "APc", "APf") if figures[name] is not None] == [defined]
+        metrics = official_lvis(*paths, "bbox", 300, frequency).metrics
+        assert [name for name in ("APr", "APc", "APf") if metrics[name] is not None] == [defined]
     for category in annotations["categories"]:
         del category["frequency"]
-    figures = official_lvis(*files(annotations, [found(SMALL)]), "bbox", 300).metrics
-    assert (figures["APr"], figures["APc"], figures["APf"]) == (None, None, None)
-    assert figures["AP"] == pytest.approx(1.0)
+    metrics = official_lvis(*files(annotations, [found(SMALL)]), "bbox", 300).metrics
+    assert (metrics["APr"], metrics["APc"], metrics["APf"]) == (None, None, None)
+    assert metrics["AP"] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("protocol", ["lvis", "coco"])
 def test_tide_as_fractions(files, protocol):
-    """The false positive stands first: AP 1/2, and without it 1."""
+    """The false positive is ranked first: AP 1/2, and without it 1."""
     tide = official_tide(*files(scene(SMALL), [found(SMALL, 0.5), found(FAR, 0.9)]), "bbox", protocol)
     assert tide["AP50"] == pytest.approx(0.5)
     assert tide["main"] == pytest.approx({"Cls": 0, "Loc": 0, "Both": 0, "Dupe": 0, "Bkg": 0.5, "Miss": 0})
@@ -157,7 +157,7 @@ def test_tide_of_groups_is_the_mean_over_their_categories(files):
     groups = official_tide(*paths, "bbox", "coco", {"r": [1], "c": [], "f": [2]})["groups"]
     assert (groups["r"]["AP50"], groups["r"]["main"]["Bkg"]) == (pytest.approx(0.5), pytest.approx(0.5))
     assert (groups["c"]["AP50"], groups["c"]["special"]["FalsePos"]) == (None, None)
-    # a false alarm in a category without objects is AP 0 to tidecv, and nothing once it is gone
+    # a false positive in a category without objects gives AP 0 in tidecv, and no AP once it is removed
     assert (groups["f"]["AP50"], groups["f"]["main"]["Bkg"]) == (0.0, None)
 
 
@@ -175,6 +175,16 @@ def test_compressed_files_and_parquet(tmp_path, files):
     assert official_lvis(plain[0], columns, "segm", 300) == expected
 
 
+@pytest.mark.parametrize("name", ["predictions.json", "predictions.json.gz", "predictions.parquet", "missing.json"])
+def test_files_that_cannot_be_read(tmp_path, files, name):
+    annotations, _ = files(scene(SMALL), [])
+    path = tmp_path / name
+    if "missing" not in name:
+        path.write_bytes(gzip.compress(b"[{") if path.suffix == ".gz" else b"[{")
+    with pytest.raises(InputError, match=str(path)):
+        official_lvis(annotations, path, "bbox", 300)
+
+
 def compress(rle):
     if isinstance(rle["counts"], list):
         rle = coco_mask.frPyObjects(rle, *rle["size"])
@@ -182,7 +192,7 @@ def compress(rle):
     return {"size": rle["size"], "counts": rle["counts"]}
 
 
-def test_nothing_outside_notices(files, capfd):
+def test_there_are_no_side_effects(files, capfd):
     paths = files(scene(SMALL), [found(SMALL)])
     before = [path.read_bytes() for path in paths]
     root = logging.getLogger()
@@ -226,7 +236,7 @@ def test_opencv_is_not_needed(files):
 
 @pytest.mark.parametrize("package", ["lvis", "tidecv"])
 def test_a_package_that_is_not_installed(files, monkeypatch, package):
-    monkeypatch.setitem(sys.modules, package, None)  # what makes Python say that there is none
+    monkeypatch.setitem(sys.modules, package, None)  # so that Python cannot import it
     paths = files(scene(SMALL), [found(SMALL)])
     with pytest.raises(MissingExtraError, match=f"(?s)package {package}.*pip install 'ltcal\\[verify\\]'"):
         official_lvis(*paths, "bbox", 300) if package == "lvis" else official_tide(*paths, "bbox", "lvis")
@@ -241,7 +251,7 @@ def test_a_package_that_is_not_installed(files, monkeypatch, package):
     ],
     ids=["lvis", "pycocotools", "tidecv"],
 )
-def test_where_the_official_code_fails_there_is_no_figure(files, official):
+def test_a_failure_of_the_official_code_is_an_error(files, official):
     paths = files(scene(SMALL), [])
     with pytest.raises(VerificationError, match=f"{paths[1]}: .* it fails with") as failure:
         official(*paths)

@@ -1,4 +1,4 @@
-"""The headlines of the page."""
+"""The content of the HTML page."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from big_reports import big_report
 from reports import classification_report, classification_run
 
 from longtail_cli.metrics import Interval
-from longtail_cli.reports.page.content import cards_of, grid_of
+from longtail_cli.reports.page.html import cards_of, grid_of
 from longtail_cli.reports.text_tables import without_rows
 
 BIG = big_report(12)
@@ -16,7 +16,7 @@ def card(report, title, run=1):
     return next(one for one in cards_of(report)[run][1] if one.title == title)
 
 
-def test_a_figure_with_its_change_and_how_sure_it_is():
+def test_a_metric_with_its_change_and_their_intervals():
     rare = card(BIG, "AP rare")
     assert (rare.value, rare.interval) == ("22.00", "20.00 to 40.00")
     assert (rare.change, rare.change_interval, rare.trend) == ("+2.00", "+1.00 to +3.00", "better")

@@ -1,4 +1,4 @@
-"""Categories as CSV, for spreadsheets and data frames."""
+"""Categories as CSV."""
 
 import csv
 import dataclasses
@@ -25,7 +25,7 @@ def read(text: str) -> list[dict[str, str]]:
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
-def test_a_row_a_category_with_every_figure_of_every_run_and_the_change_of_ap():
+def test_a_row_per_category_with_every_metric_of_every_run_and_the_change_of_ap():
     one = report(trained(run("before", 0.0), 17), trained(run("after", 0.125), 17))
     assert to_csv(one) == (
         "id,name,group,train_images,train_instances,images,instances,"
@@ -35,7 +35,7 @@ def test_a_row_a_category_with_every_figure_of_every_run_and_the_change_of_ap():
     )
 
 
-def test_figures_are_fractions_in_full():
+def test_metrics_are_fractions_in_full():
     assert float(read(to_csv(report(run("a", 1 / 3))))[0]["a bbox/AP"]) == 0.25 + 1 / 3
 
 
@@ -50,7 +50,7 @@ def test_a_baseline_comes_first_and_changes_are_to_it():
     }
 
 
-def test_of_a_baseline_without_categories_there_is_nothing_to_show():
+def test_a_baseline_without_categories_is_omitted():
     bare = Baseline("main.json", dataclasses.replace(BASELINE.run, categories=()), ())
     assert list(read(to_csv(gated_report(run("a", 0.0), baseline=bare)))[0])[-2:] == ["a bbox/AP", "a bbox/AP50"]
 
@@ -68,13 +68,13 @@ def test_classes_with_their_recall():
     assert (dog["none classification/recall"], dog["iif classification/recall difference"]) == ("", "")
 
 
-def test_without_categories_the_header_stands_alone():
+def test_without_categories_there_is_only_the_header():
     one = report(dataclasses.replace(run("a", 0.0), categories=()))
     assert to_csv(one) == "id,name,group,train_images,train_instances,images,instances\n"
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\N{FULLWIDTH EQUALS SIGN}1"])
-def test_text_is_no_formula_to_a_spreadsheet(name):
+def test_a_spreadsheet_does_not_take_text_for_a_formula(name):
     one = report(run(name, 0.0, category=name))
     rows = read(to_csv(one))
     assert rows[0]["name"] == f"'{name}"
@@ -91,7 +91,7 @@ def hostile_report(name: str) -> Report:
 
 
 @pytest.mark.parametrize("name", [*HOSTILE, "a\rb", "a\r\nb", "", "'", " =1"])
-def test_any_name_reads_back_but_for_what_text_files_cannot_hold(name):
+def test_any_name_reads_back_except_for_characters_that_text_files_cannot_hold(name):
     text = to_csv(hostile_report(name))
     expected = "".join("\N{REPLACEMENT CHARACTER}" if letter in "\x00\x1b\ud800" else letter for letter in name)
     rows = read(text)

@@ -1,4 +1,4 @@
-"""The resampled figures beside a report."""
+"""The resampled metrics beside a report."""
 
 from pathlib import Path
 
@@ -21,11 +21,11 @@ TWO_RUNS = Resamples(
 )
 
 
-def test_the_file_stands_beside_the_json():
+def test_the_file_is_beside_the_json():
     assert resamples_path(Path("out/report.json")) == Path("out/report.ltcal.parquet")
 
 
-def test_what_is_written_is_read_to_the_bit(tmp_path: Path):
+def test_a_round_trip_is_exact(tmp_path: Path):
     path = tmp_path / "report.ltcal.parquet"
     write_resamples(path, TWO_RUNS)
     found = read_resamples(path)
@@ -33,11 +33,11 @@ def test_what_is_written_is_read_to_the_bit(tmp_path: Path):
     assert list(found.runs) == list(TWO_RUNS.runs)
     for name, run in TWO_RUNS.runs.items():
         assert list(found.runs[name]) == list(run)
-        for figure, values in run.items():
-            np.testing.assert_array_equal(found.runs[name][figure], values)
+        for metric, values in run.items():
+            np.testing.assert_array_equal(found.runs[name][metric], values)
 
 
-def test_other_tools_see_a_row_for_each_run_and_resample(tmp_path: Path):
+def test_other_tools_see_one_row_per_run_and_resample(tmp_path: Path):
     path = tmp_path / "report.ltcal.parquet"
     write_resamples(path, TWO_RUNS)
     table = pq.read_table(path)
@@ -50,7 +50,7 @@ def test_other_tools_see_a_row_for_each_run_and_resample(tmp_path: Path):
 def test_a_broken_file_is_refused(tmp_path: Path, content: bytes):
     path = tmp_path / "report.ltcal.parquet"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="--bootstrap"):
+    with pytest.raises(InputError, match="write the report again with `bootstrap=True` and `json=`"):
         read_resamples(path)
 
 

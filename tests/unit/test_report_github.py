@@ -5,7 +5,7 @@ import re
 import pytest
 from reports import HOSTILE, gated_report, report, run, verdict
 
-from longtail_cli.reports.github import GITHUB_SUMMARY_LIMIT, workflow_commands
+from longtail_cli.reports.ci import GITHUB_SUMMARY_LIMIT, workflow_commands
 
 COMMAND = re.compile(r"::(error|warning) title=([^:,\r\n]*)::([^\r\n]*)")
 
@@ -23,7 +23,7 @@ def commands(text: str) -> list[tuple[str, str, str]]:
     return [(one[1], plain(one[2]), plain(one[3])) for one in found]
 
 
-def test_a_line_for_each_gate_that_did_not_pass_errors_first():
+def test_one_line_per_gate_that_did_not_pass_errors_first():
     assert commands(workflow_commands(gated_report(run("after", 0.0)))) == [
         ("error", "after: max-drop bbox/APr=1%", "after: bbox/APr failed"),
         ("error", "after: fail-under bbox/APs=0.18", "after: bbox/APr undefined"),
@@ -32,7 +32,7 @@ def test_a_line_for_each_gate_that_did_not_pass_errors_first():
     ]
 
 
-def test_nothing_where_all_gates_passed_or_there_are_none():
+def test_nothing_if_all_gates_passed_or_there_are_none():
     assert workflow_commands(gated_report(run("after", 0.0), gates=(verdict("passed"),))) == ""
     assert workflow_commands(report(run("after", 0.0))) == ""
 
@@ -45,7 +45,7 @@ def test_escapes_are_those_of_the_runner():
 
 
 @pytest.mark.parametrize("name", [*HOSTILE, "%0A::error::x", "%250A"])
-def test_any_name_stays_in_its_place(name):
+def test_no_name_ends_its_line_or_begins_another_command(name):
     hostile = verdict("failed", run=name, metric=name, message=name)
     text = workflow_commands(gated_report(run(name, 0.0), gates=(hostile,)))
     expected = "".join("\N{REPLACEMENT CHARACTER}" if letter in "\x00\x1b\ud800" else letter for letter in name)

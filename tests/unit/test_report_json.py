@@ -98,7 +98,7 @@ def test_the_schema_of_gates_and_intervals():
     ]
 
 
-def test_a_report_from_before_classification_and_gates_reads_as_one_of_today():
+def test_reports_from_before_classification_and_gates_can_be_read():
     document = json.loads(to_json(report(run("a", 0.0))))
     for part in ("groups", "bootstrap", "baseline", "gates"):
         del document[part]
@@ -134,7 +134,7 @@ def test_what_is_written_reads_back_equal(shift, name):
         ("[]", "Expected `object`"),
         ("{}", "missing required field `format`"),
         ('{"format": "ltcal-frequency/1"}', "ltcal-frequency/1"),
-        ('{"format": "ltcal-report/2", "tables": []}', "of another schema: update ltcal"),
+        ('{"format": "ltcal-report/2", "tables": []}', "has another schema: update ltcal"),
         ('{"format": "ltcal-report/1"}', "missing required field `signature`"),
         ('{"format": "ltcal-report/1", "runs": ' + "[" * 100_000, "recursion depth"),
     ],
@@ -152,9 +152,9 @@ def test_anything_else_is_refused_with_the_reason(text, found):
         ('"AP":0.25', '"AP":"high"', "got `str`"),
         ('"AP":0.25', '"AP":NaN', "malformed"),
         ('"AP":0.25', '"AP":1e999', "out of range"),
-        ('["bbox"]', '["segm"]', "expected figures of"),
-        ('"name":"b"', '"name":"a"', "no name twice"),
-        ('"APr":null,', "", "do not hold the same figures"),
+        ('["bbox"]', '["segm"]', "expected metrics of"),
+        ('"name":"b"', '"name":"a"', "unique names"),
+        ('"APr":null,', "", "do not hold the same metrics"),
     ],
 )
 def test_a_damaged_report_is_refused(part, wrong, found):

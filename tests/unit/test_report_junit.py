@@ -10,7 +10,7 @@ import pytest
 from lxml import etree
 from reports import GATES, HOSTILE, classification_report, classification_run, gated_report, report, run, verdict
 
-from longtail_cli.reports.junit import to_junit
+from longtail_cli.reports.ci import to_junit
 from longtail_cli.reports.model import Report
 
 SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).parents[1] / "data" / "junit.xsd"))
@@ -23,7 +23,7 @@ def suite_of(one: Report) -> etree._Element:
     return suite
 
 
-def test_a_test_case_a_verdict():
+def test_one_test_case_per_verdict():
     suite = suite_of(gated_report(run("after", 0.0)))
     cases = suite.findall("testcase")
     assert [(case.get("classname"), case.get("name"), [part.tag for part in case]) for case in cases] == [
@@ -38,7 +38,7 @@ def test_a_test_case_a_verdict():
     }  # fmt: skip
 
 
-def test_a_failure_says_why_in_its_message_and_its_text():
+def test_a_failure_states_the_reason_in_its_message_and_text():
     failure = suite_of(gated_report(run("after", 0.0))).find("testcase/failure")
     assert (failure.get("type"), failure.get("message"), failure.text) == (
         "max-drop",
@@ -47,7 +47,7 @@ def test_a_failure_says_why_in_its_message_and_its_text():
     )
 
 
-def test_the_signature_stands_in_the_properties():
+def test_the_properties_hold_the_signature():
     properties = {one.get("name"): one.get("value") for one in suite_of(report(run("a", 0.0))).find("properties")}
     assert properties == {
         "version": "0.1.0", "protocol": "lvis", "max_dets": "300", "iou_types": "bbox", "tide": "aligned",
@@ -61,7 +61,7 @@ def test_without_gates_there_are_no_tests():
         assert (suite.get("tests"), suite.findall("testcase")) == ("0", [])
 
 
-def test_the_same_report_gives_the_same_bytes_without_a_time_and_says_the_time_it_is_given():
+def test_the_same_report_gives_the_same_bytes_and_a_time_only_if_given():
     one = gated_report(run("after", 0.0))
     assert to_junit(one) == to_junit(one)
     assert "timestamp" not in to_junit(one)
@@ -72,7 +72,7 @@ def test_the_same_report_gives_the_same_bytes_without_a_time_and_says_the_time_i
 
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("gate", GATES[1:], ids=lambda gate: f"{gate.outcome} {gate.allowed}")
-def test_any_name_reads_back_but_for_what_xml_cannot_hold(name, gate):
+def test_any_name_reads_back_except_for_characters_that_xml_cannot_hold(name, gate):
     hostile = verdict(gate.outcome, gate.allowed, run=name, metric=name, message=name)
     case = suite_of(gated_report(run(name, 0.0), gates=(hostile,))).find("testcase")
     expected = "".join("\N{REPLACEMENT CHARACTER}" if letter in "\x00\x1b\ud800" else letter for letter in name)
@@ -82,7 +82,7 @@ def test_any_name_reads_back_but_for_what_xml_cannot_hold(name, gate):
 
 
 @pytest.mark.parametrize("part", [' tests="5"', ' type="max-drop"', ' classname="after"', "<system-out />"])
-def test_the_schema_misses_what_the_common_ones_ask_for(part):
+def test_the_schema_requires_what_the_common_ones_require(part):
     text = to_junit(gated_report(run("after", 0.0)))
     assert part in text
     assert not SCHEMA.validate(etree.fromstring(text.replace(part, "").encode()))

@@ -1,4 +1,4 @@
-"""The report in a pull request."""
+"""The report as Markdown."""
 
 import dataclasses
 
@@ -35,7 +35,7 @@ def test_notes_at_the_end():
     assert to_markdown(report(run("a", 0.0))).endswith("- a note on all\n- a: a note\n")
 
 
-def test_names_can_break_neither_the_table_nor_the_page():
+def test_names_cannot_break_the_table_or_the_page():
     text = to_markdown(report(run("a", 0.0, category='<script>|x|\n*b* [l](u) $m$ \u202eמ 🐈 "q", `c`')))
     row = next(line for line in text.splitlines() if "script" in line)
     assert row.startswith('| &lt;script&gt;\\|x\\| \\*b\\* \\[l\\](u) \\$m\\$ \u202eמ 🐈 "q", \\`c\\`')
@@ -53,14 +53,14 @@ def test_confusion_by_group_with_the_run_in_the_title():
     ]
 
 
-def test_names_of_runs_can_break_no_title():
+def test_names_of_runs_cannot_break_titles():
     text = to_markdown(classification_report(classification_run("<b>*a*\n# b", 0.0)))
     assert "**Mass of the scores by group, &lt;b&gt;\\*a\\* \\# b**" in text
 
 
 def test_gates_come_first_with_a_mark_beside_the_word():
     parts = to_markdown(gated_report(run("after", 0.0))).split("\n\n")
-    assert parts[1] == "**Gates: 2 pass, 3 fail (figures are fractions)**"
+    assert parts[1] == "**Gates: 2 pass, 3 fail (values are fractions)**"
     assert [line.split("|")[1].strip() for line in parts[2].splitlines()[2:]] == [
         "❌ **failed**",
         "❌ **undefined**",
@@ -77,7 +77,7 @@ def test_gates_come_first_with_a_mark_beside_the_word():
     )
 
 
-def test_why_a_baseline_cannot_be_compared_stands_in_the_notes():
+def test_notes_state_why_a_baseline_cannot_be_compared():
     other = dataclasses.replace(BASELINE, differences=("other annotations", "another cap"))
     text = to_markdown(gated_report(run("a", 0.0), baseline=other))
     assert text.endswith(
@@ -100,13 +100,13 @@ def categories_in(text: str) -> list[int]:
 
 
 def changed(count: int) -> Report:
-    """Two runs over so many categories, of which those of greater ids changed more, up and down in turn."""
+    """Two runs over `count` categories; the greater the id, the greater the change, up and down in turn."""
     before = [0.5] * count
     after = [0.5 + (-1) ** key * key / (4 * count) for key in range(count)]
     return report(many_categories("before", before), many_categories("after", after))
 
 
-def test_within_the_limit_nothing_is_left_out():
+def test_within_the_limit_nothing_is_omitted():
     whole = to_markdown(changed(50))
     assert to_markdown(changed(50), size(whole)) == whole
     assert to_markdown(changed(50), size(whole) - 1) != whole
@@ -121,21 +121,21 @@ def test_the_rows_that_changed_most_are_kept_whole_and_in_order():
     assert limit - size(row) - 1 < size(text) <= limit
     assert kept == list(range(50 - len(kept), 50))
     assert set(text.splitlines()) - set(to_markdown(one).splitlines()) == {
-        f"{50 - len(kept)} of 50 rows left out for want of room; those that changed most are kept; "
-        "`ltcal report --csv` has them all."
+        f"{50 - len(kept)} of 50 rows omitted to stay within the size limit; those that changed most are kept; "
+        "the CSV report has all rows."
     }
 
 
-def test_of_one_run_the_first_rows_are_kept():
+def test_the_first_rows_of_a_single_run_are_kept():
     one = report(many_categories("a", [0.5] * 50))
     text = to_markdown(one, size(to_markdown(one)) - 500)
     kept = categories_in(text)
     assert 0 < len(kept) < 50
     assert kept == list(range(len(kept)))
-    assert "the first in order of id are kept" in text
+    assert "the first by id are kept" in text
 
 
-def test_every_limit_is_kept_and_every_line_left_is_whole():
+def test_no_limit_is_exceeded_and_every_line_is_whole():
     one = gated_report(*changed(20).runs, baseline=BASELINE)
     whole = to_markdown(one)
     lines = {line.replace(" ", "").replace("-", "") for line in whole.splitlines()}
@@ -145,18 +145,18 @@ def test_every_limit_is_kept_and_every_line_left_is_whole():
         assert size(text) <= max(limit, 0)
         assert text == "" or text.endswith("\n")
         other = [line for line in text.splitlines() if line.replace(" ", "").replace("-", "") not in lines]
-        assert all(" left out for want of room" in line for line in other)
+        assert all(" omitted to stay within the size limit" in line for line in other)
         sizes.append(size(text))
     assert sizes == sorted(sizes)
 
 
-def test_without_room_for_tables_gates_and_what_is_missing_stay():
+def test_without_space_for_tables_gates_stay_with_a_line_on_what_is_missing():
     one = gated_report(*changed(20).runs)
     text = to_markdown(one, 1200)
     assert "❌ **failed**" in text
-    assert "6 of 6 tables left out for want of room; `ltcal report --json` has all figures." in text
+    assert "6 of 6 tables omitted to stay within the size limit; the JSON report has all metrics." in text
     assert to_markdown(one, 200).splitlines()[-1] == (
-        "All gates, tables and notes left out for want of room; `ltcal report --json` has all figures."
+        "All gates, tables and notes omitted to stay within the size limit; the JSON report has all metrics."
     )
     assert to_markdown(one, 20) == ""
 

@@ -1,4 +1,4 @@
-"""The report as a person reads it in a terminal."""
+"""The report as text."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ from reports import (
 
 from longtail_cli.metrics import Interval
 from longtail_cli.reports.model import Baseline, Report, Run
-from longtail_cli.reports.text import to_text
+from longtail_cli.reports.text_tables import to_text
 
 
 def test_runs_side_by_side_with_differences_to_the_first():
@@ -68,7 +68,7 @@ def test_iou_types_one_after_the_other():
     )
 
 
-def test_a_difference_needs_both_figures():
+def test_a_difference_needs_both_values():
     rare = {"bbox": {"AP": 0.25, "AP50": 0.5, "APr": 0.125, "APpool": {"AP": 0.2, "APr": None}}}
     text = to_text(report(run("a", 0.0), dataclasses.replace(run("b", 0.0), metrics=rare)))
     assert text.split("\n\n")[1].splitlines()[-2:] == [
@@ -77,7 +77,7 @@ def test_a_difference_needs_both_figures():
     ]
 
 
-def test_the_rules_stand_first():
+def test_the_rules_come_first():
     assert to_text(report(run("a", 0.0))).splitlines()[0] == (
         "LVIS protocol, at most 300 detections per image; 5 images, 2 categories; ltcal 0.1.0"
     )
@@ -86,12 +86,12 @@ def test_the_rules_stand_first():
 def test_tide_overall_and_by_group_with_undefined_as_a_dash():
     parts = to_text(report(run("a", 0.0))).split("\n\n")
     assert parts[3].splitlines() == [
-        "Boxes, TIDE (aligned): AP50 gained by mending",
+        "Boxes, TIDE (aligned): AP50 gain from fixing each error",
         "run      AP50    Cls    Loc    Both    Dupe    Bkg    Miss    FalsePos    FalseNeg",
         "-----  ------  -----  -----  ------  ------  -----  ------  ----------  ----------",
         "a       50.00   1.00   2.00    0.00    0.00  -0.50   10.00       20.00       15.00",
     ]
-    assert parts[4].splitlines()[0] == "Boxes, TIDE (aligned): AP50 gained by mending, rare categories"
+    assert parts[4].splitlines()[0] == "Boxes, TIDE (aligned): AP50 gain from fixing each error, rare categories"
     assert parts[4].splitlines()[-1].split() == ["a"] + ["-"] * 9
 
 
@@ -106,7 +106,7 @@ def test_categories_in_id_order_with_counts():
     ]
 
 
-def test_without_categories_there_is_no_table_of_them():
+def test_without_categories_there_is_no_table_of_categories():
     one = dataclasses.replace(run("a", 0.0), categories=())
     assert "by category" not in to_text(report(one))
 
@@ -147,20 +147,20 @@ dog            1      few          0       -      -             -
 """
 
 
-def test_classification_with_shares_in_percent_points_and_the_rest_as_it_is():
+def test_classification_with_fractions_in_percent_points_and_other_metrics_as_they_are():
     runs = classification_run("none", 0.0), classification_run("iif", -0.03125)
     assert to_text(classification_report(*runs)) == CLASSIFICATION
 
 
-def test_without_groups_and_categories_the_figures_stand_alone():
+def test_without_groups_and_categories_there_are_only_metrics():
     one = classification_run("a", 0.0)
-    figures = dataclasses.replace(one.classification, confusion={}, nll=None)
-    text = to_text(classification_report(dataclasses.replace(one, classification=figures, categories=())))
+    metrics = dataclasses.replace(one.classification, confusion={}, nll=None)
+    text = to_text(classification_report(dataclasses.replace(one, classification=metrics, categories=())))
     assert [part.splitlines()[0] for part in text.split("\n\n")][1:] == ["Classification"]
     assert text.splitlines()[-1].split()[-2:] == ["-", "0.6250"]
 
 
-def test_names_of_runs_cannot_act_on_the_terminal_where_they_are_titles():
+def test_names_of_runs_in_titles_cannot_act_on_the_terminal():
     assert "group, red\N{REPLACEMENT CHARACTER}[31m\n" in to_text(
         classification_report(classification_run("red\x1b[31m", 0.0))
     )
@@ -172,7 +172,7 @@ def table(text: str, title: str) -> list[str]:
     return found[1:]
 
 
-def test_a_baseline_stands_first_and_every_run_is_held_against_it():
+def test_a_baseline_comes_first_and_every_run_is_compared_with_it():
     text = to_text(gated_report(run("before", 0.0), run("after", 0.015), gates=(), baseline=BASELINE))
     assert table(text, "Boxes")[2:] == [
         "baseline: main   12.50   50.00      -",
@@ -192,7 +192,7 @@ def test_a_baseline_that_cannot_be_compared_is_not_shown():
     assert to_text(dataclasses.replace(one, baseline=other)) == to_text(one)
 
 
-def test_of_a_baseline_that_lacks_figures_what_there_is_is_shown():
+def test_a_baseline_that_lacks_metrics_is_shown_as_far_as_it_goes():
     bare = dataclasses.replace(run("main", 0.0), metrics={"bbox": {"AP": 0.25}}, tide={}, categories=())
     text = to_text(gated_report(run("after", 0.015), gates=(), baseline=Baseline("main.json", bare, ())))
     assert table(text, "Boxes")[2:] == [
@@ -204,7 +204,7 @@ def test_of_a_baseline_that_lacks_figures_what_there_is_is_shown():
     assert table(text, "Boxes, AP by category")[2].split() == ["cat", "7", "c", "3", "4", "26.50"]
 
 
-def test_a_baseline_with_a_category_less_leaves_its_difference_undefined():
+def test_a_category_that_the_baseline_lacks_has_no_difference():
     less = dataclasses.replace(BASELINE.run, categories=BASELINE.run.categories[1:])
     text = to_text(gated_report(run("after", 0.015), gates=(), baseline=Baseline("main.json", less, ())))
     assert table(text, "Boxes, AP by category")[2].split()[-3:] == ["-", "26.50", "-"]
@@ -214,13 +214,13 @@ def test_a_breakdown_by_other_rules_is_not_compared():
     tide = dataclasses.replace(BASELINE.run.tide["bbox"], protocol="tidecv")
     other = Baseline("main.json", dataclasses.replace(BASELINE.run, tide={"bbox": tide}), ())
     text = to_text(gated_report(run("after", 0.0), gates=(), baseline=other))
-    assert len(table(text, "Boxes, TIDE (aligned): AP50 gained by mending")) == 3
+    assert len(table(text, "Boxes, TIDE (aligned): AP50 gain from fixing each error")) == 3
 
 
-def test_intervals_of_figures_and_of_their_differences_and_what_groups_rest_on():
+def test_intervals_of_metrics_and_of_their_differences_and_the_size_of_groups():
     text = to_text(resampled_report(run("before", 0.0), run("after", 0.015)))
     assert table(text, "95% intervals from 1,000 resamples of the images, before")[:3] == [
-        "figure             value    95% interval",
+        "metric             value    95% interval",
         "---------------  -------  --------------",
         "bbox/AP            25.00  20.00 to 30.00",
     ]
@@ -231,7 +231,7 @@ def test_intervals_of_figures_and_of_their_differences_and_what_groups_rest_on()
         "bbox/AP50          50.00               -         +0.00                                 -",
         "bbox/APr               -               -             -                                 -",
     ]
-    assert table(text, "What the figures of the groups rest on") == [
+    assert table(text, "Size of the frequency groups") == [
         "group      categories    images    ground truths",
         "-------  ------------  --------  ---------------",
         "all                 2         5               12",
@@ -239,10 +239,10 @@ def test_intervals_of_figures_and_of_their_differences_and_what_groups_rest_on()
     ]
 
 
-def test_intervals_of_classification_leave_the_confusion_out_and_print_plain_figures_as_they_are():
+def test_intervals_of_classification_omit_the_confusion_and_print_plain_metrics_as_they_are():
     one = classification_run("a", 0.0)
-    figures = dataclasses.replace(one, intervals={"classification/nll": Interval(1.25, 1.75)})
-    rows = [line.split() for line in table(to_text(classification_report(figures)), "95% intervals, a")[2:]]
+    resampled = dataclasses.replace(one, intervals={"classification/nll": Interval(1.25, 1.75)})
+    rows = [line.split() for line in table(to_text(classification_report(resampled)), "95% intervals, a")[2:]]
     assert ["classification/nll", "1.5000", "1.2500", "to", "1.7500"] in rows
     assert len(rows) == 10
 
@@ -267,7 +267,7 @@ def test_errors_at_another_iou_threshold_are_not_compared():
     assert [line.split()[0] for line in table(text, "Boxes, reliability of scores at IoU 0.50")[2:]] == ["after"]
 
 
-def test_training_images_of_categories_where_they_are_known():
+def test_training_images_of_categories_if_they_are_known():
     header, _, cat, dog = table(to_text(report(trained(run("a", 0.0), 17))), "Boxes, AP by category")
     assert header.split()[:5] == ["category", "id", "group", "train", "images"]
     assert cat.split()[:4] == ["cat", "7", "c", "17"]
@@ -276,10 +276,8 @@ def test_training_images_of_categories_where_they_are_known():
 
 def test_gates_come_last_and_those_that_fail_come_first():
     text = to_text(gated_report(run("after", 0.0)))
-    assert [part.splitlines()[0] for part in text.split("\n\n")][-1] == (
-        "Gates: 2 pass, 3 fail (figures are fractions)"
-    )
-    assert [line.split("  ")[0] for line in table(text, "Gates: 2 pass, 3 fail (figures are fractions)")[2:]] == [
+    assert [part.splitlines()[0] for part in text.split("\n\n")][-1] == ("Gates: 2 pass, 3 fail (values are fractions)")
+    assert [line.split("  ")[0] for line in table(text, "Gates: 2 pass, 3 fail (values are fractions)")[2:]] == [
         "failed",
         "undefined",
         "not comparable",
@@ -296,7 +294,7 @@ def hostile_report(name: str) -> Report:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_names_stay_on_their_line_and_give_no_commands_to_terminals_and_runners(name):
+def test_names_stay_on_their_line_and_give_no_commands_to_terminals_or_runners(name):
     text = to_text(hostile_report(name))
     assert len(text.splitlines()) == len(to_text(hostile_report("plain")).splitlines())
     assert all(letter.isprintable() or letter == "\n" for letter in text)

@@ -1,9 +1,9 @@
-"""Resamples of images, and the intervals they give."""
+"""Resamples of images, and the intervals from them."""
 
 import numpy as np
 import pytest
 
-from longtail_cli.evaluate.bootstrap.resampling import Draws, interval
+from longtail_cli.evaluation.bootstrap.resampling import Draws, interval
 
 
 def test_a_resample_has_as_many_images_as_the_set():
@@ -19,35 +19,32 @@ def test_about_a_third_of_the_images_is_not_drawn():
     assert (weight == 0).mean() == pytest.approx(np.exp(-1), abs=0.01)
 
 
-def test_a_resample_follows_from_its_number_and_the_seed_alone():
+def test_a_resample_depends_on_its_number_and_the_seed_alone():
     few, many, other = Draws(50, 2, 7), Draws(50, 1000, 7), Draws(50, 2, 8)
     assert np.array_equal(few.weight(1), many.weight(1))
     assert not np.array_equal(few.weight(1), other.weight(1))
 
 
-def test_the_digest_tells_draws_apart():
+def test_different_draws_have_different_digests():
     assert Draws(50, 20, 7).sha256() == Draws(50, 20, 7).sha256()
     assert len({Draws(50, 20, 7).sha256(), Draws(50, 20, 8).sha256(), Draws(51, 20, 7).sha256()}) == 3
 
 
-def test_the_draws_of_seed_0_are_these():
-    """NumPy may change its generators between releases; baselines on file would then need to be written again."""
-    assert Draws(8, 1, 0).weight(0).tolist() == DRAWN
-
-
-DRAWN = [3, 0, 2, 0, 1, 1, 1, 0]
+def test_the_draws_of_seed_0():
+    """NumPy may change its generators between releases; saved baselines would then have to be written again."""
+    assert Draws(8, 1, 0).weight(0).tolist() == [3, 0, 2, 0, 1, 1, 1, 0]
 
 
 def test_one_image_is_drawn_once():
     assert Draws(1, 5, 0).weight(4).tolist() == [1]
 
 
-def test_the_interval_holds_95_percent_of_the_deviations_about_the_value():
-    resampled = np.linspace(0.3, 0.5, 1001)  # their mean, 0.4, lies above the figure
+def test_the_interval_holds_95_percent_of_the_deviations_from_the_mean():
+    resampled = np.linspace(0.3, 0.5, 1001)  # their mean, 0.4, is above the value
     assert interval(resampled, 0.25) == pytest.approx((0.25 - 0.095, 0.25 + 0.095))
 
 
-def test_resamples_that_do_not_define_the_figure_are_left_out():
+def test_resamples_that_do_not_define_the_metric_are_left_out():
     assert interval(np.array([np.nan, 0.2, 0.2]), 0.2) == (0.2, 0.2)
     assert interval(np.array([np.nan]), 0.2) is None
 

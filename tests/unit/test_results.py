@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from opened import held_fields, read_annotations, read_results
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.annotations.reader import read_annotations
-from longtail_cli.files.results.file import held_fields, locate, read_results
 from longtail_cli.tables import Results
+from longtail_cli.workflow.locate_detections import locate
 
 NONE: frozenset[str] = frozenset()
 BOXES = frozenset({"bbox"})
@@ -82,7 +82,7 @@ def test_an_empty_list_gives_empty_columns(write: Write, annotations: Path, fiel
         assert len(locate(results, read_annotations(annotations))) == 0
 
 
-def test_geometry_that_is_not_asked_for_is_not_read(write: Write) -> None:
+def test_geometry_is_read_only_on_request(write: Write) -> None:
     results = read_results(write([boxed(segmentation="anything"), entry(bbox=None)]), fields=NONE)
     assert (results.bbox, results.masks) == (None, None)
     assert results.score.tolist() == [0.25, 0.25]
@@ -96,7 +96,7 @@ def test_masks_are_read_as_run_lengths(write: Write) -> None:
     assert results.masks.start.tolist() == [0, 5, 10]
 
 
-def test_masks_stand_in_for_boxes_where_there_are_none(write: Write, annotations: Path) -> None:
+def test_boxes_come_from_masks_if_there_are_none(write: Write, annotations: Path) -> None:
     results = read_results(write([masked()]), fields=BOXES)
     found = locate(results, read_annotations(annotations))
     assert found.bbox.tolist() == [[1, 2, 2, 2]]
@@ -128,12 +128,12 @@ def test_what_the_first_entry_holds(write: Write, entries: Any, held: set[str], 
 
 def test_progress_comes_to_the_size_of_the_file(write: Write) -> None:
     path = write([boxed()] * 100)
-    told: list[int] = []
-    read_results(path, fields=BOXES, advance=told.append)
-    assert sum(told) == path.stat().st_size
+    done: list[int] = []
+    read_results(path, fields=BOXES, advance=done.append)
+    assert sum(done) == path.stat().st_size
 
 
-def test_ids_become_places_in_the_annotations(write: Write, annotations: Path) -> None:
+def test_ids_become_indices_into_the_annotations(write: Write, annotations: Path) -> None:
     entries = [boxed(), boxed(image_id=0, category_id=1), boxed(image_id=30, category_id=4_000_000_000)]
     found = locate(read_results(write(entries), fields=BOXES), read_annotations(annotations))
     assert found.image.tolist() == [1, 0, 2]
@@ -147,19 +147,17 @@ def complaint(results: Results, annotations: Path) -> str:
     return str(error.value)
 
 
-def test_ids_that_the_annotations_do_not_have(write: Write, annotations: Path) -> None:
+def test_ids_missing_from_the_annotations(write: Write, annotations: Path) -> None:
     entries = [boxed(), boxed(image_id=13), *(boxed(category_id=100 + number) for number in range(12))]
     message = complaint(read_results(write(entries), fields=BOXES), annotations)
-    assert (
-        f"`image_id` of 1 of 14 entries, first of entry 1: expected an id that {annotations} has, found 13" in message
-    )
-    assert "`category_id` of 12 of 14 entries, first of entry 2" in message
+    assert f"`image_id` of 1 of 14 entries, first in entry 1: expected an id in {annotations}, found 13" in message
+    assert "`category_id` of 12 of 14 entries, first in entry 2" in message
     assert "found 100, 101, 102, 103, 104, 105, 106, 107, ... (12 different ones)" in message
     assert "pass the annotations that belong to these detections" in message
 
 
 @pytest.mark.parametrize(("step", "advice"), [(-1, "add 1 to"), (1, "subtract 1 from")])
-def test_ids_that_are_all_off_by_one(write: Write, annotations: Path, step: int, advice: str) -> None:
+def test_ids_all_off_by_one(write: Write, annotations: Path, step: int, advice: str) -> None:
     entries = [boxed(category_id=7 + step), boxed(category_id=1 + step)]
     message = complaint(read_results(write(entries), fields=BOXES), annotations)
     assert f"all ids are off by one: {advice} every `category_id`" in message

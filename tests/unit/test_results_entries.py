@@ -1,4 +1,4 @@
-"""Result lists are read block by block; no byte is lost, and no text in a field passes for a field."""
+"""Result lists are read block by block; no byte is lost, and text in a field is never taken for a field."""
 
 import io
 import json
@@ -21,7 +21,7 @@ FILE = f" [{PLAIN} , {SPACED},\n{TRICKY}\t] \n".encode()
 
 
 def parts(content: bytes, block_bytes: int = 1 << 20, *, boxes: bool = True) -> list[Any]:
-    """The pieces that are read, blocks as plain objects because a block lives only until the next."""
+    """The pieces that are read; blocks as plain objects, because each is valid only until the next is read."""
     return [
         {
             "first": part.first,
@@ -53,7 +53,7 @@ def test_entries_become_columns() -> None:
     ]
 
 
-def test_the_places_of_scores_and_masks_are_those_of_the_entry_itself() -> None:
+def test_spans_are_those_of_the_fields_of_the_entry_itself() -> None:
     (block,) = parts(FILE)
     assert block["scores"] == [b"0.5", b"1.5e-3", b"0.75"]
     assert [json.loads(mask)["score"] if mask else None for mask in block["masks"]] == [None, None, 7]
@@ -65,7 +65,7 @@ def test_how_much_is_read_at_a_time_makes_no_difference(block_bytes: int) -> Non
     assert joined(FILE, block_bytes)["content"] == FILE
 
 
-def test_blocks_count_their_entries_on() -> None:
+def test_blocks_number_their_entries() -> None:
     blocks = parts(FILE, 200)
     rows = np.cumsum([len(block["columns"]) for block in blocks])
     assert len(blocks) > 1
@@ -78,7 +78,7 @@ def test_an_empty_list_is_all_white_space_and_brackets(content: bytes) -> None:
     assert (block["content"], block["columns"]) == (content, [])
 
 
-def test_entries_without_a_box_or_with_one_that_is_not_asked_for() -> None:
+def test_entries_without_a_box_or_with_one_that_is_not_read() -> None:
     bare = b'[{"image_id":1,"category_id":2,"score":1}]'
     assert np.isnan(parts(bare)[0]["columns"][0][3])
     strange = b'[{"image_id":1,"category_id":2,"score":1,"bbox":"none"}]'
@@ -90,7 +90,7 @@ def test_entries_without_a_box_or_with_one_that_is_not_asked_for() -> None:
     "number",
     ["0.1000000000000000055511151231257827021181583404541015625", "1e-300", "123456789012345678901e-21", "1e1"],
 )
-def test_numbers_that_take_more_precision_are_read_all_the_same(number: str) -> None:
+def test_numbers_that_need_more_precision(number: str) -> None:
     (block,) = parts(f'[{{"image_id":2e1,"category_id":2,"score":{number},"bbox":[1,{number},1,1]}}]'.encode())
     assert block["columns"] == [[20, 2, float(number), 1, float(number), 1, 1]]
 
@@ -117,7 +117,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("entry", REFUSED)
-def test_an_entry_that_is_no_detection_is_refused_and_the_others_are_read(entry: str) -> None:
+def test_an_invalid_entry_is_refused_and_the_others_are_read(entry: str) -> None:
     found = parts(f"[{PLAIN},{entry},{PLAIN}]".encode())
     (refused,) = (part for part in found if isinstance(part, Refused))
     assert refused == Refused(1, entry.encode())
@@ -140,7 +140,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("content", "position", "number", "after"), BROKEN)
 @pytest.mark.parametrize("block_bytes", [7, 1 << 20])
-def test_a_list_that_is_broken_is_read_up_to_there(
+def test_a_broken_list_is_read_up_to_the_break(
     content: bytes, position: int, number: int, after: int, block_bytes: int
 ) -> None:
     last = parts(content, block_bytes)[-1]
@@ -151,7 +151,7 @@ def test_a_list_that_is_broken_is_read_up_to_there(
 
 
 @given(st.integers(0, len(FILE.rstrip()) - 1))
-def test_a_list_that_is_cut_off_is_never_taken_for_whole(length: int) -> None:
+def test_a_truncated_list_is_never_accepted(length: int) -> None:
     last = parts(FILE[:length])[-1]
     assert isinstance(last, Broken)
     assert (last.position, last.content) == (length, b"")

@@ -68,7 +68,7 @@ def test_numbers_at_the_edge_between_two_floats(value: float, step: int) -> None
     assert math.isnan(nearest) or nearest == float(text)
 
 
-def test_seventeen_digits_as_files_have_them_are_nearly_all_read_here() -> None:
+def test_numbers_of_seventeen_digits_are_nearly_all_read_here() -> None:
     generator = np.random.default_rng(0)
     numbers = np.concatenate(
         [generator.random(20_000), generator.random(20_000) * 1e3, generator.random(20_000) * 1e-6]
@@ -107,20 +107,20 @@ def test_any_value_is_skipped_whole(value: object) -> None:
 
 
 @given(values, st.data())
-def test_a_value_that_is_cut_off_ends_at_the_cut(value: object, data: st.DataObject) -> None:
+def test_a_truncated_value_ends_at_the_cut(value: object, data: st.DataObject) -> None:
     whole = json.dumps([value]).encode()
     cut = data.draw(st.integers(0, len(whole) - 1))
     assert skip(data_of(whole[:cut]), 0, False) == ~cut
 
 
-NO_JSON = """
+NOT_JSON = """
 nul True infinity -Inf NaNa 01 1. .5 +1 - --1 1e 1e+ 0x1 "\\x" "\\u12G4" 'a'
 [1,] [1!2] [} ] {1:2} {"a"!1} {"a":1,} {,}
 """
 
 
-@pytest.mark.parametrize("text", [*NO_JSON.split(), '"\t"', "[1\x0b]", "\u00a01"])
-def test_what_is_no_json_is_not_skipped(text: str) -> None:
+@pytest.mark.parametrize("text", [*NOT_JSON.split(), '"\t"', "[1\x0b]", "\u00a01"])
+def test_invalid_json_is_not_skipped(text: str) -> None:
     with pytest.raises(json.JSONDecodeError):
         json.loads(text)
     end = skip(data_of(text), 0, False)
@@ -128,21 +128,21 @@ def test_what_is_no_json_is_not_skipped(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "[1, NaN]"])
-def test_nan_and_infinity_are_no_json_but_can_be_skipped(text: str) -> None:
+def test_nan_and_infinity_are_not_json_but_can_be_skipped(text: str) -> None:
     assert skip(data_of(text), 0, False) == len(text)
     assert skip(data_of(text), 0, True) < 0
 
 
-def test_values_have_so_many_levels_and_no_more() -> None:
+def test_the_number_of_levels_is_limited() -> None:
     assert skip(data_of("[" * MAX_DEPTH + "]" * MAX_DEPTH), 0, True) == 2 * MAX_DEPTH
     assert skip(data_of("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1)), 0, True) == ~MAX_DEPTH
 
 
 @pytest.mark.parametrize("key", ["score", r"\u0073core", r"s\u0063\u006Fre"])
-def test_keys_are_known_by_their_letters_however_spelled(key: str) -> None:
+def test_keys_may_be_spelled_with_escapes(key: str) -> None:
     assert name_of(data_of(f'"{key}"'), 0, NAMES) == 0
 
 
 @pytest.mark.parametrize("key", ["", "scor", "scores", "Score", r"\score", r"\u0073cores", "segmentation"])
-def test_other_keys_are_of_no_concern(key: str) -> None:
+def test_other_keys(key: str) -> None:
     assert name_of(data_of(f'"{key}"'), 0, NAMES) == len(NAMES)

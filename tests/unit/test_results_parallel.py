@@ -1,16 +1,18 @@
-"""A file read in parts is the file read in one go, wherever the seams fall."""
+"""A file read in parts gives the same table as in one go, for any boundaries of the parts."""
 
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opened import read_results
 
 from longtail_cli.errors import InputError
-from longtail_cli.files.results import parallel as result_parts
-from longtail_cli.files.results.file import read_results
-from longtail_cli.files.results.parallel import gather_in_parts
+from longtail_cli.files.results import json_entries as result_parts
+from longtail_cli.files.results.json_entries import gather_in_parts
+from longtail_cli.files.source import open_file
 
 BOXES = frozenset({"bbox"})
 
@@ -33,12 +35,13 @@ def write(folder, entries):
 
 
 def in_parts(path):
-    return gather_in_parts(path, str(path), BOXES, None)
+    with closing(open_file(path)) as content:
+        return gather_in_parts(content, BOXES, None)
 
 
 def in_one_go(path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("longtail_cli.files.results.file.gather_in_parts", lambda *_: None)
+        patch.setattr("longtail_cli.files.results.json_entries.gather_in_parts", lambda *_: None)
         return read_results(path, fields=BOXES)
 
 
@@ -67,14 +70,14 @@ awkward = st.sampled_from(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(awkward, max_size=30))
-def test_what_looks_like_a_seam_and_is_none(tmp_path, monkeypatch, extras):
+def test_text_that_looks_like_a_boundary(tmp_path, monkeypatch, extras):
     path = write(tmp_path, [entry(number, **more) for number, more in enumerate(extras)])
     assert_equal(read_results(path, fields=BOXES), in_one_go(path, monkeypatch))
 
 
 @pytest.mark.parametrize("row", [0, 20, 49])
 @pytest.mark.parametrize("wrong", [{"score": "0.5"}, {"image_id": 1.5}, {"bbox": [1, 2, 3]}])
-def test_faults_are_told_as_in_one_go(tmp_path, monkeypatch, row, wrong):
+def test_faults_are_reported_as_in_one_go(tmp_path, monkeypatch, row, wrong):
     entries = [entry(number) for number in range(50)]
     entries[row] |= wrong
     path = write(tmp_path, entries)

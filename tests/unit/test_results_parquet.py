@@ -1,4 +1,4 @@
-"""Results as Parquet are read as the same list in JSON is."""
+"""Results in Parquet give the same table as in JSON."""
 
 import json
 from pathlib import Path
@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from opened import held_fields, read_results, write_rescored
 
 from longtail_cli.errors import InputError, UsageError
-from longtail_cli.files.results.file import held_fields, read_results
-from longtail_cli.files.results.rescored import write_rescored
 from longtail_cli.tables import Results
 
 BOTH = frozenset({"bbox", "masks"})
@@ -81,7 +80,7 @@ def test_segmentations_may_be_json_text_or_bytes(path: Path) -> None:
         assert lists_of(read_results(written(path, segmentation=segmentation), fields=BOTH)) == runs
 
 
-def test_geometry_is_read_where_it_is_asked_for_and_there(path: Path) -> None:
+def test_geometry_is_read_on_request(path: Path) -> None:
     results = read_results(written(path), fields=frozenset())
     assert (results.bbox, results.masks) == (None, None)
     assert held_fields(path) == BOTH
@@ -121,7 +120,7 @@ PROBLEMS = [
 
 
 @pytest.mark.parametrize(("columns", "expected"), PROBLEMS)
-def test_what_is_wrong_is_said(path: Path, columns: dict[str, Any], expected: str) -> None:
+def test_faults(path: Path, columns: dict[str, Any], expected: str) -> None:
     assert expected in complaint(written(path, **columns))
 
 
@@ -133,7 +132,7 @@ def test_missing_columns(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no Parquet", b"PAR1 and more PAR1"])
-def test_a_file_that_is_no_parquet(path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_parquet(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert "expected a whole Parquet file" in complaint(path)
 

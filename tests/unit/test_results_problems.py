@@ -1,14 +1,14 @@
-"""What is wrong with a result file is said entry by entry, all of it at once."""
+"""The faults of a result file are reported together, entry by entry."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opened import read_results
 
 from longtail_cli.errors import InputError
 from longtail_cli.files.results.columns import MAX_BAD_ENTRIES
-from longtail_cli.files.results.file import read_results
 
 NAN, INFINITY = float("nan"), float("inf")
 GOOD = {"image_id": 12, "category_id": 7, "score": 0.25, "bbox": [1, 2.5, 3, 4]}
@@ -62,7 +62,7 @@ def test_missing_fields(tmp_path: Path) -> None:
     assert "entry 2: expected a field `image_id`, found no field" in message
 
 
-def test_a_field_that_stands_twice(tmp_path: Path) -> None:
+def test_a_repeated_field(tmp_path: Path) -> None:
     twice = json.dumps([GOOD]).replace('"score": 0.25', '"score": 0.25, "score": 0.5')
     assert "expected one field `score`, found more than one" in complaint(tmp_path, twice.encode())
 
@@ -79,19 +79,19 @@ def test_masks_on_some_entries_only(tmp_path: Path) -> None:
     assert expected in complaint(tmp_path, [GOOD, {**GOOD, "segmentation": MASK}], "masks")
 
 
-def test_masks_that_are_none(tmp_path: Path) -> None:
+def test_segmentations_that_are_not_masks(tmp_path: Path) -> None:
     message = complaint(tmp_path, [{**GOOD, "segmentation": other} for other in (MASK, [[1, 1, 2, 2, 1, 2]])], "masks")
     assert "entry 1 (image_id 12)" in message
     assert "[[1, 1, 2, 2, 1, 2]]" in message
 
 
-def test_an_entry_that_cannot_be_read_says_nothing_about_boxes_elsewhere(tmp_path: Path) -> None:
+def test_an_invalid_entry_does_not_count_as_one_without_a_box(tmp_path: Path) -> None:
     masked = {"image_id": 12, "category_id": 7, "score": 0.25, "segmentation": MASK}
     message = complaint(tmp_path, [masked, {**masked, "score": NAN}, masked])
     assert message.splitlines()[0] == "entry 1 (image_id 12), `score`: expected a finite number, found NaN"
 
 
-def test_all_kinds_of_problems_are_told_together(tmp_path: Path) -> None:
+def test_all_kinds_of_problems_are_reported_together(tmp_path: Path) -> None:
     bad = [{**GOOD, "score": NAN}] * 20 + [7, {**GOOD, "image_id": "a"}]
     message = complaint(tmp_path, json.dumps(bad).encode()[:-1])
     lines = message.splitlines()
@@ -103,7 +103,7 @@ def test_all_kinds_of_problems_are_told_together(tmp_path: Path) -> None:
     assert len(lines) == 1 + 10 + 1 + 1
 
 
-def test_a_hopeless_file_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_reading_stops_after_too_many_problems(tmp_path: Path) -> None:
     message = complaint(tmp_path, [{**GOOD, "image_id": "a"}] * (MAX_BAD_ENTRIES + 5))
     assert (
         f"entries from {MAX_BAD_ENTRIES} on: expected fewer than {MAX_BAD_ENTRIES} entries with problems before them"
@@ -123,18 +123,18 @@ FILES = [
         json.dumps({"info": 1, "results": []}).encode(),
         "expected a list of detections, found an object with `info`, `res",
     ),
-    (json.dumps({"predictions": [GOOD]}).encode(), "take the list out of `predictions`"),
+    (json.dumps({"predictions": [GOOD]}).encode(), "write the list in `predictions` to a separate file"),
     (b"{}", "expected a list of detections, found an object with no keys"),
     (json.dumps(GOOD).encode() + b"\n" + json.dumps(GOOD).encode(), "byte 0: expected a JSON list of detections"),
 ]
 
 
 @pytest.mark.parametrize(("content", "expected"), FILES)
-def test_a_file_that_is_no_list(tmp_path: Path, content: bytes, expected: str) -> None:
+def test_a_file_that_is_not_a_list(tmp_path: Path, content: bytes, expected: str) -> None:
     assert expected in complaint(tmp_path, content)
 
 
-def test_a_file_that_is_empty_or_not_there(tmp_path: Path) -> None:
+def test_an_empty_or_missing_file(tmp_path: Path) -> None:
     assert "an empty file" in complaint(tmp_path, b"")
     with pytest.raises(InputError, match="No such file"):
         read_results(tmp_path / "other.json", fields=frozenset())

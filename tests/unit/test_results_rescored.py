@@ -1,4 +1,4 @@
-"""Rescoring changes the scores of a result file and not one other byte."""
+"""Rescoring changes the scores of a result file and no other byte."""
 
 import gzip
 import json
@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opened import read_results, write_rescored
 
 from longtail_cli.errors import InputError, OutputError, UsageError
-from longtail_cli.files.results.file import read_results
-from longtail_cli.files.results.rescored import write_rescored
 
 TEXT = """ [ {"image_id" : 1, "category_id": 2.0, "bbox":[1e0, 2.50, 3, 4], "score": 0.50, "note": "\\"score\\": 1 é"},
 \t{"score":5e-1,"segmentation":{"score":7,"counts":"x]}"},"category_id":3,"image_id":1},{"image_id":2,"category_id":2,
@@ -37,7 +36,7 @@ def rescored(source: Path, scores: list[float], name: str = "rescored.json") -> 
     return out.read_bytes()
 
 
-def test_scores_that_stay_keep_their_spelling(source: Path) -> None:
+def test_unchanged_scores_keep_their_spelling(source: Path) -> None:
     assert rescored(source, OLD) == TEXT.encode()
 
 
@@ -80,15 +79,15 @@ def test_the_source_may_be_the_output(source: Path) -> None:
     assert rescored(source, [0.25, 0.5, 1], source.name) == TEXT.replace("0.50", "0.25").encode()
 
 
-def test_an_empty_list_stays_as_it_is(source: Path) -> None:
+def test_an_empty_list_is_not_changed(source: Path) -> None:
     source.write_text("[ ]\n")
     assert rescored(source, []) == b"[ ]\n"
 
 
 def test_progress_comes_to_the_size_of_the_file(source: Path) -> None:
-    told: list[int] = []
-    write_rescored(source, np.array(OLD), source.parent / "rescored.json", advance=told.append)
-    assert sum(told) == len(TEXT.encode())
+    done: list[int] = []
+    write_rescored(source, np.array(OLD), source.parent / "rescored.json", advance=done.append)
+    assert sum(done) == len(TEXT.encode())
 
 
 @pytest.mark.parametrize("number", [2, 4])
@@ -107,7 +106,7 @@ def test_a_broken_file_is_not_rescored(source: Path, old: str, new: str) -> None
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf])
-def test_scores_that_are_not_finite_are_no_scores(source: Path, score: float) -> None:
+def test_scores_must_be_finite(source: Path, score: float) -> None:
     with pytest.raises(ValueError, match="finite"):
         rescored(source, [0.5, score, 1])
 

@@ -1,4 +1,4 @@
-"""Detections written as result files: what is read back is what was written, to the bit."""
+"""Detections written as result files read back bit for bit."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from opened import read_results
 
 from longtail_cli.errors import OutputError, UsageError
-from longtail_cli.files.results.file import read_results
 from longtail_cli.files.results.writer import detections_writer
 
 IMAGE, CATEGORY = np.array([7, 7, -2]), np.array([3, 2**40, 3])
@@ -50,13 +50,13 @@ def test_no_detections_are_an_empty_list(tmp_path: Path, name: str) -> None:
         assert json.loads(gzip.decompress(content) if name.endswith("gz") else content) == []
 
 
-def test_nothing_is_left_where_the_block_fails(tmp_path: Path) -> None:
+def test_nothing_is_left_if_the_block_fails(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="argument"), detections_writer(tmp_path / "a.json") as write:
         write(IMAGE, CATEGORY, BOX[:1], SCORE)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_suffixes_and_folders_that_are_not_there_are_refused(tmp_path: Path) -> None:
+def test_other_suffixes_and_missing_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"ends in \.json, \.json\.gz or \.parquet, found a\.csv"):
         detections_writer(tmp_path / "a.csv").__enter__()
     with pytest.raises(OutputError, match="a path that can be written to"):

@@ -1,4 +1,4 @@
-"""Scores files: written block by block, whole or not at all."""
+"""Scores files: written block by block, completely or not at all."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("block", [1, 3, 7])
-def test_blocks_come_back_as_one_array(path: Path, block: int) -> None:
+def test_blocks_become_one_array(path: Path, block: int) -> None:
     labels = np.arange(7) % 3
     with ScoresWriter(path, rows=7, category_id=IDS, labels=labels, logits_width=4) as out:
         for start in range(0, 7, block):
@@ -65,8 +65,8 @@ def test_no_rows(path: Path) -> None:
         ([SCORES[:6]], None, "6 rows were written of 7"),
         ([SCORES, SCORES[:1]], None, "do not fit: row 7 of 7"),
         ([SCORES[:, :2]], None, "do not fit"),
-        ([SCORES], 4, "logits come with every block"),
-        ([(SCORES, LOGITS)], None, "logits come with every block"),
+        ([SCORES], 4, "pass logits with every block if logits_width is set"),
+        ([(SCORES, LOGITS)], None, "pass logits with every block if logits_width is set"),
         ([(SCORES, LOGITS[:, :3])], 4, "do not fit 7 rows of 4"),
     ],
 )
@@ -95,7 +95,7 @@ def test_an_interruption_leaves_nothing(path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="No such file or directory"),
         ScoresWriter(tmp_path / "none" / "scores.npz", rows=0, category_id=IDS),
@@ -103,6 +103,6 @@ def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
         pass
 
 
-def test_append_is_for_the_inside(path: Path) -> None:
+def test_append_needs_the_context(path: Path) -> None:
     with pytest.raises(ValueError, match="with ScoresWriter"):
         ScoresWriter(path, rows=7, category_id=IDS).append(SCORES)

@@ -1,13 +1,17 @@
-"""The cap and the order: who is evaluated at all."""
+"""Selection and order of the detections that are evaluated."""
 
 import numpy as np
+import pytest
 from builders import detections, ground_truth
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from longtail_cli.evaluate.protocol import Protocol, judgements, objects_of
-from longtail_cli.evaluate.selection import best_per_image, descending, images_over, select, select_fixed
+from longtail_cli.errors import UsageError
+from longtail_cli.evaluation.detections import Evaluation
+from longtail_cli.evaluation.options import EvaluationOptions
+from longtail_cli.evaluation.protocol import Protocol, judgements, objects_of
+from longtail_cli.evaluation.selection import best_per_image, descending, images_over, select, select_fixed
 
 BOX = [0.0, 0.0, 10.0, 10.0]
 LVIS, COCO = Protocol("lvis", 2), Protocol("coco", 2)
@@ -34,7 +38,7 @@ def test_coco_caps_each_category_of_the_image():
     assert selection.rank.tolist() == [0, 1, 0]
 
 
-def test_lvis_cuts_before_it_drops_what_the_image_does_not_judge():
+def test_lvis_applies_the_cap_before_it_drops_categories_that_the_image_does_not_judge():
     truth = ground_truth([(0, 0, BOX)], categories=3, negative=[(0, 1)])
     found = detections([(0, 2, 0.9, BOX), (0, 2, 0.8, BOX), (0, 0, 0.7, BOX)])
     assert selected(found, LVIS, truth, 3).row.tolist() == []
@@ -52,15 +56,15 @@ def test_lvis_drops_detections_and_objects_without_area():
     assert selected(found, LVIS, truth, 2).row.tolist() == []
 
 
-def test_ties_go_to_the_earlier_entry_then_images_in_id_order():
+def test_ties_are_broken_by_image_id_and_then_by_entry():
     found = detections([(1, 0, 0.5, BOX), (0, 0, 0.5, BOX), (0, 0, 0.5, BOX), (1, 0, 0.6, BOX)])
     assert best_per_image(found, 1).tolist() == [False, True, False, True]
     truth = ground_truth([(0, 0, BOX)], images=2)
     assert selected(found, Protocol("coco", 100), truth, 1).row.tolist() == [3, 1, 2, 0]
 
 
-def test_fixed_ap_has_no_cap_on_the_image(monkeypatch):
-    monkeypatch.setattr("longtail_cli.evaluate.selection.FIXED_AP_PER_CATEGORY", 2)
+def test_fixed_ap_has_no_cap_per_image(monkeypatch):
+    monkeypatch.setattr("longtail_cli.evaluation.selection.FIXED_AP_PER_CATEGORY", 2)
     found = detections([(0, 0, 0.1, BOX), (0, 0, 0.3, BOX), (1, 0, 0.2, BOX), (0, 1, 0.1, BOX)])
     assert select_fixed(found, found.area, 2, None).row.tolist() == [1, 2, 3]
 
@@ -70,7 +74,7 @@ def test_images_that_reach_and_exceed_the_cap():
     assert images_over(found, 2) == (2, 1)
 
 
-def test_nothing_found():
+def test_no_detections():
     truth = ground_truth([(0, 0, BOX)])
     selection = selected(detections([]), COCO, truth, 1)
     assert (selection.row.tolist(), selection.start.tolist()) == ([], [0, 0])
@@ -86,3 +90,36 @@ def test_the_radix_sort_is_numpys_stable_sort_on_few_values(score):
 @given(arrays(np.float64, st.integers(0, 50), elements=st.floats(allow_nan=False)))
 def test_the_radix_sort_is_numpys_stable_sort(score):
     assert descending(score).tolist() == np.argsort(-score, kind="stable").tolist()
+
+
+@pytest.mark.parametrize("name", ["auto", "LVIS"])
+def test_a_protocol_is_lvis_or_coco(name):
+    with pytest.raises(UsageError, match=f"`protocol=`: value: expected one of lvis, coco, found '{name}'"):
+        Protocol(name, 300)
+
+
+@pytest.mark.parametrize("max_dets", [0, -1])
+def test_the_cap_is_at_least_1(max_dets):
+    with pytest.raises(UsageError, match=f"`max_dets=`: value: expected a whole number from 1, found {max_dets}"):
+        Protocol("lvis", max_dets)
+    with pytest.raises(UsageError, match=f"`max_dets=`: value: expected a whole number from 1, found {max_dets}"):
+        EvaluationOptions(max_dets=max_dets)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"protocol": "voc"}, "`protocol=`: value: expected one of auto, lvis, coco, found 'voc'"),
+        ({"iou_types": ("bbox", "masks")}, "`iou_types=`: value: expected one of bbox, segm, found 'masks'"),
+        ({"tide": "alinged"}, "(?s)`tide=`.*Fix: did you mean aligned?"),
+        ({"score_space": "logits"}, "`score_space=`"),
+    ],
+)
+def test_options_with_unknown_values_are_refused(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        EvaluationOptions(**wrong)
+
+
+def test_an_evaluation_is_of_boxes_or_masks():
+    with pytest.raises(UsageError, match="`iou_types=`: value: expected one of bbox, segm, found 'keypoints'"):
+        Evaluation.prepare(ground_truth([(0, 0, BOX)]), COCO, "keypoints", {}, EvaluationOptions())

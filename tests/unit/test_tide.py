@@ -1,12 +1,12 @@
-"""TIDE: each error on a scene that holds just that error."""
+"""TIDE: each error on a scene with just that error."""
 
 import numpy as np
 import pytest
 from builders import detections, ground_truth
 
-from longtail_cli.evaluate.evaluation import Evaluation
-from longtail_cli.evaluate.options import EvaluationOptions
-from longtail_cli.evaluate.protocol import Protocol
+from longtail_cli.evaluation.detections import Evaluation
+from longtail_cli.evaluation.options import EvaluationOptions
+from longtail_cli.evaluation.protocol import Protocol
 
 HERE, THERE, FAR = [0.0, 0.0, 10.0, 10.0], [30.0, 0.0, 10.0, 10.0], [80.0, 80.0, 10.0, 10.0]
 NEAR = [5.0, 0.0, 10.0, 10.0]  # IoU 1/3 with HERE
@@ -17,7 +17,7 @@ MAIN = ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss")
 def broken_down(truth, found, mode="aligned", protocol="coco", groups=None):
     wanted = EvaluationOptions(fixed_ap=False, pooled_ap=False, per_category=False, tide=mode)
     evaluation = Evaluation.prepare(truth, Protocol(protocol, 100), "bbox", groups or {}, wanted)
-    return evaluation.figures(found, evaluation.geometry(found))
+    return evaluation.metrics(found, evaluation.geometry(found))
 
 
 def only(**gains):
@@ -26,16 +26,16 @@ def only(**gains):
 
 @pytest.mark.parametrize("mode", ["aligned", "tidecv"])
 class TestOneError:
-    """A false positive at score 0.9 before a hit at 0.5 halves AP50; mending it brings the other half back."""
+    """A false positive at score 0.9 before a hit at 0.5 halves AP50; fixing it restores the other half."""
 
     def result(self, mode, wrong, objects=((0, 0, THERE),), categories=2):
-        # category 1 holds nothing unless the case puts something there
+        # category 1 has no objects unless the test adds some
         truth = ground_truth(list(objects), categories=categories)
         return broken_down(truth, detections([wrong, (0, 0, 0.5, THERE)]), mode).tide
 
     def test_background(self, mode):
         result = self.result(mode, (0, 0, 0.9, FAR))
-        assert result.ap50 == pytest.approx(0.5)
+        assert pytest.approx(0.5) == result.AP50
         assert result.main == only(Bkg=0.5)
         assert result.special == {"FalsePos": pytest.approx(0.5), "FalseNeg": pytest.approx(0.0)}
 
@@ -48,7 +48,7 @@ class TestOneError:
         truth = ground_truth([(0, 0, HERE), (0, 0, THERE)])
         found = detections([(0, 0, 0.9, NEAR), (0, 0, 0.5, THERE)])
         result = broken_down(truth, found, mode).tide
-        assert result.ap50 == pytest.approx(51 / 101 / 2)
+        assert pytest.approx(51 / 101 / 2) == result.AP50
         assert result.main == only(Loc=1 - 51 / 101 / 2)
         # half of the objects are found, at precision 1/2
         assert result.special["FalseNeg"] == pytest.approx(0.5 - 51 / 101 / 2)
@@ -57,7 +57,7 @@ class TestOneError:
         truth = ground_truth([(0, 1, HERE), (0, 0, THERE)], categories=2)
         found = detections([(0, 0, 0.9, HERE), (0, 0, 0.5, THERE)])
         result = broken_down(truth, found, mode).tide
-        assert result.ap50 == pytest.approx(0.25)  # 1/2 and 0
+        assert pytest.approx(0.25) == result.AP50  # 1/2 and 0
         assert result.main == only(Cls=0.75)
 
     def test_both(self, mode):
@@ -82,7 +82,7 @@ def test_overlap_below_a_tenth_is_background():
     assert main["Bkg"] > 0.0
 
 
-def test_of_several_errors_on_one_object_only_the_best_scored_is_mended():
+def test_of_several_errors_on_one_object_only_the_best_scored_is_fixed():
     truth = ground_truth([(0, 0, HERE)])
     one = broken_down(truth, detections([(0, 0, 0.9, NEAR)])).tide
     many = broken_down(truth, detections([(0, 0, 0.9, NEAR), (0, 0, 0.8, NEAR), (0, 0, 0.7, NEAR)])).tide
@@ -93,19 +93,19 @@ def test_aligned_ap50_is_the_reports():
     truth = ground_truth([(0, 0, HERE), (1, 0, HERE)], images=2, categories=2, negative=[(0, 1)])
     found = detections([(0, 0, 0.9, HERE), (0, 1, 0.8, FAR), (1, 0, 0.7, FAR), (1, 0, 0.6, HERE)])
     result = broken_down(truth, found, protocol="lvis")
-    assert result.tide.ap50 == result.headline["AP50"]
+    assert result.headline["AP50"] == result.tide.AP50
 
 
 def test_a_category_with_detections_and_no_objects_is_left_out_or_counts_as_zero():
     truth = ground_truth([(0, 0, HERE)], categories=2)
     found = detections([(0, 0, 0.9, HERE), (0, 1, 0.8, FAR)])
-    assert broken_down(truth, found, "aligned").tide.ap50 == pytest.approx(1.0)
-    assert broken_down(truth, found, "tidecv").tide.ap50 == pytest.approx(0.5)
+    assert pytest.approx(1.0) == broken_down(truth, found, "aligned").tide.AP50
+    assert pytest.approx(0.5) == broken_down(truth, found, "tidecv").tide.AP50
 
 
 def test_a_detection_that_the_protocol_ignores_makes_no_error_in_aligned_and_does_in_tidecv():
     truth = ground_truth([(0, 0, HERE), (0, 1, THERE)], categories=2, negative=[], not_exhaustive=[(0, 0)])
-    # category 0 is not annotated exhaustively; its unmatched detection lies on the missed object of category 1
+    # category 0 is not annotated exhaustively; its unmatched detection covers the missed object of category 1
     found = detections([(0, 0, 0.9, HERE), (0, 0, 0.8, THERE)])
     assert broken_down(truth, found, "aligned", "lvis").tide.main == only(Miss=0.5)
     assert broken_down(truth, found, "tidecv", "lvis").tide.main == only(Cls=0.5)
@@ -115,8 +115,8 @@ def test_groups_are_means_over_their_categories():
     truth = ground_truth([(0, 0, HERE), (0, 1, THERE)], categories=3)
     found = detections([(0, 0, 0.9, FAR), (0, 0, 0.5, HERE), (0, 1, 0.9, THERE)])
     groups = {"r": np.array([True, False, False]), "f": np.array([False, True, False]), "c": np.array([False] * 3)}
-    by_group = broken_down(truth, found, groups=groups).tide_groups
+    by_group = broken_down(truth, found, groups=groups).tide.groups
     assert by_group["r"].main == only(Bkg=0.5)
     assert by_group["f"].main == only()
-    assert by_group["c"].ap50 is None
+    assert by_group["c"].AP50 is None
     assert by_group["c"].main["Bkg"] is None

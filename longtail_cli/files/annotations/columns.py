@@ -1,7 +1,7 @@
-"""The fields of COCO and LVIS annotation files that are in use, as types for the decoder; all others are skipped.
+"""The fields of COCO and LVIS annotation files that are read, as types for the decoder; all others are skipped.
 
 LVIS (v0.5 and v1) is COCO with lists of judged categories on the images, and letters and counts on the categories.
-Ids are any integers of 64 bits.
+Ids may be any 64-bit integers.
 """
 
 from __future__ import annotations
@@ -96,10 +96,10 @@ class MaskFile(msgspec.Struct):
     annotations: list[MaskedObjectEntry]
 
 
-_FIX_DUPLICATES = "give each entry an id of its own, or drop the copies"
+_FIX_DUPLICATES = "give each entry its own id, or drop the copies"
 _FIX_UNKNOWN = "add the missing entries to `images` or `categories`, or drop what refers to them"
-_FIX_LISTS = "give every image both lists (LVIS; they may be empty) or none (COCO)"
-_FIX_CATEGORIES = "give the field to every category, or to none"
+_FIX_LISTS = "give every image both lists (LVIS; they may be empty) or neither (COCO)"
+_FIX_CATEGORIES = "give every category the field, or none of them"
 _FIX_LETTERS = "write r, c or f, or drop the field from all categories"
 
 _LISTS = ("neg_category_ids", "not_exhaustive_category_ids")
@@ -116,26 +116,26 @@ def column(entries: Sequence[object], field: str, dtype: type[Any]) -> np.ndarra
     return np.fromiter(map(attrgetter(field), entries), dtype, len(entries))
 
 
-def place(key: str, row: int, entries: Sequence[HasId]) -> str:
+def entry_name(key: str, row: int, entries: Sequence[HasId]) -> str:
     """What errors call an entry of the list `key`."""
     return f"{key}[{row}] (id {entries[row].id})"
 
 
 def sorted_ids(key: str, entries: Sequence[HasId]) -> tuple[Longs, Longs, list[Fault]]:
-    """The ids ascending, int64 [N]; where each stands in the file, int64 [N]; and the fault of ids given twice."""
+    """The ids ascending, int64 [N]; the position of each in the file, int64 [N]; and the fault of repeated ids."""
     ids = column(entries, "id", np.int64)
     order = np.argsort(ids, kind="stable")
     ids = ids[order]
 
     def describe(row: int) -> Problem:
         first, again = order[row], order[row + 1]
-        return Problem(f"{key}[{again}]", "an id of its own", f"id {ids[row]}, which {key}[{first}] has too")
+        return Problem(f"{key}[{again}]", "a unique id", f"id {ids[row]}, which {key}[{first}] has too")
 
     return ids, order, faults_at(ids[1:] == ids[:-1], describe, _FIX_DUPLICATES)
 
 
 def categories_of(entries: Sequence[CategoryEntry]) -> tuple[Categories, list[Fault]]:
-    """The classes in order of id. The fields of LVIS must be on all of them or on none."""
+    """The classes in order of id. Either all or none of them have the fields of LVIS."""
     ids, order, faults = sorted_ids("categories", entries)
     frequency, letter_faults = _optional_field(entries, order, "frequency")
     image_count, image_faults = _optional_field(entries, order, "image_count")
@@ -157,23 +157,24 @@ def _optional_field(entries: Sequence[CategoryEntry], order: Longs, field: str) 
         return None, []
 
     def describe(row: int) -> Problem:
-        return Problem(place("categories", row, entries), f"a field `{field}`, as others have it", "no such field")
+        return Problem(entry_name("categories", row, entries), f"a field `{field}`, as others have it", "no such field")
 
     faults = faults_at(missing, describe, _FIX_CATEGORIES)
     return (None if faults else [values[row] for row in order.tolist()]), faults
 
 
 def _letter_faults(entries: Sequence[CategoryEntry]) -> list[Fault]:
-    strange = np.array([entry.frequency not in ("r", "c", "f", None) for entry in entries])
+    unknown = np.array([entry.frequency not in ("r", "c", "f", None) for entry in entries])
 
     def describe(row: int) -> Problem:
-        return Problem(f"{place('categories', row, entries)}, `frequency`", "r, c or f", repr(entries[row].frequency))
+        where = f"{entry_name('categories', row, entries)}, `frequency`"
+        return Problem(where, "r, c or f", repr(entries[row].frequency))
 
-    return faults_at(strange, describe, _FIX_LETTERS)
+    return faults_at(unknown, describe, _FIX_LETTERS)
 
 
 def references(objects: Sequence[object], field: str, known: Longs, key: str) -> tuple[Ints, list[Fault]]:
-    """The index in `known` (ascending, not empty) of the ids in `field` of N objects, int32 [N]; faults of others."""
+    """int32 [N], the index in `known` (ascending, not empty) of the ids in `field`; and the fault of unknown ids."""
     ids = column(objects, field, np.int64)
     index, unknown = _look_up(known, ids)
 
@@ -188,16 +189,16 @@ def judged_categories(
 ) -> tuple[Ints | None, Ints | None, list[Fault]]:
     """The pairs (image, category) of LVIS's negative and not-exhaustive lists, int32 [P, 2] and [Q, 2], distinct.
 
-    None and None where no image has such lists. `order` is that of `sorted_ids` of the images.
+    None and None if no image has such lists. `order` is that of `sorted_ids` of the images.
     """
     missing = np.array([[getattr(image, field) is None for field in _LISTS] for image in images])
     if missing.all():
         return None, None, []
 
     def describe(row: int) -> Problem:
-        lacking = " and ".join(f"`{field}`" for field, lacks in zip(_LISTS, missing[row], strict=True) if lacks)
+        lists = " and ".join(f"`{field}`" for field, lacks in zip(_LISTS, missing[row], strict=True) if lacks)
         return Problem(
-            place("images", row, images), f"{lacking}, as other images are federated (LVIS)", "no such field"
+            entry_name("images", row, images), f"{lists}, as other images are federated (LVIS)", "no such field"
         )
 
     faults = faults_at(missing[:, 0] | missing[:, 1], describe, _FIX_LISTS)
@@ -214,7 +215,7 @@ def _pairs(images: Sequence[ImageEntry], order: Longs, category_id: Longs, field
     category, unknown = _look_up(category_id, ids)
 
     def describe(pair: int) -> Problem:
-        where = f"{place('images', row_of_pair[pair], images)}, `{field}`"
+        where = f"{entry_name('images', row_of_pair[pair], images)}, `{field}`"
         return Problem(where, "ids of `categories`", str(ids[pair]))
 
     index_of_row = np.empty(len(order), np.int32)
@@ -225,6 +226,6 @@ def _pairs(images: Sequence[ImageEntry], order: Longs, category_id: Longs, field
 
 
 def _look_up(known: Longs, wanted: Longs) -> tuple[Ints, Bools]:
-    """The index of each wanted id in `known` (ascending, not empty), and whether it is missing there."""
+    """The index of each wanted id in `known` (ascending, not empty), and whether it is missing."""
     index = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
     return index.astype(np.int32), known[index] != wanted

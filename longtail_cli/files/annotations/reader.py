@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import mmap
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,14 +22,15 @@ from longtail_cli.files.annotations.columns import (
     MaskFile,
     categories_of,
     column,
+    entry_name,
     judged_categories,
-    place,
     references,
     sorted_ids,
 )
+from longtail_cli.files.annotations.memory import annotations_text
 from longtail_cli.files.annotations.typed_json import decode
 from longtail_cli.files.faults import Fault, fault, faults_at, input_error, raise_faults
-from longtail_cli.files.source import mapped
+from longtail_cli.files.source import Content, open_file
 from longtail_cli.tables import GroundTruth, Ints, Masks, Occurrences
 
 _FIX_EMPTY = "check the step that made the file"
@@ -33,46 +38,92 @@ _FIX_GEOMETRY = "correct these annotations or drop them"
 _FIX_SIZES = "give every image its height and width in pixels, or evaluate boxes alone"
 
 
-def read_annotations(path: Path, *, masks: bool = False) -> GroundTruth:
-    """All that evaluation needs of a COCO or LVIS annotation file, plain or ``.gz``.
+class AnnotationFile:
+    """Annotations that were opened once, by `open_annotations`.
 
-    Raises InputError with up to ten problems: what is not JSON or lacks a field, ids that are no integers, stand twice
-    or refer to nothing, sizes and areas below 0, lists of judged categories on some images only, no images or no
-    categories at all; with `masks` also images without a size, and segmentations that cannot be read.
+    A file is read through one descriptor: if another file takes its name meanwhile, all methods go on with the one that
+    was opened. If something writes to it, they raise InputError. `sha256` may run in another thread meanwhile.
     """
-    source = str(path)
-    with mapped(path) as content:
-        truth, faults = _ground_truth(
-            decode(content, MaskFile, source) if masks else decode(content, BoxFile, source), source
-        )
-    if truth is None or faults:  # raised after the block: its traceback would hold on to pieces of the mapped file
-        raise input_error(source, faults)
-    return truth
+
+    source: str
+    """The path as the user gave it, or the name of annotations in memory."""
+
+    def __init__(self, source: str, content: Content) -> None:
+        self.source = source
+        self._content = content
+
+    def sha256(self) -> str:
+        """Hex digest of the file as it lies on disk; of annotations in memory, that of their JSON text."""
+        return self._content.sha256()
+
+    def read(self, masks: bool = False) -> GroundTruth:
+        """All that evaluation needs.
+
+        Raises InputError with up to ten problems: text that is not JSON, missing fields, ids that are not integers, are
+        given twice or refer to nothing, sizes and areas below 0, lists of judged categories on some images only, no
+        images or no categories at all; with `masks` also images without a size, and segmentations that cannot be read.
+        """
+        with self._mapped() as content:
+            truth, faults = _ground_truth(
+                decode(content, MaskFile, self.source) if masks else decode(content, BoxFile, self.source), self.source
+            )
+        if truth is None or faults:  # raised after the block: its traceback would hold on to pieces of the mapped file
+            raise input_error(self.source, faults)
+        return truth
+
+    def occurrences(self) -> tuple[Occurrences, int]:
+        """All that counting needs, and how many annotations were left out.
+
+        Annotations marked `iscrowd` or `ignore` are left out, as training code drops them. Of the others only the ids
+        of image and category are looked at. Raises InputError as `read` does.
+        """
+        with self._mapped() as content:
+            file = decode(content, CountingFile, self.source)
+        raise_faults(self.source, _empty_lists(file))
+        objects = file.annotations
+        categories, category_faults = categories_of(file.categories)
+        image_id, _, image_faults = sorted_ids("images", file.images)
+        image, unknown_images = references(objects, "image_id", image_id, "images")
+        category, unknown_categories = references(objects, "category_id", categories.id, "categories")
+        raise_faults(self.source, [*image_faults, *category_faults, *unknown_images, *unknown_categories])
+        left_out = column(objects, "iscrowd", np.bool_) | column(objects, "ignore", np.bool_)
+        occurrences = Occurrences(categories, len(image_id), image[~left_out], category[~left_out], self.source)
+        return occurrences, int(left_out.sum())
+
+    @contextmanager
+    def _mapped(self) -> Iterator[bytes | mmap.mmap]:
+        with self._content.unchanged(), self._content.unpacked().mapped() as content:
+            yield content
+
+    def close(self) -> None:
+        """Close the file."""
+        self._content.close()
+
+    def __enter__(self) -> AnnotationFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
-def read_occurrences(path: Path) -> tuple[Occurrences, int]:
-    """All that counting needs of a COCO or LVIS annotation file, and how many annotations were left out.
+def open_annotations(source: Any, name: str = "annotations") -> AnnotationFile:
+    """Open COCO or LVIS annotations: a file, plain or ``.gz``, or data in memory, which errors call `name`.
 
-    Annotations marked `iscrowd` or `ignore` are left out, as training code drops them. Of the others only the ids of
-    image and category are looked at. Raises InputError as `read_annotations` does.
+    source: the path of a file; or a document, as a mapping with `images`, `categories` and `annotations`, each a list
+        of dicts, columns (a mapping of names to arrays or lists) or a DataFrame, in which missing values (None, NaN)
+        are fields left out; or the annotations alone, in one of these forms. Then images and categories are those that
+        occur, annotations without `id` are numbered, and an `area` that is missing is the area of the `bbox`.
+
+    Raises InputError if the file cannot be read or is empty; UsageError for any other source.
     """
-    source = str(path)
-    with mapped(path) as content:
-        file = decode(content, CountingFile, source)
-    raise_faults(source, _empty_lists(file))
-    objects = file.annotations
-    categories, category_faults = categories_of(file.categories)
-    image_id, _, image_faults = sorted_ids("images", file.images)
-    image, unknown_images = references(objects, "image_id", image_id, "images")
-    category, unknown_categories = references(objects, "category_id", categories.id, "categories")
-    raise_faults(source, [*image_faults, *category_faults, *unknown_images, *unknown_categories])
-    left_out = column(objects, "iscrowd", np.bool_) | column(objects, "ignore", np.bool_)
-    occurrences = Occurrences(categories, len(image_id), image[~left_out], category[~left_out], source)
-    return occurrences, int(left_out.sum())
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        return AnnotationFile(str(path), open_file(path))
+    return AnnotationFile(name, annotations_text(source, name))
 
 
 def _ground_truth(file: BoxFile | MaskFile, source: str) -> tuple[GroundTruth | None, list[Fault]]:
-    """The file as a table, and its faults; where there are faults, the table means nothing."""
+    """The file as a table, and its faults; if there are any, the table is undefined."""
     empty = _empty_lists(file)
     if empty:
         return None, empty
@@ -115,7 +166,7 @@ def _empty_lists(file: CountingFile | BoxFile | MaskFile) -> list[Fault]:
 
 
 def _image_sizes(images: Sequence[ImageEntry]) -> Ints:
-    """int32 [I, 2], (height, width) in file order; zeros where the file gives none."""
+    """int32 [I, 2], (height, width) in file order; zeros if the file has none."""
     return np.array([(image.height or 0, image.width or 0) for image in images], np.int32)
 
 
@@ -134,13 +185,13 @@ def _geometry_faults(truth: GroundTruth) -> list[Fault]:
 
 
 def _masks(file: MaskFile, truth: GroundTruth) -> tuple[Masks | None, list[Fault]]:
-    from longtail_cli.files.masks import read_segmentations  # numba and pycocotools, for those who need masks
+    from longtail_cli.files.masks import read_segmentations  # imports numba and pycocotools, which only masks need
 
     sizes = _image_sizes(file.images)
 
     def describe(row: int) -> Problem:
         found = f"height {file.images[row].height}, width {file.images[row].width}"
-        return Problem(place("images", row, file.images), "a height and a width above 0", found)
+        return Problem(entry_name("images", row, file.images), "a height and a width above 0", found)
 
     faults = faults_at((sizes[:, 0] <= 0) | (sizes[:, 1] <= 0), describe, _FIX_SIZES)
     if faults:
@@ -148,6 +199,6 @@ def _masks(file: MaskFile, truth: GroundTruth) -> tuple[Masks | None, list[Fault
     masks, mask_faults = read_segmentations(
         [entry.segmentation for entry in file.annotations],
         truth.image_size[truth.image],
-        lambda row: f"{place('annotations', row, file.annotations)}, `segmentation`",
+        lambda row: f"{entry_name('annotations', row, file.annotations)}, `segmentation`",
     )
     return masks, mask_faults

@@ -1,7 +1,7 @@
-"""JSON objects of lists, decoded by type; and what to say about a file that does not fit the type.
+"""JSON objects of lists, decoded by type; and the faults of a file that does not have that type.
 
-The decoder stops at the first thing that it cannot place. A file that fails is gone through once more, entry by entry,
-so that all its faults are reported together.
+The decoder stops at the first error. A file that fails is decoded once more, entry by entry, to report all its faults
+together.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FIX_IDS = (
     "ids must be integers: replace each file name or string by the integer id that the annotation file gives to that "
     "entry of `images` or `categories`"
 )
-_FIX_CONSTANTS = "NaN and Infinity are no JSON: write finite numbers there, or drop those entries"
+_FIX_CONSTANTS = "NaN and Infinity are not valid JSON: write finite numbers there, or drop those entries"
 _FIX_MISSING = "write the missing fields"
 _FIX_TYPES = "write these fields as expected"
 _FIX_WHOLE = "write or download the file again; it must be one whole JSON document"
@@ -44,17 +44,17 @@ _FIX_WHOLE = "write or download the file again; it must be one whole JSON docume
 def decode(content: Content, file_type: type[T], source: str) -> T:
     """`content` as a `file_type`: a struct whose every field is a list of structs. Unknown fields are skipped.
 
-    Raises InputError about `source` where `content` is not JSON or does not fit; up to `MAX_PROBLEMS` faults are told.
+    Raises InputError about `source` if `content` is not JSON or does not have the type; it lists up to `MAX_PROBLEMS`.
     """
     try:
         return msgspec.json.Decoder(file_type).decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         faults = _faults(content, file_type, error)
-    raise input_error(source, faults)  # here, where nothing holds on to `content`: the caller has to close it
+    raise input_error(source, faults)  # not in the handler, which holds on to `content`: the caller has to close it
 
 
 def _faults(content: Content, file_type: type[msgspec.Struct], error: Exception) -> list[Fault]:
-    """Why `content`, which failed with `error`, is no `file_type`."""
+    """Why `content`, which failed with `error`, is not a `file_type`."""
     if isinstance(error, RecursionError):
         return [fault("content", "lists and objects a few levels deep", "thousands of levels", _FIX_WHOLE)]
     try:
@@ -75,7 +75,7 @@ def _faults(content: Content, file_type: type[msgspec.Struct], error: Exception)
 
 
 def _sections(content: Content) -> dict[str, msgspec.Raw]:
-    """The values at the top level of `content`, with NaN and Infinity turned into strings where it holds any."""
+    """The values at the top level of `content`, with NaN and Infinity turned into strings."""
     try:
         return msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
@@ -85,7 +85,7 @@ def _sections(content: Content) -> dict[str, msgspec.Raw]:
 
 
 def _quote_constants(content: Content) -> bytes:
-    """`content` with each NaN and Infinity put in quotes, told from words in strings by what stands beside them."""
+    """`content` with each NaN and Infinity in quotes; the characters around it tell it from a word in a string."""
     words = sorted(match.span() for word in (b"NaN", b"Infinity") for match in re.finditer(word, content))
     pieces: list[bytes] = []
     end = 0
@@ -98,7 +98,7 @@ def _quote_constants(content: Content) -> bytes:
 
 
 def _section_faults(key: str, section: msgspec.Raw, entry_type: type[msgspec.Struct]) -> Iterator[Fault]:
-    """The faults of one list of entries, a kind for each message of the decoder."""
+    """The faults of one list of entries, one kind per message of the decoder."""
     try:
         entries = msgspec.json.decode(section, type=list[msgspec.Raw])
     except msgspec.ValidationError:
@@ -111,31 +111,31 @@ def _section_faults(key: str, section: msgspec.Raw, entry_type: type[msgspec.Str
             decoder.decode(entry)
         except (msgspec.ValidationError, UnicodeDecodeError) as error:
             kinds.setdefault(str(error), []).append((number, entry))
-    for message, places in kinds.items():
-        described = [_describe(message, f"{key}[{number}]", entry) for number, entry in places[:MAX_PROBLEMS]]
-        yield Fault(tuple(problem for problem, _ in described), len(places), described[0][1])
+    for message, found in kinds.items():
+        described = [_describe(message, f"{key}[{number}]", entry) for number, entry in found[:MAX_PROBLEMS]]
+        yield Fault(tuple(problem for problem, _ in described), len(found), described[0][1])
 
 
-def _describe(message: str, place: str, raw: msgspec.Raw) -> tuple[Problem, str]:
-    """A message of the decoder about the entry at `place`, and how to mend what it is about."""
+def _describe(message: str, where: str, raw: msgspec.Raw) -> tuple[Problem, str]:
+    """A message of the decoder about the entry `where`, and how to fix it."""
     match = _MESSAGE.fullmatch(message)
     path = (match["path"] or "") if match else ""
     entry, value = _value(raw, path)
     if isinstance(entry, dict) and isinstance(entry.get("id"), int | str):
-        place = f"{place} (id {_shown(entry['id'])})"
+        where = f"{where} (id {_shown(entry['id'])})"
     missing = _MISSING.match(message)
     if missing:
         found = "only " + ", ".join(f"`{name}`" for name in value) if isinstance(value, dict) and value else "no field"
-        return Problem(place, f"a field `{missing['field']}`", found), _FIX_MISSING
+        return Problem(where, f"a field `{missing['field']}`", found), _FIX_MISSING
     expected = (match["expected"] if match else None) or "a value that can be read"
     for word, plain in _WORDS.items():
         expected = expected.replace(word, plain)
-    where = f"{place}, `{path.lstrip('.')}`" if path else place
-    return Problem(where, expected, _shown(value)), _fix(path, value)
+    location = f"{where}, `{path.lstrip('.')}`" if path else where
+    return Problem(location, expected, _shown(value)), _fix(path, value)
 
 
 def _value(raw: msgspec.Raw, path: str) -> tuple[Any, Any]:
-    """The entry in plain objects, and what stands in it at `path`, such as ``.bbox[2]``."""
+    """The entry in plain objects, and its value at `path`, such as ``.bbox[2]``."""
     try:
         entry = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):  # a number beyond float64, or broken UTF-8
@@ -181,7 +181,7 @@ def _snippet(content: Content, start: int) -> str:
 
 
 def _shown(value: object) -> str:
-    """`value` in a few characters; strings as JSON writes them, so that ``"3"`` is not taken for 3."""
+    """`value` as JSON, shortened; strings keep their quotes, so that ``"3"`` does not look like 3."""
     if isinstance(value, str) and re.fullmatch(r"-?(NaN|Infinity)", value):
         return value
     text = repr(value)[1:] if isinstance(value, bytes) else msgspec.json.encode(value).decode()

@@ -1,4 +1,4 @@
-"""Checks of the values in a logits file that the reader and the writer share."""
+"""Checks of the values in a logits file, for the reader and the writer."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ FIX_BOXES = "save boxes as x1, y1, x2, y2 in pixels, x1 <= x2 and y1 <= y2, afte
 
 
 def all_finite(values: torch.Tensor) -> bool:
-    """Whether no value of `values` [N, M] is NaN or infinite; true where there are none."""
+    """Whether no value of `values` [N, M] is NaN or infinite; true if it is empty."""
     if not values.numel():
         return True
-    # row sums in the type itself need no copy; they overflow where all values are finite, but only then cost a look
+    # row sums in the same type need no copy; they may overflow although all values are finite, so look twice then
     return bool(torch.isfinite(values.sum(dim=1)).all()) or bool(
         torch.isfinite(torch.stack(torch.aminmax(values))).all()
     )
@@ -39,8 +39,8 @@ def first_not_finite(values: torch.Tensor) -> tuple[tuple[int, ...], float]:
 
 
 def box_faults(boxes: npt.NDArray[np.floating[Any]], first: int) -> list[Fault]:
-    """What is wrong with boxes [N, 4] or [N, C, 4], of which the first stands in row `first`."""
-    upright = boxes[..., 2:] >= boxes[..., :2]  # false where a corner is NaN
+    """What is wrong with boxes [N, 4] or [N, C, 4], the first of them in row `first`."""
+    upright = boxes[..., 2:] >= boxes[..., :2]  # false if a corner is NaN
     if upright.all() and np.isfinite(boxes.min(initial=0)) and np.isfinite(boxes.max(initial=0)):
         return []
     bad = ~(upright.all(axis=-1) & np.isfinite(boxes).all(axis=-1))
@@ -57,7 +57,7 @@ def box_faults(boxes: npt.NDArray[np.floating[Any]], first: int) -> list[Fault]:
 
 
 def objectness_faults(objectness: npt.NDArray[np.floating[Any]], first: int) -> list[Fault]:
-    """What is wrong with objectness [N], of which the first stands in row `first`."""
+    """What is wrong with objectness [N], the first of it in row `first`."""
     bad: Bools = ~((objectness >= 0) & (objectness <= 1))
     fix = "save objectness after its sigmoid"
 
@@ -68,7 +68,7 @@ def objectness_faults(objectness: npt.NDArray[np.floating[Any]], first: int) -> 
 
 
 def label_faults(labels: npt.NDArray[np.integer[Any]], classes: int, first: int) -> list[Fault]:
-    """What is wrong with labels [N], of which the first stands in row `first`."""
+    """What is wrong with labels [N], the first of them in row `first`."""
     expected = f"a class index from 0 to {classes - 1}, in column order"
     fix = "save labels as indices of the classes, not as category ids, without counting the background"
 

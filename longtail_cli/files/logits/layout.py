@@ -1,4 +1,4 @@
-"""Which tensors a logits file has, and whether they fit one another, by their headers alone."""
+"""Which tensors a logits file has, and whether they fit together, from their headers alone."""
 
 from __future__ import annotations
 
@@ -27,23 +27,21 @@ _DTYPES: dict[str, tuple[str, ...]] = {
 }
 _FIX_TENSORS = "save `logits` [N, K], and for detection also `image_id` [N] and `boxes` [N, 4] or [N, C, 4]"
 _FIX_DTYPE = "convert the tensor before saving it; bfloat16 needs a .safetensors or .pt file"
-_FIX_SHARDS = "write all shards of a folder alike, or open them one by one"
+_FIX_SHARDS = "write all shards of a folder with the same tensors, or open them one by one"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a logits file holds.
-
-    content: what the main tensor is called.
-    width: K, its columns.
-    columns: the tensors that go with each row, the main one not included.
-    per_class_boxes: whether `boxes` has a box for each class.
-    """
+    """The tensors of a logits file."""
 
     content: Literal["logits", "scores"]
+    """The name of the main tensor."""
     width: int
+    """K, the number of its columns."""
     columns: tuple[str, ...]
+    """The other tensors that have one entry per row."""
     per_class_boxes: bool
+    """Whether `boxes` has one box per class."""
 
     @property
     def detection(self) -> bool:
@@ -52,14 +50,14 @@ class Layout:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All tensors with a row for each row."""
+        """All tensors that have one entry per row."""
         return (self.content, *self.columns)
 
 
 def checked_layout(shards: Sequence[Shard]) -> Layout:
-    """The layout that all of `shards` share; what is not part of a logits file is passed over.
+    """The layout that all `shards` share; tensors that do not belong in a logits file are ignored.
 
-    Raises InputError where a tensor is missing, has the wrong shape or type, or differs between shards.
+    Raises InputError if a tensor is missing, has the wrong shape or type, or differs between shards.
     """
     first = shards[0]
     layout = _layout(first)
@@ -95,7 +93,7 @@ def _absent(name: str, found: str) -> Fault:
 
 
 def _check_shapes(shard: Shard, layout: Layout) -> None:
-    """Raise InputError where a tensor of `shard` is of the wrong type, or its shape does not fit the main one."""
+    """Raise InputError if a tensor of `shard` has the wrong type, or a shape that does not fit the main one."""
     tensors = shard.tensors
     rows = tensors[layout.content].shape[0]
     shapes: dict[str, tuple[int | str, ...]] = {
@@ -118,14 +116,14 @@ def _check_shapes(shard: Shard, layout: Layout) -> None:
 
 
 def _fits(shape: Sequence[int], expected: Sequence[int | str]) -> bool:
-    """Whether sizes are as expected; a letter stands for any size."""
+    """Whether the sizes are as expected; a letter means any size."""
     return len(shape) == len(expected) and all(
         isinstance(wanted, str) or size == wanted for size, wanted in zip(shape, expected, strict=True)
     )
 
 
 def _differences(tensors: Mapping[str, TensorInfo], first: Shard, layout: Layout) -> list[Fault]:
-    """Where a shard has other tensors than the `first`, or tensors of another type or inner shape."""
+    """Tensors that only one of a shard and the `first` has, or that differ in type or row shape."""
     faults = []
     for name in layout.names:
         wanted = first.tensors[name]

@@ -1,4 +1,4 @@
-"""What the columns of a logits file stand for, told by the file, a sidecar, or the flags that stand in for them."""
+"""What the columns of a logits file are: stated by the file, by a JSON file beside it, or by parameters."""
 
 from __future__ import annotations
 
@@ -10,49 +10,57 @@ from typing import Annotated, Any, cast
 import msgspec
 import numpy as np
 
+from longtail_cli.choices import BACKGROUNDS, HEADS, BackgroundName, HeadName
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.faults import Fault, fault, faults_among, raise_faults
+from longtail_cli.files.logits.layout import Layout
 from longtail_cli.files.source import check_readable
-from longtail_cli.tables import BACKGROUNDS, HEADS, BackgroundName, HeadName, LogitColumns, Longs
+from longtail_cli.tables import LogitColumns, Longs
 
 FORMAT = "ltcal-logits/1"
 
-_LARGEST = 2**63 - 1
-_Id = Annotated[int, msgspec.Meta(ge=-_LARGEST - 1, le=_LARGEST)]
+LOGIT_HEADS: tuple[HeadName, ...] = tuple(head for head in HEADS if head != "none")
+"""The heads that logits may have."""
+
+_MAX_ID = 2**63 - 1
+_Id = Annotated[int, msgspec.Meta(ge=-_MAX_ID - 1, le=_MAX_ID)]
 _JSON_TEXTS = ("category_ids", "slices")  # safetensors metadata are strings: these hold JSON
 _FIX_METADATA = (
     'write the metadata as {"format": "ltcal-logits/1", "head": ..., "background": ..., "category_ids": [...]}'
 )
-_FIX_IDS = "list the category id of every column that is a class once, in column order"
-_FIX_SLICES = "list, for each slice after the first, the ids of its classes; every class belongs to one slice"
-_FLAGS = {
-    "head": ("softmax, sigmoid or bags", "--head softmax|sigmoid|bags"),
-    "background": ("none, first or last", "--background none|first|last"),
-    "category_ids": ("the category id of each column", "--category-ids FILE"),
+_FIX_IDS = "list the category id of every class once, in column order"
+_FIX_SLICES = "list the ids of the classes of each slice after the first; every class belongs to one slice"
+_EXPECTED = {
+    "head": "softmax, sigmoid or bags",
+    "background": "none, first or last",
+    "category_ids": "the category id of each column",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """The flags that stand in for metadata which a file lacks; None where a flag is not given.
-
-    head: ``--head``. background: ``--background``.
-    category_id: int64 [C], the content of the file that ``--category-ids`` names, in column order.
-    """
+    """Parameters that replace metadata which a file lacks; None for what is not declared."""
 
     head: HeadName | None = None
     background: BackgroundName | None = None
     category_id: Longs | None = None
+    """int64 [C], in column order."""
 
+    @property
+    def metadata(self) -> Metadata:
+        """The parameters as metadata."""
+        ids = None if self.category_id is None else tuple(self.category_id.tolist())
+        return Metadata(None, self.head, self.background, ids)
 
-FLAGS = "the flags"
-"""Where metadata stands that the flags state."""
 
 NOTHING_DECLARED = Declared()
 
+PARAMETERS = "the parameters"
+"""The source of metadata that a `Declared` states."""
+
 
 class Metadata(msgspec.Struct, frozen=True):
-    """Metadata as one place states it; None for what it does not state."""
+    """Metadata as one source states them; None for what it does not state."""
 
     format: str | None = None
     head: str | None = None
@@ -62,20 +70,14 @@ class Metadata(msgspec.Struct, frozen=True):
 
 
 Stated = Sequence[tuple[str, Metadata]]
-"""Metadata with the place that states it, as a person would name the place."""
-
-
-def flags_as_metadata(declared: Declared) -> Metadata:
-    """`declared` as metadata."""
-    ids = None if declared.category_id is None else tuple(declared.category_id.tolist())
-    return Metadata(None, declared.head, declared.background, ids)
+"""Metadata with the source that states them, for messages."""
 
 
 def parsed_metadata(raw: dict[str, Any], source: str) -> Metadata:
-    """Metadata that a file holds itself; unknown keys are passed over.
+    """The metadata inside a file; unknown keys are ignored.
 
-    raw: text to text as safetensors has it (``category_ids`` and ``slices`` are JSON), or plain values.
-    Raises InputError where a value is of the wrong kind, or of another version of the format.
+    raw: text to text as in safetensors (``category_ids`` and ``slices`` are JSON), or plain values.
+    Raises InputError for a value of the wrong type and for another version of the format.
     """
     try:
         plain = {
@@ -87,10 +89,10 @@ def parsed_metadata(raw: dict[str, Any], source: str) -> Metadata:
         raise _unfit(source, error) from error
 
 
-def read_sidecar(path: Path) -> Metadata | None:
-    """The metadata in the JSON file `path`; None where there is no such file. Raises as `parsed_metadata` does."""
+def read_sidecar(path: Path) -> Metadata:
+    """The metadata in the JSON file `path`, empty if there is no such file. Raises as `parsed_metadata` does."""
     if not path.exists():
-        return None
+        return Metadata()
     check_readable(path)
     try:
         return _of_this_version(msgspec.json.decode(path.read_bytes(), type=Metadata), str(path))
@@ -103,7 +105,7 @@ def _unfit(source: str, error: Exception) -> InputError:
 
 
 def _of_this_version(metadata: Metadata, source: str) -> Metadata:
-    """`metadata`, unless it states another version; other values of `format`, such as ``pt``, come from libraries."""
+    """`metadata`, unless they are of another version; other values of `format`, such as ``pt``, come from libraries."""
     stated = metadata.format or ""
     if stated.startswith("ltcal-") and stated != FORMAT:
         problem = Problem("metadata, `format`", FORMAT, ascii(stated)[1:-1])
@@ -112,18 +114,18 @@ def _of_this_version(metadata: Metadata, source: str) -> Metadata:
 
 
 def merge_metadata(stated: Stated, source: str) -> Metadata:
-    """What all places together state. Raises InputError where two of them contradict one another."""
+    """What all sources state together. Raises InputError if two of them contradict each other."""
     chosen: dict[str, Any] = {}
     faults = []
     for name in ("head", "background", "category_ids", "slices"):
-        told = [(place, getattr(one, name)) for place, one in stated if getattr(one, name) is not None]
-        chosen[name] = told[0][1] if told else None
-        for place, value in told[1:]:
+        values = [(origin, getattr(one, name)) for origin, one in stated if getattr(one, name) is not None]
+        chosen[name] = values[0][1] if values else None
+        for origin, value in values[1:]:
             if value != chosen[name]:
-                where = _FLAGS[name][1].split()[0] if place == FLAGS else f"{place}, `{name}`"
+                where = f"`{name}=`" if origin == PARAMETERS else f"{origin}, `{name}`"
                 expected, found = _contrast(chosen[name], value)
                 fix = "correct the one that is wrong, or leave it out"
-                faults.append(fault(where, f"what {told[0][0]} says ({expected})", found, fix))
+                faults.append(fault(where, f"what {values[0][0]} says ({expected})", found, fix))
                 break
     raise_faults(source, faults)
     return Metadata(**chosen)
@@ -133,60 +135,57 @@ def _contrast(expected: Any, found: Any) -> tuple[str, str]:
     """How two words or two lists differ, for a message."""
     if isinstance(expected, str) or len(expected) != len(found):
         return _short(expected), _short(found)
-    place = next(place for place, pair in enumerate(zip(expected, found, strict=True)) if pair[0] != pair[1])
-    return f"{expected[place]} at position {place}", str(found[place])
+    index = next(index for index, pair in enumerate(zip(expected, found, strict=True)) if pair[0] != pair[1])
+    return f"{expected[index]} at position {index}", str(found[index])
 
 
 def _short(value: Any) -> str:
-    """Metadata for a message: words as they are, lists by their length and first members."""
+    """A value for a message: words as they are, lists by their length and first members."""
     if isinstance(value, str):
         return ascii(value[:60])[1:-1]
     return f"{len(value)} of them: {str(list(value[:6]))[1:-1]}{', ...' if len(value) > 6 else ''}"
 
 
-def resolved(
-    metadata: Metadata, width: int, *, tensor: str, ids_default: bool, source: str, sidecar: str
-) -> LogitColumns:
+def resolved(metadata: Metadata, layout: Layout, *, source: str, sidecar: str | None) -> LogitColumns:
     """The columns that `metadata` describes.
 
-    tensor, width: the name of the main tensor, and K, its columns.
-    ids_default: whether missing category ids are 0 to C-1, as for classification.
-    sidecar: the name of the JSON file that may hold what is missing.
-    Raises InputError where something is missing (asking for it by its flag), unknown, or does not fit K.
+    In a classification file `background` defaults to ``none`` and the category ids to 0 to C-1.
+    sidecar: the name of the JSON file that may state what is missing; None for arrays in memory.
+    Raises InputError if something is missing, unknown, or does not fit the K columns of the file.
     """
-    background = metadata.background or ("none" if metadata.head == "bags" else None)
-    ids = metadata.category_ids
-    if ids is None and ids_default and metadata.head in HEADS and background in BACKGROUNDS:
-        classes = _class_count(metadata, background, width)
-        ids = None if classes is None else tuple(range(max(classes, 0)))
+    background, ids = metadata.background, metadata.category_ids
+    if background is None and (metadata.head == "bags" or not layout.detection):
+        background = "none"
+    if ids is None and not layout.detection:
+        ids = _default_ids(metadata, background, layout.width)
     values = {"head": metadata.head, "background": background, "category_ids": ids}
-    missing = [_missing(name, sidecar) for name, value in values.items() if value is None]
-    if missing and ids is None and (metadata.head is None or background is None) and ids_default:
-        missing.pop()  # the default follows from the other two
-    raise_faults(source, missing)
-    columns = checked_columns(str(metadata.head), str(background), ids or (), metadata.slices, source)
-    if columns.width not in (None, width):
+    raise_faults(source, [_missing(name, sidecar) for name, value in values.items() if value is None])
+    heads: tuple[HeadName, ...] = ("none",) if layout.content == "scores" else LOGIT_HEADS
+    columns = checked_columns(
+        str(metadata.head), str(background), ids or (), metadata.slices, source=source, heads=heads
+    )
+    if columns.width not in (None, layout.width):
         expected = f"K = {columns.width} columns: {_make_up(columns)}"
-        fix = "check --category-ids and --background (or the metadata) against the last layer of the model"
-        raise_faults(source, [fault(f"tensor `{tensor}`", expected, f"{width} columns", fix)])
+        fix = "check `category_ids=` and `background=` (or the metadata) against the last layer of the model"
+        raise_faults(source, [fault(f"tensor `{layout.content}`", expected, f"{layout.width} columns", fix)])
     return columns
 
 
-def _class_count(metadata: Metadata, background: str, width: int) -> int | None:
-    """C by K and the rest; None where it cannot be told (a ``bags`` head without slices)."""
+def _default_ids(metadata: Metadata, background: str | None, width: int) -> tuple[int, ...] | None:
+    """0 to C-1; None if C is not known (a ``bags`` head without slices)."""
     if metadata.head == "bags":
-        return None if metadata.slices is None else width - 2 - len(metadata.slices)
-    return width - (background != "none")
+        return None if metadata.slices is None else tuple(range(width - 2 - len(metadata.slices)))
+    return tuple(range(width - (background != "none")))
 
 
-def _missing(name: str, sidecar: str) -> Fault:
-    expected, flag = _FLAGS[name]
-    found = "none in the file or beside it"
-    return fault(f"metadata, `{name}`", expected, found, f"pass {flag}, or write `{name}` to {sidecar}")
+def _missing(name: str, sidecar: str | None) -> Fault:
+    found = "none" if sidecar is None else "none in the file or beside it"
+    fix = f"pass `{name}=` ({_EXPECTED[name]})" + ("" if sidecar is None else f", or write `{name}` to {sidecar}")
+    return fault(f"metadata, `{name}`", _EXPECTED[name], found, fix)
 
 
 def _make_up(columns: LogitColumns) -> str:
-    """How K comes about."""
+    """What the K columns are."""
     classes = f"{len(columns)} classes (category ids)"
     if columns.bags is not None:
         return f"{classes}, background and foreground, and `others` in each of {len(columns.bags)} slices"
@@ -194,16 +193,21 @@ def _make_up(columns: LogitColumns) -> str:
 
 
 def checked_columns(
-    head: str, background: str, ids: Sequence[int], slices: Sequence[Sequence[int]] | None, source: str
+    head: str,
+    background: str,
+    ids: Sequence[int],
+    slices: Sequence[Sequence[int]] | None,
+    *,
+    source: str,
+    heads: Sequence[HeadName] = LOGIT_HEADS,
 ) -> LogitColumns:
-    """The columns of a head. Raises InputError where a word is unknown, or ids or slices do not fit."""
+    """The columns of a head, one of `heads`. Raises InputError if a word is unknown, or ids or slices do not fit."""
     faults = []
-    for name, value, known in (("head", head, HEADS), ("background", background, BACKGROUNDS)):
+    for name, value, known in (("head", head, heads), ("background", background, BACKGROUNDS)):
         if value not in known:
-            expected, flag = _FLAGS[name]
-            faults.append(fault(f"`{name}`", expected, _short(value), f"state it as {flag} does"))
+            faults.append(fault(f"`{name}`", _EXPECTED[name], _short(value), "choose one of these"))
     if head == "bags" and background in BACKGROUNDS and background != "none":
-        fix = "leave the background out: slice 0 of a bags head has it"
+        fix = "leave the background out: it is in slice 0 of a bags head"
         faults.append(fault("`background`", "none for a bags head", background, fix))
     faults += _id_faults(ids, head)
     if slices is not None:
@@ -220,43 +224,41 @@ def _id_faults(ids: Sequence[int], head: str) -> list[Fault]:
         return [fault("category ids", "at least one", "none", _FIX_IDS)]
     if head == "bags" and list(ids) != sorted(ids):
         return [fault("category ids", "ascending order for a bags head", _short(ids), "sort the category ids")]
-    places = ((row, value) for row, value in enumerate(ids))
-    return _repeated("category ids", places, _FIX_IDS)
+    return _repeated("category ids", ids, _FIX_IDS)
 
 
 def _slice_faults(ids: Sequence[int], slices: Sequence[Sequence[int]], head: str) -> list[Fault]:
     if head != "bags":
         return [fault("`slices`", "none, unless the head is bags", f"{len(slices)} slices", "leave the slices out")]
     members = [value for one in slices for value in one]
-    known, there = set(ids), set(members)
+    known, present = set(ids), set(members)
     unknown = [Problem("slices", "category ids of the file", str(value)) for value in members if value not in known]
-    lost = [Problem(f"category id {value}", "a slice that has it", "none") for value in ids if value not in there]
+    missing = [Problem(f"category id {value}", "a slice that has it", "none") for value in ids if value not in present]
     return [
         *faults_among(unknown, _FIX_SLICES),
-        *faults_among(lost, _FIX_SLICES),
-        *_repeated("slices", enumerate(members), _FIX_SLICES),
+        *faults_among(missing, _FIX_SLICES),
+        *_repeated("slices", members, _FIX_SLICES),
     ]
 
 
-def _repeated(where: str, places: Iterable[tuple[int, int]], fix: str) -> list[Fault]:
-    """The fault of ids that stand in two places."""
+def _repeated(where: str, ids: Iterable[int], fix: str) -> list[Fault]:
+    """The fault of ids that occur twice."""
     first: dict[int, int] = {}
-    problems = []
-    for row, value in places:
-        if first.setdefault(value, row) != row:
-            problems.append(
-                Problem(f"{where}, position {row}", "each id once", f"{value}, as at position {first[value]}")
-            )
+    problems = [
+        Problem(f"{where}, position {row}", "each id once", f"{value}, as at position {first[value]}")
+        for row, value in enumerate(ids)
+        if first.setdefault(value, row) != row
+    ]
     return faults_among(problems, fix)
 
 
-_FIX_ID_FILE = "list the ids in column order, the background left out: a JSON list, or one id a line"
+_FIX_ID_FILE = "list the ids in column order without the background: a JSON list, or one id per line"
 
 
 def read_category_ids(path: Path) -> Longs:
     """int64 [C], in the order of the file: a JSON list of integers, or text with one id a line.
 
-    Raises InputError for anything else. That no id repeats is looked at where the logits are opened.
+    Raises InputError for anything else. Repeated ids are refused later, when the logits are opened.
     """
     check_readable(path)
     content = path.read_bytes().strip()

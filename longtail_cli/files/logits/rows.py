@@ -23,10 +23,10 @@ def row_counts(shards: Sequence[Shard], layout: Layout) -> list[int]:
 
 
 def read_rows(shards: Sequence[Shard], layout: Layout, classes: int) -> tuple[Longs | None, Longs | None]:
-    """`image_id` and `labels` [rows] of all shards, None for what the file has not.
+    """`image_id` and `labels` [rows] of all shards, None for those that the file lacks.
 
-    Boxes (one a row) and objectness are checked on the way and not kept.
-    Raises InputError, naming shard and row, where one is not what it may be.
+    Boxes (if one per row) and objectness are checked on the way and not kept.
+    Raises InputError, naming shard and row, for an invalid value.
     """
     names = [name for name in layout.columns if name != "features" and not (name == "boxes" and layout.per_class_boxes)]
     kept: dict[str, list[Longs]] = {name: [np.zeros(0, np.int64)] for name in names if name in ("image_id", "labels")}
@@ -59,14 +59,14 @@ def pieces(rows: int, size: int) -> Iterator[int]:
 
 
 def run_starts(ids: Longs) -> Longs:
-    """int64 [R + 1], where each run of equal `ids` [N] starts, and N."""
+    """int64 [R + 1], the start of each run of equal `ids` [N], and N."""
     if not len(ids):
         return np.zeros(1, np.int64)
     return np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1, [len(ids)]])
 
 
 def batch_sizes(ids: Longs | None, count: int, rows: int) -> Iterator[int]:
-    """Sizes of batches of `count` rows: at most `rows` each, or one image of `ids` that has more; images stay whole."""
+    """Sizes of batches of `count` rows: at most `rows` each, or one image of `ids` with more; images stay whole."""
     if ids is None:
         yield from pieces(count, rows)
         return
@@ -79,7 +79,7 @@ def batch_sizes(ids: Longs | None, count: int, rows: int) -> Iterator[int]:
 
 
 def count_images(ids: Longs, shards: Sequence[Shard], counts: Sequence[int], source: str) -> int:
-    """How many images `ids` [rows of all shards] has. Raises InputError where rows of an image are apart."""
+    """The number of images in `ids` [rows of all shards]. Raises InputError if rows of an image are apart."""
     offsets = np.cumsum([0, *counts])
     starts = np.concatenate(
         [offset + run_starts(ids[offset : offset + count])[:-1] for offset, count in zip(offsets, counts, strict=False)]
@@ -89,14 +89,14 @@ def count_images(ids: Longs, shards: Sequence[Shard], counts: Sequence[int], sou
     again = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1
     before = dict(zip(order[again].tolist(), order[again - 1].tolist(), strict=True))
 
-    def place(run: int) -> str:
+    def location(run: int) -> str:
         shard = int(np.searchsorted(offsets, starts[run], side="right")) - 1
         row = starts[run] - offsets[shard]
         return f"{shards[shard].path.name}, row {row}" if len(shards) > 1 else f"row {row}"
 
     def describe(run: int) -> Problem:
-        found = f"image {ids[starts[run]]} again, which has rows from {place(before[run])} on"
-        return Problem(f"tensor `image_id`, {place(run)}", "each image in one place of one shard", found)
+        found = f"image {ids[starts[run]]} again, which has rows from {location(before[run])} on"
+        return Problem(f"tensor `image_id`, {location(run)}", "all rows of an image together in one shard", found)
 
     bad = np.zeros(len(starts), np.bool_)
     bad[order[again]] = True

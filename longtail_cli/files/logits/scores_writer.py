@@ -1,4 +1,4 @@
-"""Writes the scores of a rescored classification file as they come, to a ``.npz`` archive: whole or not at all."""
+"""Writes the scores of a rescored classification file block by block to a ``.npz`` archive."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _PIECE = 1 << 20
 
 
 class ScoresWriter:
-    """A context manager that writes ``scores`` [N, C], block by block, as `open_logits` and numpy.load read them.
+    """A context manager that writes ``scores`` [N, C] block by block, as `open_logits` and numpy.load read them.
 
-    The archive is not compressed. It holds ``category_id`` int64 [C], ``labels`` int64 [N] where there are labels,
-    ``scores`` float32 [N, C] and, where they are kept, the adjusted ``logits`` float32 [N, K]. It appears when the
-    block ends well and every row was written; else nothing does. Memory: one block.
+    The archive is not compressed. It holds ``category_id`` int64 [C], ``labels`` int64 [N] if there are labels,
+    ``scores`` float32 [N, C] and, if they are kept, the adjusted ``logits`` float32 [N, K]. It appears when the context
+    ends without an exception and every row was written; otherwise nothing is left. Memory: one block.
     """
 
     def __init__(
         self, path: Path, *, rows: int, category_id: Longs, labels: Longs | None = None, logits_width: int | None = None
     ) -> None:
         """
-        path: where the archive will be. rows: N. category_id: [C], in column order.
+        path: of the archive. rows: N. category_id: [C], in column order.
         labels: [N], indices into `category_id`; or None.
-        logits_width: K, where every block comes with adjusted logits; else None.
+        logits_width: K, if every block comes with adjusted logits; otherwise None.
         """
         self._path = path
         self._rows = rows
@@ -48,12 +48,12 @@ class ScoresWriter:
         self._logits: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Raises OutputError where the folder of the archive cannot be written to."""
+        """Raises OutputError if the folder of the archive cannot be written to."""
         with ExitStack() as stack, self._writable():
             temporary = stack.enter_context(replacing(self._path))
             archive = stack.enter_context(zipfile.ZipFile(temporary, "w"))
             if self._logits_width is not None:
-                # one member of an archive is written at a time: the logits wait in a file beside it
+                # an archive takes one member at a time: the logits wait in a file beside it
                 self._logits = stack.enter_context(tempfile.TemporaryFile(dir=self._path.parent))
             self._archive = archive
             self._write("category_id", self._category_id.astype(np.int64))
@@ -72,14 +72,14 @@ class ScoresWriter:
             self._stack.__exit__(kind, error, trace)
 
     def append(self, scores: Singles, logits: Singles | None = None) -> None:
-        """Add rows: `scores` float32 [n, C] and, where they are kept, `logits` float32 [n, K].
+        """Add rows: `scores` float32 [n, C] and, if they are kept, `logits` float32 [n, K].
 
-        Raises ValueError where a shape is not as announced, OutputError where there is no room left.
+        Raises ValueError if a shape is not as announced, OutputError if the disk is full.
         """
         if self._scores is None:
-            raise ValueError("append is for the inside of `with ScoresWriter(...) as writer:`")
+            raise ValueError("call append inside of `with ScoresWriter(...) as writer:`")
         if (logits is None) != (self._logits is None):
-            raise ValueError("logits come with every block or with none, as logits_width says")
+            raise ValueError("pass logits with every block if logits_width is set, otherwise with none")
         if scores.shape[1:] != self._category_id.shape or self._done + len(scores) > self._rows:
             raise ValueError(f"scores {list(scores.shape)} do not fit: row {self._done} of {self._rows}")
         if logits is not None and logits.shape != (len(scores), self._logits_width):
@@ -93,7 +93,7 @@ class ScoresWriter:
     def _finish(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Copy the logits in, where the block ended well."""
+        """Copy the logits into the archive, unless there was an exception."""
         if kind is not None:
             return
         if self._done != self._rows:
@@ -112,13 +112,13 @@ class ScoresWriter:
 
     def _member(self, name: str, columns: int) -> IO[bytes]:
         """A new member for a float32 array [rows, columns], its header written."""
-        return self._opened(name, (self._rows, columns), np.dtype("<f4"))
+        return self._open(name, (self._rows, columns), np.dtype("<f4"))
 
     def _write(self, name: str, array: Longs) -> None:
-        with self._opened(name, array.shape, array.dtype) as member:
+        with self._open(name, array.shape, array.dtype) as member:
             member.write(_bytes(array))
 
-    def _opened(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> IO[bytes]:
+    def _open(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> IO[bytes]:
         archive = cast(zipfile.ZipFile, self._archive)
         member = archive.open(f"{name}.npy", "w", force_zip64=True)
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}

@@ -1,4 +1,4 @@
-"""The files that logits come in, as tables of named tensors that are read a few rows at a time."""
+"""The files and arrays that hold logits, as tables of named tensors that are read a few rows at a time."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import IO, Any, Protocol
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 
@@ -27,11 +28,11 @@ TensorBlock = Mapping[str, torch.Tensor]
 """The same rows of several tensors, on the CPU."""
 
 Allocate = Callable[[tuple[int, ...], torch.dtype], torch.Tensor]
-"""Gives a tensor of this shape and type, its content not looked at."""
+"""Gives a tensor of this shape and type; its content does not matter."""
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Memory of its own."""
+    """A new tensor."""
     return torch.empty(shape, dtype=dtype)
 
 
@@ -40,14 +41,14 @@ _SAFETENSORS_DTYPES = {
     "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
     "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "BOOL": "bool",
 }  # fmt: skip
-_SITTING = 1 << 26  # a mapped file is opened anew after as many bytes, so that its pages leave the memory
+_REOPEN_BYTES = 1 << 26  # a mapped file is reopened after this many bytes, so that its pages leave the memory
 _ITEM_BYTES = 4
 _ZIP = b"PK\x03\x04"
 _FIX_COPY = "write or copy the file again"
 _FIX_PT = 'save a plain dict: torch.save({"logits": ..., "metadata": {"head": ...}}, path)'
 _UNREADABLE_PT = (
-    pickle.UnpicklingError,  # objects that are no tensors, or a damaged pickle
-    RuntimeError,  # no zip archive, or a damaged one
+    pickle.UnpicklingError,  # objects other than tensors, or a damaged pickle
+    RuntimeError,  # not a zip archive, or a damaged one
     ValueError,
     TypeError,
     AttributeError,
@@ -62,71 +63,129 @@ _UNREADABLE_PT = (
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """Shape and type of a tensor, by its header. dtype: the name, such as ``float16``."""
+    """Shape and type of a tensor, from its header."""
 
     shape: tuple[int, ...]
     dtype: str
+    """The name, such as ``float16``."""
 
     def __str__(self) -> str:
         return f"{self.dtype} {list(self.shape)}"
 
 
 class Shard(Protocol):
-    """One file of tensors."""
-
-    @classmethod
-    def opened(cls, path: Path) -> Shard:
-        """The file by its headers. Raises InputError where it is damaged, or of another kind."""
+    """One file of tensors, or arrays in memory."""
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The file, or the name of the arrays."""
 
     @property
     def tensors(self) -> Mapping[str, TensorInfo]:
-        """What it holds."""
+        """Shape and type of each tensor."""
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata that it holds itself; empty where it has none, or is of a kind that cannot have any."""
+        """The metadata inside the file; empty if it has none, or cannot have any."""
 
     def blocks(self, names: Sequence[str], sizes: Iterable[int], allocate: Allocate = empty) -> Iterator[TensorBlock]:
-        """Consecutive rows of the tensors `names` from row 0 on, a block for each number of rows in `sizes`.
+        """Consecutive rows of the tensors `names` from row 0 on, one block for each number of rows in `sizes`.
 
-        allocate: where the first of the tensors may be read to; kinds that do without do not call it.
+        allocate: gives the memory that the first of the tensors is read into; kinds that bring their own ignore it.
         A block stays valid whatever is read after it. Memory: the blocks that are still in use.
-        Raises InputError where the file turns out to be damaged.
+        Raises InputError if the file turns out to be damaged.
         """
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryShard:
+    """NumPy arrays and torch tensors in memory."""
+
+    path: Path
+    """A name for messages; not a file."""
+    arrays: Mapping[str, npt.NDArray[Any] | torch.Tensor]
+    tensors: Mapping[str, TensorInfo]
+    metadata: dict[str, Any]
+
+    @classmethod
+    def open(cls, arrays: Mapping[str, Any], name: str) -> MemoryShard:
+        """The arrays by shape and type; nothing is copied. Logits, scores and features of float64 become float32.
+
+        Raises InputError for nested lists of different lengths, and for sparse and meta tensors.
+        """
+        held, tensors = {}, {}
+        for key, value in arrays.items():
+            held[key] = array = _array(value, f"`{key}`", name)
+            narrowed = _dtype(array) == "float64" and key in ("logits", "scores", "features")
+            tensors[key] = TensorInfo(tuple(array.shape), "float32" if narrowed else _dtype(array))
+        return cls(Path(name), held, tensors, {})
+
+    def blocks(self, names: Sequence[str], sizes: Iterable[int], allocate: Allocate = empty) -> Iterator[TensorBlock]:
+        """As `Shard.blocks`. The rows are views of the arrays wherever torch can use them as they are."""
+        start = 0
+        for size in sizes:
+            rows = slice(start, start + size)
+            yield {name: _tensor(self.arrays[name][rows], self.tensors[name].dtype) for name in names}
+            start += size
+
+
+def _array(value: object, where: str, source: str) -> npt.NDArray[Any] | torch.Tensor:
+    if isinstance(value, torch.Tensor):
+        if value.layout == torch.strided and value.device.type != "meta":
+            return value.detach()
+        found = "a tensor without dense content"
+    else:
+        try:
+            return np.asarray(value)
+        except ValueError:
+            found = "rows of different lengths"
+    raise InputError(source, [Problem(where, "an array", found)], "pass a NumPy array or a torch tensor")
+
+
+def _dtype(array: npt.NDArray[Any] | torch.Tensor) -> str:
+    """The name of the type, as torch has it."""
+    if isinstance(array, torch.Tensor):
+        return str(array.dtype).removeprefix("torch.")
+    return array.dtype.name if array.dtype.kind in "biuf" else f"NumPy's {array.dtype.name}"
+
+
+def _tensor(array: npt.NDArray[Any] | torch.Tensor, dtype: str) -> torch.Tensor:
+    """The array on the CPU; copied only if it is elsewhere, of another type, or in a memory order torch cannot use."""
+    if isinstance(array, np.ndarray):
+        native = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
+        array = torch.from_numpy(native.copy() if min(native.strides, default=0) < 0 else native)
+    return array.to("cpu", getattr(torch, dtype))
+
+
+@dataclass(frozen=True, slots=True)
 class SafetensorsShard:
-    """A ``.safetensors`` file. begin: where the content of each tensor begins, in bytes from the start of the file."""
+    """A ``.safetensors`` file."""
 
     path: Path
     tensors: Mapping[str, TensorInfo]
     metadata: dict[str, Any]
-    begin: Mapping[str, int]
+    offsets: Mapping[str, int]
+    """Where the content of each tensor begins, in bytes from the start of the file."""
 
     @classmethod
-    def opened(cls, path: Path) -> SafetensorsShard:
-        """The file by its header. Raises InputError where it is no whole safetensors file."""
+    def open(cls, path: Path) -> SafetensorsShard:
+        """The file by its header. Raises InputError if it is not a complete safetensors file."""
         with _readable_safetensors(path), safe_open(path, "pt") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  (it is no mapping)
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
             tensors = {
                 name: TensorInfo(tuple(one.get_shape()), _SAFETENSORS_DTYPES.get(one.get_dtype(), one.get_dtype()))
                 for name, one in slices.items()
             }
-            return cls(path, tensors, dict(file.metadata() or {}), _begins(path))
+            return cls(path, tensors, dict(file.metadata() or {}), _offsets(path))
 
     def blocks(self, names: Sequence[str], sizes: Iterable[int], allocate: Allocate = empty) -> Iterator[TensorBlock]:
-        """As `Shard.blocks`. Rows are read, not mapped: the page faults of a mapping take longer than the copy."""
+        """As `Shard.blocks`. Rows are read, not mapped: the page faults of a mapping cost more than the copy."""
         with _readable_safetensors(self.path), self.path.open("rb", buffering=0) as file:
             start = 0
             for size in sizes:
-                places = (allocate, *(empty for _ in names[1:]))
                 yield {
-                    name: self._rows(file, name, start, size, place) for name, place in zip(names, places, strict=True)
+                    name: self._rows(file, name, start, size, empty if index else allocate)
+                    for index, name in enumerate(names)
                 }
                 start += size
 
@@ -135,18 +194,18 @@ class SafetensorsShard:
         row_bytes = prod(info.shape[1:]) * getattr(torch, info.dtype).itemsize
         rows = allocate((size, *info.shape[1:]), getattr(torch, info.dtype))
         content = memoryview(rows.reshape(-1).view(torch.uint8).numpy().data)
-        file.seek(self.begin[name] + start * row_bytes)
+        file.seek(self.offsets[name] + start * row_bytes)
         done = 0
         while done < len(content):
             more = file.readinto(content[done:])
             if not more:
-                raise OSError("the file ends too early; it seems to have changed meanwhile")
+                raise OSError("the file ends early; it seems to have changed since it was opened")
             done += more
         return rows
 
 
-def _begins(path: Path) -> dict[str, int]:
-    """Where the content of each tensor of a safetensors file begins; the library checks the header and keeps it."""
+def _offsets(path: Path) -> dict[str, int]:
+    """Where the content of each tensor of a safetensors file begins; the library checks the header but hides this."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = msgspec.json.decode(file.read(length))
@@ -162,36 +221,36 @@ class TorchShard:
     metadata: dict[str, Any]
 
     @classmethod
-    def opened(cls, path: Path) -> TorchShard:
-        """The file by its tensors, none of them read. Raises InputError where it holds anything else."""
+    def open(cls, path: Path) -> TorchShard:
+        """The file by its tensors, none of them read. Raises InputError if it holds anything else."""
         content = _mapped_pt(path)
         metadata = content.pop("metadata", {}) if isinstance(content, dict) else {}
         if not isinstance(content, dict) or not isinstance(metadata, dict):
-            raise _no_dict_of_tensors(path, f"a {type(content).__name__} with metadata {type(metadata).__name__}")
+            raise _not_tensors(path, f"a {type(content).__name__} with metadata {type(metadata).__name__}")
         for name, value in content.items():
             if not isinstance(name, str) or not isinstance(value, torch.Tensor):
-                raise _no_dict_of_tensors(path, f"{ascii(name)[:60]}: {type(value).__name__}")
+                raise _not_tensors(path, f"{ascii(name)[:60]}: {type(value).__name__}")
             if value.layout != torch.strided or value.device.type != "cpu":
-                raise _no_dict_of_tensors(path, f"{ascii(name)[:60]}: a tensor without dense content")
+                raise _not_tensors(path, f"{ascii(name)[:60]}: a tensor without dense content")
         tensors = {name: TensorInfo(tuple(one.shape), str(one.dtype)[6:]) for name, one in content.items()}
         return cls(path, tensors, metadata)
 
     def blocks(self, names: Sequence[str], sizes: Iterable[int], allocate: Allocate = empty) -> Iterator[TensorBlock]:
-        """As `Shard.blocks`. The rows are views of the mapped file, and keep it mapped for as long as they are used."""
-        for spans in _sittings(sizes, _row_bytes(self.tensors, names)):
+        """As `Shard.blocks`. The rows are views of the mapped file and keep it mapped while they are in use."""
+        for spans in _readings(sizes, _row_bytes(self.tensors, names)):
             content = _mapped_pt(self.path)
             for start, end in spans:
                 yield {name: content[name].detach()[start:end] for name in names}
 
 
-def _sittings(sizes: Iterable[int], row_bytes: int) -> Iterator[list[tuple[int, int]]]:
-    """Consecutive spans of rows of the given `sizes`, in lists of about `_SITTING` bytes."""
+def _readings(sizes: Iterable[int], row_bytes: int) -> Iterator[list[tuple[int, int]]]:
+    """Consecutive spans of rows of the given `sizes`, in lists of about `_REOPEN_BYTES`."""
     spans: list[tuple[int, int]] = []
     start = 0
     for size in sizes:
         spans.append((start, start + size))
         start += size
-        if (start - spans[0][0]) * row_bytes >= _SITTING:
+        if (start - spans[0][0]) * row_bytes >= _REOPEN_BYTES:
             yield spans
             spans = []
     if spans:
@@ -199,53 +258,53 @@ def _sittings(sizes: Iterable[int], row_bytes: int) -> Iterator[list[tuple[int, 
 
 
 def _row_bytes(tensors: Mapping[str, TensorInfo], names: Sequence[str]) -> int:
-    """About how many bytes a row of the tensors `names` takes together."""
+    """About how many bytes one row of all tensors `names` takes."""
     return sum(_ITEM_BYTES * prod(tensors[name].shape[1:]) for name in names)
 
 
 @contextmanager
 def _readable_safetensors(path: Path) -> Iterator[None]:
-    """Raise InputError where the block meets something in `path` that is no safetensors file."""
+    """Raise InputError if `path` turns out not to be a safetensors file."""
     check_readable(path)
     try:
         yield
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise damaged(path, "a whole safetensors file", error) from error
+        raise damaged(path, "a complete safetensors file", error) from error
 
 
 def _mapped_pt(path: Path) -> Any:
-    """The content of a ``.pt`` file, its tensors mapped. Nothing but tensors and plain values is ever unpickled."""
+    """The content of a ``.pt`` file, its tensors mapped. Only tensors and plain values are ever unpickled."""
     check_readable(path)
     with path.open("rb") as file:
         signature = file.read(len(_ZIP))
     if signature != _ZIP:
-        found = "no zip archive, as torch.save writes since version 1.6"
-        raise InputError(str(path), [Problem("content", "a whole file of torch.save", found)], _FIX_PT)
+        found = "a file without the zip archive that torch.save writes since version 1.6"
+        raise InputError(str(path), [Problem("content", "a complete file of torch.save", found)], _FIX_PT)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the library warns of ends in an error
+            warnings.simplefilter("ignore")  # whatever the library warns about ends in an error
             return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except pickle.UnpicklingError as error:
-        raise _no_dict_of_tensors(path, "other objects, or a damaged pickle; they are not loaded") from error
+        raise _not_tensors(path, "other objects, or a damaged pickle; they are not loaded") from error
     except _UNREADABLE_PT as error:
-        raise damaged(path, "a whole file of torch.save", error) from error
+        raise damaged(path, "a complete file of torch.save", error) from error
 
 
-def _no_dict_of_tensors(path: Path, found: str) -> InputError:
+def _not_tensors(path: Path, found: str) -> InputError:
     return InputError(
         str(path), [Problem("content", "a dict of tensors, and plain values as metadata", found)], _FIX_PT
     )
 
 
 def damaged(path: Path, expected: str, error: BaseException) -> InputError:
-    """The error of a file that is not of the kind its suffix says, or cut short."""
+    """The error of a file that is cut short, or not of the kind that its suffix says."""
     text = str(error).strip() or type(error).__name__
     found = ascii(text.splitlines()[0][:150])[1:-1]
     return InputError(str(path), [Problem("content", expected, found)], _FIX_COPY)
 
 
 _SUFFIX = ".npy"
-_PIECE = 1 << 20  # bytes read at once: what is copied is still in the cache
+_PIECE = 1 << 20  # bytes read at once, so that what is copied is still in the cache
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -263,15 +322,15 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class NpzShard:
-    """A ``.npz`` file; it cannot hold metadata itself."""
+    """A ``.npz`` file, which cannot hold metadata itself."""
 
     path: Path
     tensors: Mapping[str, TensorInfo]
     metadata: dict[str, Any]
 
     @classmethod
-    def opened(cls, path: Path) -> NpzShard:
-        """The archive by the headers of its arrays. Raises InputError where one is damaged or cannot be streamed."""
+    def open(cls, path: Path) -> NpzShard:
+        """The archive by the headers of its arrays. Raises InputError if one is damaged or cannot be streamed."""
         tensors = {}
         with _readable(path), zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
@@ -282,7 +341,7 @@ class NpzShard:
         return cls(path, tensors, {})
 
     def blocks(self, names: Sequence[str], sizes: Iterable[int], allocate: Allocate = empty) -> Iterator[TensorBlock]:
-        """As `Shard.blocks`. All members are read in lockstep; each is one stream."""
+        """As `Shard.blocks`. All members are read in lockstep, each as one stream."""
         with ExitStack() as stack:
             with _readable(self.path):
                 archive = stack.enter_context(zipfile.ZipFile(self.path))
@@ -297,16 +356,16 @@ class NpzShard:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Raise InputError where the block meets something in `path` that is no archive of arrays."""
+    """Raise InputError if `path` turns out not to be an archive of arrays."""
     check_readable(path)
     try:
         yield
     except _UNREADABLE as error:
-        raise damaged(path, "a whole .npz file", error) from error
+        raise damaged(path, "a complete .npz file", error) from error
 
 
 def _header(stream: IO[bytes], member: zipfile.ZipInfo, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of the array whose content follows in `stream`."""
+    """Shape and type of the array whose content comes next in `stream`."""
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{member.filename} has version {version} of the format")
@@ -314,7 +373,7 @@ def _header(stream: IO[bytes], member: zipfile.ZipInfo, path: Path) -> tuple[tup
     shape, columns_first, dtype = read(stream)
     content = member.file_size - stream.tell()
     if any(size < 0 for size in shape) or (prod(shape) * dtype.itemsize != content and not dtype.hasobject):
-        raise ValueError(f"{member.filename} has {content} bytes where shape {list(shape)} of {dtype} is announced")
+        raise ValueError(f"{member.filename} has {content} bytes, but its header says shape {list(shape)} of {dtype}")
     if columns_first and len(shape) > 1:
         problem = Problem(f"array `{member.filename}`", "C order, rows one after another", "Fortran order")
         raise InputError(str(path), [problem], "save numpy.ascontiguousarray of the array")

@@ -1,4 +1,4 @@
-"""Writes logits as they come, a call an image or a batch, to a folder of safetensors shards."""
+"""Writes logits, one call per image or batch, to a folder of safetensors shards."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from longtail_cli.choices import BackgroundName, HeadName
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.faults import Fault, fault, raise_faults
 from longtail_cli.files.logits.checks import (
@@ -26,7 +27,7 @@ from longtail_cli.files.logits.checks import (
 )
 from longtail_cli.files.logits.metadata import FORMAT, checked_columns
 from longtail_cli.files.output import cannot_write, check_free, new_folder
-from longtail_cli.tables import BackgroundName, HeadName, LogitColumns
+from longtail_cli.tables import LogitColumns
 
 _NAME = "LogitsWriter"
 
@@ -34,10 +35,8 @@ _NAME = "LogitsWriter"
 class LogitsWriter:
     """A context manager that writes logits to a folder, as `open_logits` reads them.
 
-    The shards ``logits-00000.safetensors``, ... are built in a temporary folder beside it, which takes its name when
-    the block ends well; after an exception nothing is left. Memory: up to three shards.
-
-    columns: what the K columns stand for.
+    The shards ``logits-00000.safetensors``, ... are built in a temporary folder beside it, which is renamed when the
+    context ends; after an exception nothing is left. Memory: up to three shards.
     """
 
     def __init__(
@@ -54,17 +53,18 @@ class LogitsWriter:
     ) -> None:
         """
         folder: a new or empty folder.
-        head: what turns logits into scores. background: where its column stands; ``none`` for ``bags``.
+        head: what turns logits into scores. background: the position of its column; ``none`` for ``bags``.
         category_ids: C ids in column order; ascending for ``bags``.
-        slices: for ``bags`` the category ids of each slice after the first, where they are known.
+        slices: for ``bags`` the category ids of each slice after the first, if they are known.
         dtype: the type that logits and features are stored in.
-        shard_bytes: a shard is closed before it would grow beyond this; the rows of one call stay in one shard.
-        weight: [K, D], the weights of the last layer, which made the logits out of the features.
-        Raises InputError where these do not fit one another, OutputError where `folder` exists and is not empty.
+        shard_bytes: a shard is closed before it exceeds this size; the rows of one call stay in one shard.
+        weight: [K, D], the weights of the last layer, which turned the features into logits.
+        Raises InputError if these do not fit together, OutputError if `folder` exists and is not empty.
         """
-        self.columns: LogitColumns = checked_columns(head, background, list(category_ids), slices, _NAME)
+        self.columns: LogitColumns = checked_columns(head, background, list(category_ids), slices, source=_NAME)
+        """What the K columns are."""
         if dtype not in LOGIT_DTYPES:
-            raise_faults(_NAME, [fault("dtype", " or ".join(LOGIT_DTYPES), str(dtype), "choose one of them")])
+            raise_faults(_NAME, [fault("dtype", " or ".join(LOGIT_DTYPES), str(dtype), "choose one of these")])
         self._folder = Path(folder)
         check_free(self._folder)
         self._dtype = dtype
@@ -72,7 +72,7 @@ class LogitsWriter:
         self._weight = None if weight is None else stored_floats("weight", weight, "float32", _NAME)
         self._pending: list[TensorBlock] = []
         self._pending_bytes = 0
-        self._first: TensorBlock | None = None  # without rows: shows which tensors there are
+        self._first: TensorBlock | None = None  # without rows: only to compare the tensors of later calls
         self._shards = 0
         self._images: set[int] = set()
         self._temporary: Path | None = None
@@ -108,11 +108,11 @@ class LogitsWriter:
         boxes: [n, 4], or [n, C, 4] with a box for each class, xyxy in pixels of the original image.
         objectness: [n] in [0, 1]. labels: [n], the true class as an index into the category ids (classification).
         features: [n, D], the input of the last layer.
-        What the first call passes, every call must pass. The arrays are copied and stay as they are.
-        Raises InputError, naming image or row, where something does not fit, is not finite, or overflows the dtype.
+        Every call must pass what the first call passes. The arrays are copied.
+        Raises InputError, naming image or row, for what does not fit, is not finite, or overflows the dtype.
         """
         if self._temporary is None:
-            raise ValueError("append is for the inside of `with LogitsWriter(...) as writer:`")
+            raise ValueError("call append inside of `with LogitsWriter(...) as writer:`")
         given = {"logits": logits, "boxes": boxes, "objectness": objectness, "labels": labels, "features": features}
         block = image_block(given, image_id, self._dtype, self.columns)
         if image_id in self._images:
@@ -132,23 +132,23 @@ class LogitsWriter:
     def _finish(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write the last shard, where the block ended well."""
+        """Write the last shard, unless there was an exception."""
         if kind is not None or self._temporary is None:
             return
         if self._first is None:
-            fix = "call append for every image, for those without proposals too"
+            fix = "call append for every image, including those without proposals"
             raise InputError(_NAME, [Problem("calls of append", "at least one", "none")], fix)
         self._write_shard(self._temporary)
 
     def _write_shard(self, folder: Path) -> None:
-        # taken out of the blocks, so that a tensor is not held twice while the shard is written
+        # removed from the blocks, or every tensor would be in memory twice while the shard is written
         tensors = {name: torch.cat([block.pop(name) for block in self._pending]) for name in tuple(self._pending[0])}
         if self._weight is not None and self._shards == 0:
             tensors["weight"] = self._weight
         path = folder / f"logits-{self._shards:05d}.safetensors"
         try:
             save_file(tensors, path, _metadata(self.columns))
-            path.chmod(folder.stat().st_mode & 0o666)  # the library lets only the owner read it
+            path.chmod(folder.stat().st_mode & 0o666)  # the library makes it readable for the owner only
         except (SafetensorError, OSError) as error:
             raise cannot_write(self._folder, error) from error
         self._pending, self._pending_bytes = [], 0
@@ -156,22 +156,20 @@ class LogitsWriter:
 
 
 def _metadata(columns: LogitColumns) -> dict[str, str]:
-    """What safetensors keeps beside the tensors: text to text, JSON where it is a list."""
-    told = {"format": FORMAT, "head": columns.head, "background": columns.background}
-    told["category_ids"] = json.dumps(columns.category_id.tolist())
-    if columns.bags is not None:
-        told["slices"] = json.dumps(columns.bags)
-    return told
+    """The metadata in the header: text to text, lists as JSON."""
+    ids = json.dumps(columns.category_id.tolist())
+    metadata = {"format": FORMAT, "head": columns.head, "background": columns.background, "category_ids": ids}
+    return metadata if columns.bags is None else {**metadata, "slices": json.dumps(columns.bags)}
 
 
 ArrayLike = Any
-"""A numpy array, or a torch tensor on any device."""
+"""A NumPy array, or a torch tensor on any device."""
 
 TensorBlock = dict[str, torch.Tensor]
-"""Tensors of as many rows each, by their names in the file."""
+"""Tensors of the same number of rows, by their names in the file."""
 
-_FIX_SHAPE = "pass what the model gives for one image (or one batch of a classifier), a row a proposal (or image)"
-_FIX_ALIKE = "pass the same tensors, of the same inner shape, in every call"
+_FIX_SHAPE = "pass what the model gives for one image (or one batch of a classifier), one row per proposal (or image)"
+_FIX_ALIKE = "pass the same tensors, with rows of the same shape, in every call"
 
 
 def image_block(
@@ -179,9 +177,9 @@ def image_block(
 ) -> TensorBlock:
     """The tensors of one call, copies on the CPU.
 
-    given: ``logits`` and whatever else there is, None for what is not.
+    given: ``logits`` and other tensors, None for those that are absent.
     dtype: the type that logits and features are stored in.
-    Raises InputError where shapes do not fit one another or `columns`, or a value is not one that it may be.
+    Raises InputError if shapes do not fit together or do not fit `columns`, and for invalid values.
     """
     source = "LogitsWriter.append" if image_id is None else f"LogitsWriter.append, image {image_id}"
     block: TensorBlock = {}
@@ -201,21 +199,21 @@ def image_block(
 
 
 def layout_faults(block: TensorBlock, first: TensorBlock) -> list[Fault]:
-    """Where `block` differs from the `first` in its tensors or their inner shapes."""
+    """The fault of a `block` whose tensors or row shapes differ from the `first`."""
     expected, found = _layout(first), _layout(block)
     return [] if expected == found else [fault("tensors", f"{expected}, as in the first call", found, _FIX_ALIKE)]
 
 
 def weight_faults(weight: torch.Tensor, block: TensorBlock) -> list[Fault]:
-    """Whether `weight` can have made the logits of `block` out of its features."""
+    """The fault of a `weight` that cannot have turned the features of `block` into its logits."""
     features = block["features"].shape[1] if "features" in block else weight.shape[1]
     expected, found = [block["logits"].shape[1], features], list(weight.shape)
-    fix = "pass the weight matrix of the last layer, a row a column of the logits"
-    return [] if expected == found else [fault("`weight`", f"{expected}, as logits and features are", str(found), fix)]
+    fix = "pass the weight matrix of the last layer, one row per column of the logits"
+    return [] if expected == found else [fault("`weight`", f"{expected}, as for logits and features", str(found), fix)]
 
 
 def stored_floats(name: str, value: ArrayLike, dtype: str, source: str) -> torch.Tensor:
-    """A matrix in `dtype`, every number finite there. Raises InputError where it cannot be."""
+    """A matrix in `dtype`. Raises InputError if a number is not finite, or overflows."""
     given = _copied(name, value, "f", source)
     if given.ndim != 2:
         raise_faults(source, [fault(f"`{name}`", "2 dimensions", str(list(given.shape)), _FIX_SHAPE)])

@@ -1,9 +1,8 @@
-"""The columns of a result file, gathered block by block together with what is wrong with it."""
+"""The columns of a result file, collected block by block together with its faults."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -16,14 +15,15 @@ from longtail_cli.files.results.problems import (
     FIX_FIELDS,
     EntryProblem,
     broken_list,
-    entry_place,
+    entry_name,
     entry_problems,
     not_a_list,
 )
+from longtail_cli.files.source import Content
 from longtail_cli.tables import Bools, Floats, Longs, Masks, Results
 
 MAX_BAD_ENTRIES = 1000
-"""After so many entries with problems the rest of a file is not looked at."""
+"""After so many entries with problems the rest of a file is not read."""
 
 _SNIPPET_BYTES = 60
 
@@ -31,7 +31,7 @@ _SNIPPET_BYTES = 60
 class ResultColumns:
     """Columns that grow by blocks; row i is entry i of the file.
 
-    They are as long as a text of `size` bytes may need; pages that are never written take no memory.
+    They have room for a text of `size` bytes; pages that are never written take no memory.
     """
 
     def __init__(self, source: str, size: int, fields: frozenset[str]) -> None:
@@ -54,8 +54,8 @@ class ResultColumns:
         rows = slice(block.first, block.first + len(block.score))
         self.rows = rows.stop
         if self.rows > len(self.score):
-            problem = Problem("file", "a regular file that stays as it is", "more entries than its size has room for")
-            raise InputError(self.source, [problem], "write the results to a file before this is run")
+            problem = Problem("file", "a file that does not change", "more entries than its size has room for")
+            raise InputError(self.source, [problem], "run again when nothing writes to the file")
         self.image_id[rows] = block.image_id
         self.category_id[rows] = block.category_id
         self.score[rows] = block.score
@@ -74,20 +74,20 @@ class ResultColumns:
         self.masks += other.masks
 
     def refuse(self, entry: Refused) -> None:
-        """Note what is wrong with an entry; its row means nothing."""
+        """Note what is wrong with an entry; its row is undefined."""
         for found in entry_problems(entry.number, entry.content, boxes="bbox" in self.fields) or _unknown(entry):
             self.problems.setdefault(found.fix, []).append(found.problem)
         self.refused.append(entry.number)
         self.rows = max(self.rows, entry.number + 1)
         if self.hopeless:
             expected = f"fewer than {MAX_BAD_ENTRIES} entries with problems before them"
-            where, fix = f"entries from {self.rows} on", "mend those before, which may all have one cause"
+            where, fix = f"entries from {self.rows} on", "fix those before; they may all have one cause"
             self.faults.append(fault(where, expected, "more; these were not read", fix))
 
-    def stop(self, end: Broken, plain: Path) -> None:
-        """Note why the list in the file `plain` cannot be read on."""
+    def stop(self, end: Broken, content: Content) -> None:
+        """Note why the rest of the list in `content` cannot be read."""
         begun = end.after != START or not end.content
-        self.faults.append(broken_list(end.position, end.number, end.content) if begun else not_a_list(plain))
+        self.faults.append(broken_list(end.position, end.number, end.content) if begun else not_a_list(content))
 
     @property
     def hopeless(self) -> bool:
@@ -96,17 +96,17 @@ class ResultColumns:
 
     @property
     def masks_instead(self) -> bool:
-        """Whether boxes were asked for, and have to come from masks that were not."""
-        proper = self._proper()
-        lacking = self._lacking_boxes() & proper
-        return "masks" not in self.fields and bool((lacking == proper).all() and (self._has_mask() & proper).any())
+        """Whether boxes are to be read, and have to come from masks that were not read."""
+        valid = self._valid()
+        missing = self._missing_boxes() & valid
+        return "masks" not in self.fields and bool((missing == valid).all() and (self._has_mask() & valid).any())
 
     def results(self) -> Results:
-        """The finished table. Raises InputError with all that was found wrong."""
+        """The finished table. Raises InputError with all faults."""
         listed = [fault for fix, problems in self.problems.items() for fault in faults_among(problems, fix)]
         raise_faults(self.source, [*self.faults, *listed, *self._missing()])
         rows = slice(self.rows)
-        boxes = "bbox" in self.fields and not (self.rows and self._lacking_boxes().all())
+        boxes = "bbox" in self.fields and not (self.rows and self._missing_boxes().all())
         masks = "masks" in self.fields and (not self.rows or self._has_mask().all())
         return Results(
             image_id=self.image_id[rows],
@@ -120,39 +120,39 @@ class ResultColumns:
     def _add_masks(self, block: EntryBlock, rows: Longs) -> None:
         text = block.content.tobytes()
         segmentations = [msgspec.Raw(text[begin:end]) for begin, end in block.mask_span[rows].tolist()]
-        masks, faults = read_segmentations(segmentations, None, lambda row: self._place(block.first + int(rows[row])))
+        masks, faults = read_segmentations(segmentations, None, lambda row: self._name(block.first + int(rows[row])))
         self.masks.append(masks)
         self.faults += faults
 
     def _missing(self) -> Iterator[Fault]:
-        """Geometry that was asked for and that only some entries have, or that no entry has."""
-        proper = self._proper()
-        boxes, masks = proper & ~self._lacking_boxes(), proper & self._has_mask()
+        """Geometry to be read that only some entries have, or that no entry has."""
+        valid = self._valid()
+        boxes, masks = valid & ~self._missing_boxes(), valid & self._has_mask()
         if "bbox" in self.fields and not boxes.any() and not masks.any():
-            yield from self._lacking(proper, "a field `bbox` or `segmentation`")
+            yield from self._missing_in(valid, "a field `bbox` or `segmentation`")
         if "bbox" in self.fields and boxes.any():
-            yield from self._lacking(proper & ~boxes, "a field `bbox`, which other entries have")
+            yield from self._missing_in(valid & ~boxes, "a field `bbox`, which other entries have")
         if "masks" in self.fields and masks.any():
-            yield from self._lacking(proper & ~masks, "a field `segmentation`, which other entries have")
+            yield from self._missing_in(valid & ~masks, "a field `segmentation`, which other entries have")
 
-    def _lacking(self, rows: Bools, expected: str) -> list[Fault]:
-        return faults_at(rows, lambda row: Problem(self._place(row), expected, "none"), FIX_FIELDS)
+    def _missing_in(self, rows: Bools, expected: str) -> list[Fault]:
+        return faults_at(rows, lambda row: Problem(self._name(row), expected, "none"), FIX_FIELDS)
 
-    def _proper(self) -> Bools:
+    def _valid(self) -> Bools:
         """Which entries (bool [rows]) were not refused."""
-        proper = np.ones(self.rows, np.bool_)
-        proper[self.refused] = False
-        return proper
+        valid = np.ones(self.rows, np.bool_)
+        valid[self.refused] = False
+        return valid
 
-    def _lacking_boxes(self) -> Bools:
-        """Which entries (bool [rows]) have no box; all where boxes were not asked for."""
+    def _missing_boxes(self) -> Bools:
+        """Which entries (bool [rows]) have no box; all if boxes are not read."""
         return np.isnan(self.bbox[: self.rows, 0]) if "bbox" in self.fields else np.ones(self.rows, np.bool_)
 
     def _has_mask(self) -> Bools:
         return self.has_mask[: self.rows]
 
-    def _place(self, row: int) -> str:
-        return entry_place(row, int(self.image_id[row]))
+    def _name(self, row: int) -> str:
+        return entry_name(row, int(self.image_id[row]))
 
 
 def _unknown(entry: Refused) -> list[EntryProblem]:

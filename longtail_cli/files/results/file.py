@@ -1,147 +1,147 @@
-"""Detection result files as tables: lists in JSON, plain or ``.gz``, and the same as Parquet."""
+"""Detection results: files in JSON (plain or ``.gz``) and Parquet, and the same in memory."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any, Protocol, cast
 
 import numpy as np
 
-from longtail_cli.errors import InputError, Problem
-from longtail_cli.files.faults import Fault, fault, raise_faults
-from longtail_cli.files.masks import mask_areas, mask_boxes
-from longtail_cli.files.results.columns import ResultColumns
-from longtail_cli.files.results.entries import EntryBlock, Refused, read_entries
-from longtail_cli.files.results.parallel import gather_in_parts
-from longtail_cli.files.source import check_readable, plain_file
-from longtail_cli.tables import Detections, Floats, GroundTruth, Ints, Longs, Results
-
-_SHOWN_IDS = 8
-_TABLE = 1 << 22  # ids within such a range are looked up in a table, ten times faster than by bisection
+from longtail_cli.errors import Problem, UsageError
+from longtail_cli.files.memory import columns_in, json_text
+from longtail_cli.files.source import Content, FileContent, open_file
+from longtail_cli.tables import Floats, Results
 
 
-def held_fields(path: Path) -> frozenset[str]:
-    """Which of `bbox` and `masks` the first entry of a result file has; neither where it cannot be read.
+class _Entries(Protocol):
+    """The detections in one format."""
 
-    Raises InputError where `path` is no readable file.
+    def fields(self) -> frozenset[str]: ...
+    def read(self, fields: frozenset[str], advance: Callable[[int], None] | None) -> Results: ...
+
+
+class _FileEntries(_Entries, Protocol):
+    def write_rescored(self, scores: Floats, out: Path, advance: Callable[[int], None] | None) -> None: ...
+
+
+class ResultFile:
+    """Detection results that were opened once, by `open_results`.
+
+    A file is read through one descriptor: if another file takes its name meanwhile, all methods go on with the one that
+    was opened. If something writes to it, they raise InputError. `sha256` may run in another thread meanwhile.
     """
-    check_readable(path)
-    if path.suffix == ".parquet":
-        from longtail_cli.files.results.parquet import parquet_fields  # pyarrow takes its time
 
-        return parquet_fields(path)
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb", buffering=0) as file:
-            first = next(read_entries(file, boxes=True), None)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        return frozenset()
-    if not isinstance(first, EntryBlock) or not len(first.score):
-        return frozenset()
-    held = {"bbox": not np.isnan(first.bbox[0, 0]), "masks": first.mask_span[0, 1] > 0}
-    return frozenset(field for field, there in held.items() if there)
+    source: str
+    """The path as the user gave it, or the name of results in memory."""
+    size: int
+    """Bytes of the file; 0 for results in memory."""
+
+    def __init__(self, source: str, file: FileContent | None, load: Callable[[], _Entries]) -> None:
+        self.source = source
+        self.size = 0 if file is None else file.size
+        self._file = file
+        self._load = load
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """Which of `bbox` and `masks` the first entry has; neither if it cannot be read."""
+        return self._entries.fields()
+
+    def read(self, fields: frozenset[str], advance: Callable[[int], None] | None = None) -> Results:
+        """The table: ids, scores, and `fields` of the geometry.
+
+        fields: which of `bbox` and `masks` to read; the rest is only checked to be JSON. If boxes are to be read and no
+            entry has one, the masks are read: `locate` takes the boxes from them.
+        advance: called with the number of bytes (of the unpacked text) that were read since the last call.
+
+        An empty list gives empty columns. Ids may be written as whole floats, such as 42.0.
+        Raises InputError with up to ten problems: text that is not a JSON list or is cut off, fields that are missing
+        or given twice, ids that are not integers, numbers that are not finite, boxes that are not four numbers or have
+        negative sizes, segmentations that are not run lengths, geometry that only some entries have, or none at all.
+        """
+        return self._entries.read(fields, advance)
+
+    def sha256(self) -> str | None:
+        """Hex digest of the file as it lies on disk; None for results in memory."""
+        return None if self._file is None else self._file.sha256()
+
+    def write_rescored(self, scores: Floats, out: Path, advance: Callable[[int], None] | None = None) -> None:
+        """Write the file to `out`, whole or not at all, with `scores` in place of its scores.
+
+        scores: float64 [N], finite, one for every entry in file order. In JSON a score that equals the old one in every
+            bit keeps its spelling; others are written with the fewest digits that read back as the same float64.
+        out: Parquet (``.parquet``) if the file is, else JSON, plain or ``.gz``. It may be the file itself.
+        advance: called with the number of bytes (of the unpacked text) that were written since the last call.
+
+        Raises UsageError if only one of the two is Parquet, or the results are in memory, InputError if the file is not
+        a list of N detections, OutputError if `out` cannot be written to.
+        """
+        if not np.isfinite(scores).all():
+            raise ValueError("scores must be finite")
+        if self._file is None:
+            problem = Problem("input", "a result file", "detections in memory")
+            raise UsageError(self.source, [problem], "set the scores of the detections in memory")
+        path = Path(self.source)
+        if (path.suffix == ".parquet") != (out.suffix == ".parquet"):
+            problem = Problem("output", f"a name that ends like the input, {path.name}", out.name)
+            raise UsageError(str(out), [problem], "write JSON to JSON and Parquet to Parquet")
+        cast(_FileEntries, self._entries).write_rescored(scores, out, advance)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def __enter__(self) -> ResultFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @cached_property
+    def _entries(self) -> _Entries:
+        return self._load()
 
 
-def read_results(path: Path, *, fields: frozenset[str], advance: Callable[[int], None] | None = None) -> Results:
-    """A result file with its ids and scores, and what is asked for of the geometry.
+def open_results(source: Any, name: str = "predictions") -> ResultFile:
+    """Open detection results: a file, or data in memory, which errors call `name`.
 
-    fields: which of `bbox` and `masks` to read; of the rest it is only checked that it is JSON. Where boxes are asked
-        for and no entry has one, the masks are read: `locate` takes the boxes from them.
-    advance: is told how many more bytes (of the unpacked text) are done.
+    source: the path of a result file, ``.parquet`` or JSON; a list of COCO results (dicts whose values may be NumPy
+        scalars and arrays); or columns, as a mapping of names to arrays or lists, or as a DataFrame: `image_id`,
+        `category_id`, `score`, and `bbox` ([N, 4], xywh) or `segmentation` (run lengths). Other columns are ignored.
 
-    An empty list gives empty columns. Ids may be written as whole floats, such as 42.0.
-    Raises InputError with up to ten problems: what is no JSON list or is cut off, fields that are missing or stand
-    twice, ids that are no integers, numbers that are not finite, boxes that are not four numbers or have negative
-    sizes, segmentations that are no run lengths, geometry that only some entries have, or none at all.
+    Raises InputError if the file cannot be read or is empty, or if the columns differ in length or hold values of mixed
+    types; UsageError for any other source.
     """
-    if path.suffix == ".parquet":
-        from longtail_cli.files.results.parquet import read_parquet
-
-        results = read_parquet(path, fields)
-        if advance is not None:
-            advance(path.stat().st_size)
-        return results
-    with plain_file(path) as plain:
-        columns = _gather(plain, str(path), fields, advance)
-        if "bbox" in fields and columns.masks_instead:
-            columns = _gather(plain, str(path), fields | {"masks"}, None)
-    return columns.results()
-
-
-def _gather(plain: Path, source: str, fields: frozenset[str], advance: Callable[[int], None] | None) -> ResultColumns:
-    columns = gather_in_parts(plain, source, fields, advance)
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        file = open_file(path)
+        return ResultFile(str(path), file, partial(_parquet if path.suffix == ".parquet" else _json, file))
+    columns = columns_in(source)
     if columns is not None:
-        return columns
-    columns = ResultColumns(source, plain.stat().st_size, fields)
-    with plain.open("rb", buffering=0) as file:
-        for part in read_entries(file, boxes="bbox" in fields):
-            if isinstance(part, EntryBlock):
-                columns.add(part)
-                if advance is not None:
-                    advance(len(part.content))
-            elif isinstance(part, Refused):
-                columns.refuse(part)
-            else:
-                columns.stop(part, plain)
-            if columns.hopeless:
-                break
-    return columns
+        from longtail_cli.files.results.table_entries import ColumnEntries
+
+        entries = ColumnEntries(columns, name)
+        return ResultFile(name, None, lambda: entries)
+    if isinstance(source, Sequence):
+        return ResultFile(name, None, partial(_json, json_text(list(source), name)))
+    problem = Problem("results", "a path, a list of detections, columns or a DataFrame", type(source).__name__)
+    raise UsageError(name, [problem], "pass one of these")
 
 
-def locate(results: Results, ground_truth: GroundTruth) -> Detections:
-    """The detections of `results` with their images and categories looked up in `ground_truth`.
-
-    Boxes and areas come from the masks where the file has no `bbox` (the masks must have been read then).
-    Raises InputError where an `image_id` or a `category_id` is not in the annotations.
-    """
-    image, unknown_images = _lookup("image_id", results.image_id, ground_truth.image_id, ground_truth.source)
-    category, unknown = _lookup("category_id", results.category_id, ground_truth.categories.id, ground_truth.source)
-    raise_faults(results.source, [*unknown_images, *unknown])
-    bbox, area = _boxes_and_areas(results)
-    return Detections(image, category, results.score, bbox, area, results.masks, results.source)
+# The formats import numba and pyarrow, which take their time: a file is opened, and may be digested, before that.
 
 
-def _lookup(name: str, ids: Longs, known: Longs, source: str) -> tuple[Ints, list[Fault]]:
-    """int32 [N], the place of each id in `known` (ascending), and the fault of those that are not there."""
-    place = _nearest_places(ids, known)
-    rows = np.flatnonzero(known[place] != ids)
-    if not len(rows):
-        return place, []
-    strange = np.unique(ids[rows])
-    shown = ", ".join(map(str, strange[:_SHOWN_IDS].tolist()))
-    more = f", ... ({len(strange)} different ones)" if len(strange) > _SHOWN_IDS else ""
-    where = f"`{name}` of {len(rows)} of {len(ids)} entries, first of entry {rows[0]}"
-    mismatch = f"pass the annotations that belong to these detections, or map each `{name}` to the ids in them"
-    fix = _shift(name, np.unique(ids), known) or mismatch
-    return place, [fault(where, f"an id that {source} has", shown + more, fix)]
+def _json(content: Content) -> _Entries:
+    from longtail_cli.files.results.json_entries import JsonEntries
+
+    return JsonEntries(content)
 
 
-def _nearest_places(ids: Longs, known: Longs) -> Ints:
-    """int32 [N], the place of each id in `known`, or any place for an id that is not there."""
-    span = int(known[-1]) - int(known[0]) + 1
-    if span > _TABLE:
-        return np.minimum(np.searchsorted(known, ids), len(known) - 1).astype(np.int32)
-    table = np.zeros(span, np.int32)
-    table[known - known[0]] = np.arange(len(known))
-    places: Ints = table.take(ids - known[0], mode="clip")
-    return places
+def _parquet(content: Content) -> _Entries:
+    from longtail_cli.files.results.table_entries import ParquetEntries
 
-
-def _shift(name: str, ids: Longs, known: Longs) -> str | None:
-    """How to mend ids that are all off by one."""
-    for step, word in ((1, "add 1 to"), (-1, "subtract 1 from")):
-        if np.isin(ids + step, known).all():
-            return f"all ids are off by one: {word} every `{name}`"
-    return None
-
-
-def _boxes_and_areas(results: Results) -> tuple[Floats, Floats]:
-    """float64 [N, 4] and [N]; see `Detections`."""
-    if results.bbox is not None:
-        with np.errstate(over="ignore"):
-            return results.bbox, results.bbox[:, 2] * results.bbox[:, 3]
-    if results.masks is None:
-        problem = Problem("entries", "a field `segmentation`, or `bbox` where boxes are evaluated", "none")
-        raise InputError(results.source, [problem], "evaluate what the file holds: choose another --iou-type")
-    return mask_boxes(results.masks), mask_areas(results.masks)
+    return ParquetEntries(content)

@@ -1,10 +1,10 @@
-"""Kernels that read JSON text byte by byte, as strictly as RFC 8259 has it.
+"""Kernels that read JSON text byte by byte, as strictly as RFC 8259.
 
-The text stands in ``data[:end]`` and a NUL follows it. As NUL stands nowhere in JSON, every kernel stops there by
-itself. A kernel takes the position where its piece begins and returns the position after it, or ``~i`` where it stopped
-at position i: the text is not as it should be, or goes on beyond `end`.
+The text is ``data[:end]``, followed by a NUL. As JSON contains no NUL, every kernel stops there by itself. A kernel
+takes the position at which its piece begins and returns the position after it, or ``~i`` if it stopped at position i:
+the text is not valid, or goes on beyond `end`.
 
-The numba cache of a kernel does not see changes in other files: remove it (``__pycache__``) after a change here.
+The numba cache of a kernel does not see changes in other files; after a change here, running the tests clears it.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ _LOWER = 32  # the bit that makes a letter lower case
 
 _0, _1, _2, _10, _32, _53, _63, _64 = (np.uint64(value) for value in (0, 1, 2, 10, 32, 53, 63, 64))
 _19_DIGITS, _LOW_WORD, _INT64_MAX = (np.uint64(value) for value in (10**18, 2**32 - 1, 2**63 - 1))
-_LOWEST, _POWERS, _MAX_EXPONENT = -64, 128, 1 << 20  # powers of ten from 1e-64 to 1e63; more is left to Python
+_LOWEST, _POWERS, _MAX_EXPONENT = -64, 128, 1 << 20  # powers of ten from 1e-64 to 1e63; Python reads the rest
 
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}  # the types of numba leave out `_nrt`
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}  # numba's type hints lack `_nrt`
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def kernel(function: _Function) -> _Function:
-    """Compile a function that allocates nothing: to count references to its arrays would double its time."""
+    """Compile a function that allocates nothing: counting references to its arrays would double its time."""
     compiled: _Function = njit(**_OPTIONS)(function)
     return compiled
 
 
 def inlined(function: _Function) -> _Function:
-    """Make a function a part of its callers when they are compiled; for those that one or two kernels call."""
+    """Compile a function into its callers; for functions that one or two kernels call."""
     compiled: _Function = njit(**_OPTIONS, inline="always")(function)
     return compiled
 
 
 def rows_of(*words: str) -> Bytes:
-    """uint8 [words, longest + 1]: one word a row, followed by NULs."""
+    """uint8 [words, longest + 1]: one word per row, followed by NULs."""
     width = max(map(len, words)) + 1
     return np.array([list(word.encode().ljust(width, b"\0")) for word in words], np.uint8)
 
@@ -96,25 +96,25 @@ def key(data: Bytes, i: int) -> int:
 def name_of(data: Bytes, i: int, names: Bytes) -> int:
     r"""Which row of `names` the key at `i` spells, letters perhaps like ``\u0073``; the number of rows if none."""
     for name in range(len(names)):
-        place, letter = i + 1, 0
+        position, letter = i + 1, 0
         while names[name, letter]:
-            code = int(data[place])
-            if code == BACKSLASH and data[place + 1] == _LOWER_U:
-                code = _hexadecimal(data, place + 2)
-                place += 5
+            code = int(data[position])
+            if code == BACKSLASH and data[position + 1] == _LOWER_U:
+                code = _hexadecimal(data, position + 2)
+                position += 5
             if code != names[name, letter]:
                 break
-            place += 1
+            position += 1
             letter += 1
         else:
-            if data[place] == QUOTE:
+            if data[position] == QUOTE:
                 return name
     return len(names)
 
 
 @kernel
 def integer(data: Bytes, i: int) -> tuple[int, np.int64, bool]:
-    """An integer, ``42`` or ``42.0``: its end, its value, and whether that value is exact or left to Python."""
+    """An integer, ``42`` or ``42.0``: its end, its value, and whether that value is exact; if not, Python reads it."""
     i, negative, digits, exponent, cut = _decimal(data, i)
     whole = exponent == 0 and digits <= _INT64_MAX
     while exponent < 0 and digits % _10 == 0:
@@ -127,7 +127,7 @@ def integer(data: Bytes, i: int) -> tuple[int, np.int64, bool]:
 
 @inlined
 def real(data: Bytes, i: int) -> tuple[int, float]:
-    """A number: its end, and the float64 nearest to it, or NaN where that is left to Python."""
+    """A number: its end, and the float64 nearest to it, or NaN if Python has to read it."""
     i, negative, digits, exponent, cut = _decimal(data, i)
     value = _nearest(digits, exponent, cut)
     return i, -value if negative else value
@@ -135,8 +135,8 @@ def real(data: Bytes, i: int) -> tuple[int, float]:
 
 @kernel
 def skip(data: Bytes, i: int, strict: bool) -> int:
-    """One value of any kind and the white space after it; with NaN and Infinity in it where not `strict`."""
-    depth, objects = 0, _0  # a bit a level: whether it is an object
+    """One value of any kind and the white space after it; NaN and Infinity are accepted unless `strict`."""
+    depth, objects = 0, _0  # one bit per level: whether it is an object
     while True:
         opened = data[i] == OPEN_OBJECT or data[i] == OPEN_LIST
         if opened:
@@ -211,13 +211,13 @@ def _string(data: Bytes, i: int) -> int:
 def _hexadecimal(data: Bytes, i: int) -> int:
     """The value of four hexadecimal digits (not a position), or ``~i``."""
     value = 0
-    for place in range(i, i + 4):
-        if _ZERO <= data[place] <= _NINE:
-            value = value * 16 + data[place] - _ZERO
-        elif _LOWER_A <= data[place] | _LOWER <= _LOWER_F:
-            value = value * 16 + (data[place] | _LOWER) - _LOWER_A + 10
+    for position in range(i, i + 4):
+        if _ZERO <= data[position] <= _NINE:
+            value = value * 16 + data[position] - _ZERO
+        elif _LOWER_A <= data[position] | _LOWER <= _LOWER_F:
+            value = value * 16 + (data[position] | _LOWER) - _LOWER_A + 10
         else:
-            return ~place
+            return ~position
     return value
 
 
@@ -262,11 +262,11 @@ def _decimal(data: Bytes, i: int) -> tuple[int, bool, np.uint64, int, bool]:
 
 @kernel
 def _nearest(digits: np.uint64, exponent: int, cut: bool) -> float:
-    """The float64 nearest to digits * 10^exponent, or NaN where more precision than 64 bits is needed to tell.
+    """The float64 nearest to digits * 10^exponent, or NaN if 64 bits of precision do not decide it.
 
-    Where both factors are float64, one division rounds correctly (Clinger 1990). Else the product of the leading 64
-    bits of both bounds the number from below, and is less than `slack` of its units away from it. Where all numbers
-    between the bounds round to one float64, that is the nearest (after Lemire 2021, "Number parsing at a gigabyte per
+    If both factors are float64, one division rounds correctly (Clinger 1990). Otherwise the product of the leading 64
+    bits of both is a lower bound of the number, less than `slack` of its units away from it. If all numbers between
+    the bounds round to one float64, that is the nearest (after Lemire 2021, "Number parsing at a gigabyte per
     second", section 5, without the second product).
     """
     if digits <= _1 << _53 and -22 <= exponent <= 0 and not cut:

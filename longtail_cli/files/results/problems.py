@@ -1,6 +1,6 @@
-"""What is wrong with a result file, entry by entry, in words that help to mend it.
+"""What is wrong with a result file, entry by entry, and how to fix it.
 
-Only what the fast reader does not take comes here; `json` reads it into plain objects, NaN included.
+Only what the fast reader refuses comes here; `json` reads it into plain objects, NaN included.
 """
 
 from __future__ import annotations
@@ -9,21 +9,20 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from longtail_cli.errors import MAX_PROBLEMS, Problem
+from longtail_cli.errors import MAX_PROBLEMS, InputError, Problem
 from longtail_cli.files.faults import Fault, fault
-from longtail_cli.files.source import mapped
+from longtail_cli.files.source import Content
 
 FIX_IDS = (
     "ids must be integers: map the stem of each file name through `images[].file_name` of the annotation file to the "
-    "integer `id` of that image (Ultralytics writes the stem where it is not a number), and each class to the `id` of "
+    "integer `id` of that image (Ultralytics writes the stem if it is not a number), and each class to the `id` of "
     "its category"
 )
-FIX_FINITE = "drop the detections that are not finite, or find out why the model gives them; NaN is no JSON"
+FIX_FINITE = "drop the detections that are not finite, or find out why the model produces them; NaN is not valid JSON"
 FIX_FIELDS = "write `image_id`, `category_id`, `score` and `bbox` or `segmentation` for every detection"
 FIX_BOX = "write every box as [x, y, width, height] in pixels"
 FIX_LIST = (
@@ -32,20 +31,20 @@ FIX_LIST = (
 FIX_WHOLE = "write or copy the file again: one whole JSON list, in UTF-8 without a byte order mark"
 
 _REQUIRED = ("image_id", "category_id", "score")
-_LARGEST_EXACT = 2**53  # up to here a float64 tells one integer from the next
+_LARGEST_EXACT = 2**53  # up to here every integer is a float64
 _SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
 class EntryProblem:
-    """One thing wrong with an entry, and how to mend it."""
+    """One thing wrong with an entry, and how to fix it."""
 
     problem: Problem
     fix: str
 
 
 class _Object(dict[str, Any]):
-    """An object of JSON that remembers which keys stand in it twice."""
+    """A JSON object that remembers which of its keys are repeated."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -54,10 +53,10 @@ class _Object(dict[str, Any]):
 
 
 def entry_problems(number: int, content: bytes, *, boxes: bool) -> list[EntryProblem]:
-    """What is wrong with one entry, in the order of its fields; empty where it is a proper detection.
+    """What is wrong with one entry, in the order of its fields; empty if it is a valid detection.
 
-    number: which entry of the file it is, from 0. content: its text, one JSON value, which may hold NaN and Infinity.
-    boxes: whether `bbox` is looked at.
+    number: its index in the file. content: its text, one JSON value, which may contain NaN and Infinity.
+    boxes: whether to check `bbox`.
     """
     constants: list[str] = []
     try:
@@ -67,27 +66,27 @@ def entry_problems(number: int, content: bytes, *, boxes: bool) -> list[EntryPro
         return [EntryProblem(Problem(f"entry {number}", "text in UTF-8", found), FIX_WHOLE)]
     if not isinstance(entry, _Object):
         return [EntryProblem(Problem(f"entry {number}", "an object", _shown(entry)), FIX_LIST)]
-    place = entry_place(number, entry.get("image_id"))
+    where = entry_name(number, entry.get("image_id"))
     problems = [
-        *_field_problems(place, entry),
-        *(_id_problem(place, name, entry[name]) for name in ("image_id", "category_id") if name in entry),
-        *([_number_problem(place, "`score`", entry["score"], FIX_FIELDS)] if "score" in entry else []),
-        *(_box_problems(place, entry["bbox"]) if boxes and "bbox" in entry else []),
+        *_field_problems(where, entry),
+        *(_id_problem(where, name, entry[name]) for name in ("image_id", "category_id") if name in entry),
+        *([_number_problem(where, "`score`", entry["score"], FIX_FIELDS)] if "score" in entry else []),
+        *(_box_problems(where, entry["bbox"]) if boxes and "bbox" in entry else []),
     ]
-    there = [problem for problem in problems if problem is not None]
-    if constants and not there:
-        return [EntryProblem(Problem(place, "finite numbers", constants[0]), FIX_FINITE)]
-    return there
+    present = [problem for problem in problems if problem is not None]
+    if constants and not present:
+        return [EntryProblem(Problem(where, "finite numbers", constants[0]), FIX_FINITE)]
+    return present
 
 
-def entry_place(number: int, image_id: object) -> str:
-    """How to name an entry to a person; its `image_id` is added where it is an id or a string."""
-    told = isinstance(image_id, int | str) and not isinstance(image_id, bool)
-    return f"entry {number} (image_id {_shown(image_id)})" if told else f"entry {number}"
+def entry_name(number: int, image_id: object) -> str:
+    """What messages call an entry; with its `image_id`, if that is an id or a string."""
+    shown = isinstance(image_id, int | str) and not isinstance(image_id, bool)
+    return f"entry {number} (image_id {_shown(image_id)})" if shown else f"entry {number}"
 
 
 def _parse(content: bytes, constants: list[str]) -> Any:
-    """One JSON value; the names of the constants that are no JSON go to `constants`."""
+    """One JSON value; NaN and Infinity are accepted, and their names appended to `constants`."""
 
     def constant(name: str) -> float:
         constants.append(name)
@@ -100,49 +99,49 @@ def _parse_integer(text: str) -> int | float:
     return int(text) if len(text) <= 20 else float(text)  # Python refuses integers of thousands of digits
 
 
-def _field_problems(place: str, entry: _Object) -> Iterator[EntryProblem]:
+def _field_problems(where: str, entry: _Object) -> Iterator[EntryProblem]:
     for name in _REQUIRED:
         if name not in entry:
             found = "only " + ", ".join(f"`{key}`" for key in list(entry)[:MAX_PROBLEMS]) if entry else "no field"
-            yield EntryProblem(Problem(place, f"a field `{name}`", found), FIX_FIELDS)
+            yield EntryProblem(Problem(where, f"a field `{name}`", found), FIX_FIELDS)
     for name in (*_REQUIRED, "bbox", "segmentation"):
         if name in entry.repeated:
-            yield EntryProblem(Problem(place, f"one field `{name}`", "more than one"), FIX_FIELDS)
+            yield EntryProblem(Problem(where, f"one field `{name}`", "more than one"), FIX_FIELDS)
 
 
-def _id_problem(place: str, name: str, value: object) -> EntryProblem | None:
+def _id_problem(where: str, name: str, value: object) -> EntryProblem | None:
     whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
     whole_float = isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT
     if whole or whole_float:
         return None
-    return EntryProblem(Problem(f"{place}, `{name}`", "an integer id", _shown(value)), FIX_IDS)
+    return EntryProblem(Problem(f"{where}, `{name}`", "an integer id", _shown(value)), FIX_IDS)
 
 
-def _number_problem(place: str, name: str, value: object, fix: str) -> EntryProblem | None:
+def _number_problem(where: str, name: str, value: object, fix: str) -> EntryProblem | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return EntryProblem(Problem(f"{place}, {name}", "a number", _shown(value)), fix)
+        return EntryProblem(Problem(f"{where}, {name}", "a number", _shown(value)), fix)
     if not math.isfinite(value):
-        return EntryProblem(Problem(f"{place}, {name}", "a finite number", _shown(value)), FIX_FINITE)
+        return EntryProblem(Problem(f"{where}, {name}", "a finite number", _shown(value)), FIX_FINITE)
     return None
 
 
-def _box_problems(place: str, box: object) -> Iterator[EntryProblem | None]:
+def _box_problems(where: str, box: object) -> Iterator[EntryProblem | None]:
     if not isinstance(box, list) or len(box) != 4:
         found = f"{len(box)} numbers" if isinstance(box, list) else _shown(box)
-        yield EntryProblem(Problem(f"{place}, `bbox`", "four numbers [x, y, width, height]", found), FIX_BOX)
+        yield EntryProblem(Problem(f"{where}, `bbox`", "four numbers [x, y, width, height]", found), FIX_BOX)
         return
     for side, value in zip(("x", "y", "width", "height"), box, strict=True):
-        problem = _number_problem(place, f"{side} of `bbox`", value, FIX_BOX)
+        problem = _number_problem(where, f"{side} of `bbox`", value, FIX_BOX)
         if problem is None and side in ("width", "height") and value < 0:
-            problem = EntryProblem(Problem(f"{place}, `bbox`", f"a {side} of 0 or more", _shown(value)), FIX_BOX)
+            problem = EntryProblem(Problem(f"{where}, `bbox`", f"a {side} of 0 or more", _shown(value)), FIX_BOX)
         yield problem
 
 
 def broken_list(position: int, number: int, content: bytes) -> Fault:
-    """The fault of a list that cannot be read on.
+    """The fault of a list whose rest cannot be read.
 
-    position: the byte where reading stopped. number: how many entries were read before.
-    content: the first bytes that stand there; empty where the file ends.
+    position: the byte at which reading stopped. number: how many entries were read before.
+    content: the first bytes at `position`; empty at the end of the file.
     """
     if not content:
         found = f"the end of the file, after {number} whole entries: it is cut off"
@@ -150,9 +149,9 @@ def broken_list(position: int, number: int, content: bytes) -> Fault:
     return fault(f"byte {position} (entry {number})", "valid JSON in UTF-8", _cut(repr(content)[1:]), FIX_WHOLE)
 
 
-def not_a_list(path: Path) -> Fault:
+def not_a_list(file: Content) -> Fault:
     """The fault of a file that does not begin with a bracket."""
-    with mapped(path) as content:
+    with file.mapped() as content:
         try:
             keys = list(msgspec.json.decode(content, type=dict[str, msgspec.Raw]))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -164,14 +163,20 @@ def not_a_list(path: Path) -> Fault:
         fix = f"it looks like an annotation file; {FIX_LIST}"
     else:
         inside = next((key for key in ("predictions", "results", "detections") if key in keys), None)
-        fix = f"take the list out of `{inside}` and write it as a file of its own" if inside else FIX_LIST
+        fix = f"write the list in `{inside}` to a separate file" if inside else FIX_LIST
     return fault("content", "a list of detections", f"an object with {shown}", fix)
 
 
 def _shown(value: object) -> str:
-    """`value` as JSON writes it, in a few characters; strings keep their quotes, so that "3" is not taken for 3."""
+    """`value` as JSON, shortened; strings keep their quotes, so that "3" does not look like 3."""
     return _cut(json.dumps(value))
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def wrong_count(source: str, scores: int, entries: str) -> InputError:
+    """The error of a file that does not hold as many entries as there are scores."""
+    problem = Problem("entries", f"{scores}, as there are scores", entries)
+    return InputError(source, [problem], "pass one score for every entry of the file")

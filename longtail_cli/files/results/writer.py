@@ -30,10 +30,10 @@ class _Entry(msgspec.Struct):
 
 @contextmanager
 def detections_writer(out: Path) -> Iterator[Write]:
-    """A function that appends detections to `out`, which appears whole when the block ends well, or not at all.
+    """A function that appends detections to `out`, which is complete when the block ends well, or else not created.
 
     out: ``.json``, ``.json.gz`` or ``.parquet``. Every float32 is written so that it reads back as the same number.
-    Raises UsageError for another suffix, OutputError where `out` cannot be written to.
+    Raises UsageError for another suffix, OutputError if `out` cannot be written to.
     """
     kind = result_format(out)
     with replacing(out) as temporary, (_parquet if kind == "parquet" else _json)(temporary) as write:
@@ -41,12 +41,12 @@ def detections_writer(out: Path) -> Iterator[Write]:
 
 
 def result_format(out: Path) -> str:
-    """``json``, ``json.gz`` or ``parquet``. Raises UsageError for a name with another ending."""
+    """``json``, ``json.gz`` or ``parquet``. Raises UsageError for any other ending."""
     for kind in ("json", "json.gz", "parquet"):
         if out.name.endswith(f".{kind}"):
             return kind
     problem = Problem("file name", "one that ends in .json, .json.gz or .parquet", out.name)
-    raise UsageError(str(out), [problem], "detections become a result file: name it so")
+    raise UsageError(str(out), [problem], "detections are written as a result file: choose one of these endings")
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Gates: limits on figures, what may be compared, and verdicts in words."""
+"""Gates: limits on metrics, what can be compared, and verdicts in words."""

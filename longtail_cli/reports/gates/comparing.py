@@ -1,21 +1,21 @@
-"""Whether figures of two reports can be held against each other."""
+"""Whether metrics of two reports can be compared."""
 
 from __future__ import annotations
 
 from longtail_cli.reports.model import Signature
 
 DIGITS = 12
-"""How much of a digest is shown."""
+"""Digits of a digest that are shown."""
 
 
 def differences(ours: Signature, theirs: Signature) -> tuple[str, ...]:
-    """What keeps figures of `ours` from being compared with those of the baseline `theirs`; empty where nothing does.
+    """Why metrics of `ours` cannot be compared with those of the baseline `theirs`; empty if they can.
 
-    A sentence each, with how to mend it. Compared are annotations, protocol, cap, IoU types (the baseline must hold
-    ours), TIDE mode (where both hold a breakdown) and frequency groups. The version of the tool is not; of a frequency
-    table only the groups that it makes are.
+    One sentence each, with a fix. Annotations, protocol, max_dets, IoU types (the baseline must hold ours), TIDE mode
+    (if both hold a breakdown) and frequency groups must agree; the version of the tool and the rest of a frequency
+    table need not.
     """
-    found = (_annotations(ours, theirs), _protocol(ours, theirs), _cap(ours, theirs), _iou_types(ours, theirs),
+    found = (_annotations(ours, theirs), _protocol(ours, theirs), _max_dets(ours, theirs), _iou_types(ours, theirs),
              _tide(ours, theirs), _groups(ours, theirs))  # fmt: skip
     return tuple(sentence for sentence in found if sentence)
 
@@ -34,15 +34,15 @@ def _data(one: Signature) -> str:
 def _protocol(ours: Signature, theirs: Signature) -> str | None:
     if ours.protocol == theirs.protocol:
         return None
-    mend = "" if "classification" in (ours.protocol, theirs.protocol) else " with the same --protocol"
-    return f"protocol: {ours.protocol} here, {theirs.protocol} in the baseline; evaluate both{mend or ' as the same'}"
+    fix = "for the same task" if "classification" in (ours.protocol, theirs.protocol) else "with the same `protocol=`"
+    return f"protocol: {ours.protocol} here, {theirs.protocol} in the baseline; evaluate both {fix}"
 
 
-def _cap(ours: Signature, theirs: Signature) -> str | None:
+def _max_dets(ours: Signature, theirs: Signature) -> str | None:
     if ours.max_dets == theirs.max_dets:
         return None
-    here, there = ("none" if cap is None else f"{cap}" for cap in (ours.max_dets, theirs.max_dets))
-    return f"cap: {here} here, {there} in the baseline; evaluate both with the same --max-dets"
+    here, there = ("none" if limit is None else f"{limit}" for limit in (ours.max_dets, theirs.max_dets))
+    return f"max_dets: {here} here, {there} in the baseline; evaluate both with the same `max_dets=`"
 
 
 def _iou_types(ours: Signature, theirs: Signature) -> str | None:
@@ -50,24 +50,24 @@ def _iou_types(ours: Signature, theirs: Signature) -> str | None:
     if not lacking:
         return None
     here, there = (" and ".join(types) or "none" for types in (ours.iou_types, theirs.iou_types))
-    options = " ".join(f"--iou-type {iou_type}" for iou_type in ours.iou_types)
+    options = " and ".join(f"`iou_types='{iou_type}'`" for iou_type in ours.iou_types)
     return f"IoU types: {here} here, {there} in the baseline; write the baseline with {options}"
 
 
 def _tide(ours: Signature, theirs: Signature) -> str | None:
     if ours.tide == theirs.tide or "off" in (ours.tide, theirs.tide):
         return None
-    return f"TIDE: {ours.tide} here, {theirs.tide} in the baseline; evaluate both with the same --tide"
+    return f"TIDE: {ours.tide} here, {theirs.tide} in the baseline; evaluate both with the same `tide=`"
 
 
 def _groups(ours: Signature, theirs: Signature) -> str | None:
     here, there = ours.groups_sha256, theirs.groups_sha256
     if here == there:
         return None
-    mend = "evaluate both with the same --freq"
+    fix = "evaluate both with the same `frequencies=`"
     if here is None or there is None:
-        return f"frequency groups: {_some(here)} here, {_some(there)} in the baseline; {mend}, or write it again"
-    return f"frequency groups: categories fall into other groups here than in the baseline; {mend}"
+        return f"frequency groups: {_some(here)} here, {_some(there)} in the baseline; {fix}"
+    return f"frequency groups: categories are in other groups here than in the baseline; {fix}"
 
 
 def _some(groups_sha256: str | None) -> str:

@@ -1,47 +1,47 @@
-"""Gates: which runs are beyond their limits, and whether the build may pass."""
+"""Gates: which runs are beyond their limits, and whether the build passes."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import get_args
 
-from longtail_cli.errors import GateError, LtcalError, NotComparableError, Problem, UsageError
+from longtail_cli.choices import JudgedOn
+from longtail_cli.errors import GateError, LtcalError, NotComparableError, Problem, UsageError, check_choice
 from longtail_cli.metrics import Interval, Value
 from longtail_cli.reports.gates.limits import AGAINST_REFERENCE, FLOORS, Gate
 from longtail_cli.reports.gates.words import GateInput, expectation, finding, incomparable, judgement, undefined
 from longtail_cli.reports.metric_names import metrics_of
 from longtail_cli.reports.model import Report, Run, Verdict
 
-JudgedOn = Literal["value", "interval"]
-
 ROUNDING = 1e-12
-"""By how much a figure must be beyond a limit to fail: far above the rounding of sums, far below what is printed."""
+"""How far beyond a limit a metric must be to fail: far above the rounding of sums, far below what is printed."""
 
 
 def judge(
     report: Report, gates: Sequence[Gate], *, on: JudgedOn, allow_undefined: bool, runs: Sequence[str] = ()
 ) -> tuple[Verdict, ...]:
-    """What the gates say, run by run and gate by gate; empty without gates.
+    """The verdicts, run by run and gate by gate; empty without gates.
 
-    on: ``value`` fails where the figure is beyond the limit by more than `ROUNDING`; ``interval`` only where its whole
-        95% interval is too. A figure without an interval is judged by its value, and the message says so.
-    allow_undefined: whether a figure that is undefined passes. runs: names of those to judge; empty means all.
+    on: ``value`` fails if the metric is beyond the limit by more than `ROUNDING`; ``interval`` only if its whole 95%
+        interval is too. A metric without an interval is judged by its value, and the message says so.
+    allow_undefined: whether an undefined metric passes. runs: names of the runs to judge; empty means all.
 
-    ``max-drop`` and ``max-rise`` hold a run against `Report.reference`, which is not held against itself; they do not
-    pass where the baseline cannot be compared. A relative limit is a share of the magnitude of the reference's figure.
-    Raises UsageError for a run or figure that the report or its baseline does not have, and where there is nothing to
-    hold against.
+    ``max-drop`` and ``max-rise`` compare a run with `Report.reference`, except the reference itself; they do not pass
+    if the baseline cannot be compared. A relative limit is a share of the magnitude of the reference's metric.
+    Raises UsageError for an unknown `on`, for a run or metric that the report or its baseline does not have, and if
+    there is nothing to compare with.
     """
+    check_choice("on", on, get_args(JudgedOn))
     judged = _chosen(report, runs)
     _check_reference(report, judged, gates)
-    figures = {run.name: metrics_of(run) for run in judged}
+    metrics = {run.name: metrics_of(run) for run in judged}
     base = metrics_of(report.reference)
-    check_known(gates, figures[judged[0].name])
+    check_known(gates, metrics[judged[0].name])
     if report.baseline is not None:
         check_in_baseline(gates, base, report.baseline.source)
     return tuple(
-        _verdict(_case(report, run, gate, figures[run.name], base), on, allow_undefined)
+        _verdict(_input(report, run, gate, metrics[run.name], base), on, allow_undefined)
         for run in judged
         for gate in gates
         if _applies(report, run, gate)
@@ -49,7 +49,7 @@ def judge(
 
 
 def outcome_error(report: Report) -> LtcalError | None:
-    """What ends the build: NotComparableError before GateError; None where every gate lets it pass."""
+    """The error that ends the build: NotComparableError before GateError; None if every gate lets it pass."""
     failed = [verdict for verdict in report.gates if not verdict.allowed and verdict.outcome != "not comparable"]
     problems = [
         Problem(f"{verdict.run}, {verdict.metric}", expectation(verdict), finding(verdict)) for verdict in failed
@@ -57,13 +57,13 @@ def outcome_error(report: Report) -> LtcalError | None:
     if report.baseline is not None and report.baseline.differences:
         expected = "a report by the same rules on the same data"
         differences = [Problem(report.baseline.source, expected, found) for found in report.baseline.differences]
-        fix = "evaluate both by the same rules, or write the baseline again (with --no-gate) and commit it on purpose"
+        fix = "evaluate both by the same rules, or write a new baseline (with `gate=False`) and commit it on purpose"
         return NotComparableError("gate", [*differences, *problems], fix)
     if not failed:
         return None
-    fix = "see in the tables what changed; move a limit only on purpose"
+    fix = "see the tables for what changed; move a limit only on purpose"
     if any(verdict.outcome == "undefined" for verdict in failed):
-        fix += ", and pass --allow-undefined only where the data cannot define the figure"
+        fix += ", and pass `allow_undefined=True` only if the data cannot define the metric"
     return GateError("gate", problems, fix)
 
 
@@ -71,17 +71,17 @@ def _chosen(report: Report, names: Sequence[str]) -> list[Run]:
     known = [run.name for run in report.runs]
     problems = [Problem("run", f"one of {', '.join(known)}", name) for name in names if name not in known]
     if problems:
-        raise UsageError("gate", problems, "name runs of this report")
+        raise UsageError("gate", problems, "choose runs of this report")
     return [run for run in report.runs if not names or run.name in names]
 
 
 def _check_reference(report: Report, judged: Sequence[Run], gates: Sequence[Gate]) -> None:
-    """Refuse gates that would pass silently because no run is held against anything."""
+    """Refuse gates that would pass silently because no run is compared with anything."""
     for gate in gates:
         if not any(_applies(report, run, gate) for run in judged):
-            found = f"{report.reference.name} alone, which differences are taken against"
-            problem = Problem(gate.metric, "a --baseline, or a second run to judge", found)
-            fix = "pass --baseline REPORT.json; the run that writes the baseline itself is made with --no-gate"
+            found = f"only {report.reference.name}, the reference itself"
+            problem = Problem(gate.metric, "a `baseline=`, or a second run to judge", found)
+            fix = "pass an earlier report as `baseline=`; evaluate with `gate=False` to write the first one"
             raise UsageError(gate.option, [problem], fix)
 
 
@@ -89,8 +89,8 @@ def _applies(report: Report, run: Run, gate: Gate) -> bool:
     return gate.kind not in AGAINST_REFERENCE or report.baseline is not None or run is not report.reference
 
 
-def _case(report: Report, run: Run, gate: Gate, figures: Mapping[str, Value], base: Mapping[str, Value]) -> GateInput:
-    value = figures[gate.metric]
+def _input(report: Report, run: Run, gate: Gate, metrics: Mapping[str, Value], base: Mapping[str, Value]) -> GateInput:
+    value = metrics[gate.metric]
     if gate.kind not in AGAINST_REFERENCE:
         return GateInput(report, run, gate, value, None, run.intervals.get(gate.metric))
     if report.baseline is not None and report.baseline.differences:
@@ -98,21 +98,21 @@ def _case(report: Report, run: Run, gate: Gate, figures: Mapping[str, Value], ba
     return GateInput(report, run, gate, value, base[gate.metric], run.deltas.get(gate.metric))
 
 
-def _verdict(case: GateInput, on: JudgedOn, allow_undefined: bool) -> Verdict:
-    against = case.gate.kind in AGAINST_REFERENCE
-    if against and case.report.baseline is not None and case.report.baseline.differences:
-        return _verdict_of(case, "not comparable", False, incomparable(case))
-    if case.value is None or (against and case.base is None):
-        return _verdict_of(case, "undefined", allow_undefined, undefined(case, allow_undefined))
-    observed, threshold = case.observed, case.threshold
-    beyond = _beyond(case.gate, Interval(observed, observed), threshold)
+def _verdict(given: GateInput, on: JudgedOn, allow_undefined: bool) -> Verdict:
+    against = given.gate.kind in AGAINST_REFERENCE
+    if against and given.report.baseline is not None and given.report.baseline.differences:
+        return _verdict_of(given, "not comparable", False, incomparable(given))
+    if given.value is None or (against and given.base is None):
+        return _verdict_of(given, "undefined", allow_undefined, undefined(given, allow_undefined))
+    observed, threshold = given.observed, given.threshold
+    beyond = _beyond(given.gate, Interval(observed, observed), threshold)
     passed = not beyond
-    if on == "interval" and case.interval is not None:
-        passed = not (beyond and _beyond(case.gate, case.interval, threshold))
-    message = judgement(case, beyond, passed)
-    if on == "interval" and case.interval is None:
+    if on == "interval" and given.interval is not None:
+        passed = not (beyond and _beyond(given.gate, given.interval, threshold))
+    message = judgement(given, beyond, passed)
+    if on == "interval" and given.interval is None:
         message += "; it has no interval, so its value is judged"
-    return _verdict_of(case, "passed" if passed else "failed", passed, message)
+    return _verdict_of(given, "passed" if passed else "failed", passed, message)
 
 
 def _beyond(gate: Gate, found: Interval, threshold: float) -> bool:
@@ -120,73 +120,77 @@ def _beyond(gate: Gate, found: Interval, threshold: float) -> bool:
     return found.high < threshold - ROUNDING if gate.kind in FLOORS else found.low > threshold + ROUNDING
 
 
-def _verdict_of(case: GateInput, outcome: str, allowed: bool, message: str) -> Verdict:
-    run, gate = case.run.name, case.gate
+def _verdict_of(given: GateInput, outcome: str, allowed: bool, message: str) -> Verdict:
+    run, gate = given.run.name, given.gate
     return Verdict(
-        run, gate.kind, gate.metric, gate.written, outcome, allowed, case.value, case.base, case.interval, message
+        run, gate.kind, gate.metric, gate.written, outcome, allowed, given.value, given.base, given.interval, message
     )
 
 
-OPTIONS = {
-    "APfixed": "--fixed-ap",
-    "APpool": "--pooled-ap",
-    "tide": "--tide aligned",
-    "categories": "--per-category",
-    "reliability": "--reliability",
-    "bbox": "--iou-type bbox",
-    "segm": "--iou-type segm",
-    "r": "--freq",
-    "c": "--freq",
-    "f": "--freq",
+PARAMETERS = {
+    "APfixed": "`fixed_ap=True`",
+    "APpool": "`pooled_ap=True`",
+    "tide": "`tide='aligned'`",
+    "categories": "`per_category=True`",
+    "reliability": "`reliability=True`",
+    "bbox": "`iou_types='bbox'`",
+    "segm": "`iou_types='segm'`",
+    "r": "`frequencies=`",
+    "c": "`frequencies=`",
+    "f": "`frequencies=`",
 }
-"""Parts of names, and the option without which no name has them."""
+"""Parts of metric names, and the parameter that adds metrics with them."""
 
 NEAREST = 3
 
 
-def check_known(gates: Sequence[Gate], figures: Mapping[str, Value]) -> None:
-    """Raise UsageError unless every gate names one of `figures`: with the nearest names and the option that adds it."""
-    unknown = [gate for gate in gates if gate.metric not in figures]
+def check_known(gates: Sequence[Gate], metrics: Mapping[str, Value]) -> None:
+    """Raise UsageError, with the nearest names and the parameter that adds it, for a gate on an unknown metric."""
+    unknown = [gate for gate in gates if gate.metric not in metrics]
     if not unknown:
         return
     problems = [
-        Problem("metric", f"a figure of the report, such as {' or '.join(nearest(gate.metric, figures))}", gate.metric)
+        Problem("metric", f"a metric of the report, such as {' or '.join(nearest(gate.metric, metrics))}", gate.metric)
         for gate in unknown
     ]
-    options = dict.fromkeys(filter(None, (option_for(gate.metric, figures) for gate in unknown)))
-    adding = f"; {' '.join(options)} adds what is missing" if options else ""
-    fix = f"write names as they are in the JSON, where --json lists them{adding}"
+    missing = _parameters(unknown, metrics)
+    adding = f"; evaluate with {missing} to add what is missing" if missing else ""
+    fix = f"write metric names as in the JSON of `ltcal report`, which lists them{adding}"
     raise UsageError(_sources(unknown), problems, fix)
 
 
-def check_in_baseline(gates: Iterable[Gate], figures: Mapping[str, Value], source: str) -> None:
-    """Raise UsageError unless the baseline has every figure that a run is to be held against.
+def check_in_baseline(gates: Iterable[Gate], metrics: Mapping[str, Value], source: str) -> None:
+    """Raise UsageError unless the baseline has every metric that a run is to be compared with.
 
-    figures: of the baseline, undefined ones too. source: its file.
+    metrics: of the baseline, undefined ones too. source: its file, or ``in memory``.
     """
-    absent = [gate for gate in gates if gate.kind in AGAINST_REFERENCE and gate.metric not in figures]
+    absent = [gate for gate in gates if gate.kind in AGAINST_REFERENCE and gate.metric not in metrics]
     if not absent:
         return
-    problems = [Problem(gate.metric, f"this figure in {source}", "none") for gate in absent]
-    options = dict.fromkeys(filter(None, (option_for(gate.metric, figures) for gate in absent)))
-    fix = f"write the baseline again with {' '.join(options) or 'the options that this report is made with'}"
+    problems = [Problem(gate.metric, f"this metric in the baseline {source}", "none") for gate in absent]
+    fix = f"write the baseline again with {_parameters(absent, metrics) or 'the options of this report'}"
     raise UsageError(_sources(absent), problems, fix)
 
 
-def nearest(metric: str, figures: Iterable[str]) -> list[str]:
-    """The names of `figures` that are most like `metric`, at most `NEAREST`; the first ones where none is like it."""
-    names = {name.lower(): name for name in figures}
+def nearest(metric: str, names: Iterable[str]) -> list[str]:
+    """The `names` most similar to `metric`, at most `NEAREST`; the first ones if none is similar."""
+    by_lower = {name.lower(): name for name in names}
     wanted = metric.lower()
-    endings = [name for lower, name in names.items() if lower.endswith(f"/{wanted}")]
-    close = [names[lower] for lower in difflib.get_close_matches(wanted, names, n=NEAREST)]
-    return list(dict.fromkeys([*endings, *close]))[:NEAREST] or list(names.values())[:NEAREST]
+    endings = [name for lower, name in by_lower.items() if lower.endswith(f"/{wanted}")]
+    close = [by_lower[lower] for lower in difflib.get_close_matches(wanted, by_lower, n=NEAREST)]
+    return list(dict.fromkeys([*endings, *close]))[:NEAREST] or list(by_lower.values())[:NEAREST]
 
 
-def option_for(metric: str, figures: Iterable[str]) -> str | None:
-    """The option that adds a figure of this name, None where it is not known or was given."""
-    held = {part for name in figures for part in name.split("/")}
-    lacking = [part for part in OPTIONS if part in metric.split("/") and part not in held]
-    return OPTIONS[lacking[0]] if lacking else None
+def parameter_for(metric: str, names: Iterable[str]) -> str | None:
+    """The parameter that adds a metric of this name; None if it is unknown, or was given already."""
+    held = {part for name in names for part in name.split("/")}
+    lacking = [part for part in PARAMETERS if part in metric.split("/") and part not in held]
+    return PARAMETERS[lacking[0]] if lacking else None
+
+
+def _parameters(gates: Iterable[Gate], names: Iterable[str]) -> str:
+    """The parameters that add the metrics of the gates, ``a and b``; empty if none is known."""
+    return " and ".join(dict.fromkeys(filter(None, (parameter_for(gate.metric, names) for gate in gates))))
 
 
 def _sources(gates: Iterable[Gate]) -> str:

@@ -1,4 +1,4 @@
-"""What gates say, in plain sentences; fractions with four decimals, or as many as tell a figure from its limit."""
+"""Verdicts in plain sentences; fractions have four decimals, or as many as tell a metric apart from its limit."""
 
 from __future__ import annotations
 
@@ -24,67 +24,67 @@ _GROUP = re.compile(r"(?:bbox|segm)/(?:\w+/)?AP([rcf])|(?:tide|reliability)/\w+/
 
 @dataclass(frozen=True, slots=True)
 class GateInput:
-    """A run before a gate. value: None where undefined. base: of the reference; None too for gates that need none.
-
-    interval: of the value, or for gates against the reference of the difference to it; None where there is none.
-    """
+    """What a gate judges."""
 
     report: Report
     run: Run
     gate: Gate
     value: Value
+    """Metric of the run."""
     base: Value
+    """Metric of the reference; None also for gates that do not compare with it."""
     interval: Interval | None
+    """Interval of the value, or of the difference for gates that compare; None without one."""
 
     @property
     def observed(self) -> float:
-        """What is held to the limit: the value, or its difference to the reference. Both must be defined."""
+        """What is compared with the limit: the value, or its difference to the reference. Both must be defined."""
         return (self.value or 0.0) - (self.base or 0.0)
 
     @property
     def threshold(self) -> float:
-        """The limit that `observed` is held to; below 0 for a drop."""
+        """The limit of `observed`; below 0 for a drop."""
         limit = self.gate.limit * abs(self.base or 0.0) if self.gate.relative else self.gate.limit
         return -limit if self.gate.kind == "max-drop" else limit
 
 
 def group_of(metric: str) -> str | None:
-    """The frequency group that a figure is about, None for those of all categories, of sizes and of one category."""
+    """The frequency group that a metric is about; None for those of all categories, of sizes and of one category."""
     match = _GROUP.fullmatch(metric)
     group = next(filter(None, match.groups()), None) if match else None
     return group if group in GROUP_NAMES else None
 
 
-def judgement(case: GateInput, beyond: bool, passed: bool) -> str:
-    """On which side of the limit a defined figure is. beyond: the value is. passed: though it is beyond, by noise."""
-    noise = " but within noise" if beyond and passed else ""
-    decimals = _decimals(case)
-    interval = f" ({_interval(case.interval, decimals)})" if case.interval is not None else ""
-    about = f"{case.gate.metric} of {case.run.name} is {case.value:.{decimals}f}"
-    if case.gate.kind in AGAINST_REFERENCE:
-        against = f"{case.observed:+z.{decimals}f} against {case.base:.{decimals}f} of {_reference(case.report)}"
+def judgement(given: GateInput, beyond: bool, passed: bool) -> str:
+    """On which side of its limit a defined metric is. beyond: whether the value is beyond it. passed: the outcome."""
+    reprieve = ", but its interval reaches back within the limit" if beyond and passed else ""
+    decimals = _decimals(given)
+    interval = f" ({_interval(given.interval, decimals)})" if given.interval is not None else ""
+    about = f"{given.gate.metric} of {given.run.name} is {given.value:.{decimals}f}"
+    if given.gate.kind in AGAINST_REFERENCE:
+        change = f"{given.observed:+z.{decimals}f} against {given.base:.{decimals}f} of {_reference(given.report)}"
         side = "more than" if beyond else "within"
-        return f"{about}, {against}{interval}, {side} the {_allowance(case)} that is allowed{noise}{_basis(case)}"
-    word = "under" if case.gate.kind in FLOORS else "over"
+        return f"{about}, {change}{interval}, {side} the allowed {_allowance(given)}{reprieve}{_basis(given)}"
+    word = "under" if given.gate.kind in FLOORS else "over"
     side = word if beyond else f"not {word}"
-    return f"{about}{interval}, {side} {case.gate.written}{noise}{_basis(case)}"
+    return f"{about}{interval}, {side} {given.gate.written}{reprieve}{_basis(given)}"
 
 
-def undefined(case: GateInput, allowed: bool) -> str:
-    """Why a figure, or that of the reference, is not defined."""
-    whose = case.run.name if case.value is None else _reference(case.report)
-    ending = ", which --allow-undefined lets pass" if allowed else ""
-    return f"{case.gate.metric} of {whose} is undefined: {why_undefined(case.report, case.gate.metric)}{ending}"
+def undefined(given: GateInput, allowed: bool) -> str:
+    """Why a metric, or that of the reference, is not defined."""
+    whose = given.run.name if given.value is None else _reference(given.report)
+    ending = ", which is allowed" if allowed else ""
+    return f"{given.gate.metric} of {whose} is undefined: {why_undefined(given.report, given.gate.metric)}{ending}"
 
 
-def incomparable(case: GateInput) -> str:
-    """Why a run cannot be held against the baseline."""
-    differences = "; ".join(case.report.baseline.differences) if case.report.baseline else ""
-    return f"{case.gate.metric} of {case.run.name} cannot be held against {_reference(case.report)}: {differences}"
+def incomparable(given: GateInput) -> str:
+    """Why a run cannot be compared with the baseline."""
+    differences = "; ".join(given.report.baseline.differences) if given.report.baseline else ""
+    return f"{given.gate.metric} of {given.run.name} cannot be compared with {_reference(given.report)}: {differences}"
 
 
 def why_undefined(report: Report, metric: str) -> str:
-    """What is lacking: groups, categories of the group, or objects."""
+    """What is missing: groups, categories of the group, or objects."""
     group = group_of(metric)
     if group is None:
         return "no object counts"
@@ -96,7 +96,7 @@ def why_undefined(report: Report, metric: str) -> str:
 
 
 def expectation(verdict: Verdict) -> str:
-    """What a gate asks of the figure, for errors."""
+    """What a gate expects of the metric, for errors."""
     against = "" if verdict.base is None else f" from {verdict.base:.4f}"
     words = {
         "fail-under": f"at least {verdict.limit}",
@@ -108,7 +108,7 @@ def expectation(verdict: Verdict) -> str:
 
 
 def finding(verdict: Verdict) -> str:
-    """What a gate found instead, for errors that name run and figure already."""
+    """What a gate found instead, for errors that already name the run and the metric."""
     return verdict.message.removeprefix(f"{verdict.metric} of {verdict.run} is ")
 
 
@@ -116,15 +116,15 @@ def _reference(report: Report) -> str:
     return report.reference.name if report.baseline is None else f"the baseline {report.baseline.source}"
 
 
-def _allowance(case: GateInput) -> str:
-    word = "drop" if case.gate.kind == "max-drop" else "rise"
-    share = f" ({abs(case.threshold):.{_decimals(case)}f})" if case.gate.relative else ""
-    return f"{word} of {case.gate.written}{share}"
+def _allowance(given: GateInput) -> str:
+    word = "drop" if given.gate.kind == "max-drop" else "rise"
+    share = f" ({abs(given.threshold):.{_decimals(given)}f})" if given.gate.relative else ""
+    return f"{word} of {given.gate.written}{share}"
 
 
-def _decimals(case: GateInput) -> int:
-    """The fewest decimals that print the observed figure apart from the limit; the fewest of all where they agree."""
-    apart = (count for count in DECIMALS if round(case.observed, count) != round(case.threshold, count))
+def _decimals(given: GateInput) -> int:
+    """The fewest decimals that tell the observed metric apart from the limit; the first of `DECIMALS` if they agree."""
+    apart = (count for count in DECIMALS if round(given.observed, count) != round(given.threshold, count))
     return next(apart, DECIMALS[0])
 
 
@@ -132,17 +132,15 @@ def _interval(interval: Interval, decimals: int) -> str:
     return f"95% {interval.low:.{decimals}f} to {interval.high:.{decimals}f}"
 
 
-def _basis(case: GateInput) -> str:
-    """What a figure of a group rests on; nothing for other figures."""
-    size = case.report.groups.get(group_of(case.gate.metric) or "")
+def _basis(given: GateInput) -> str:
+    """What a metric of a group is based on; empty for other metrics."""
+    size = given.report.groups.get(group_of(given.gate.metric) or "")
     if size is None:
         return ""
-    if case.report.signature.protocol == "classification":
-        return (
-            f"; it rests on {_count(size.categories, 'class', 'classes')} and {_count(size.images, 'image', 'images')}"
-        )
+    if given.report.signature.protocol == "classification":
+        return f"; based on {_count(size.categories, 'class', 'classes')} and {_count(size.images, 'image', 'images')}"
     categories = _count(size.categories, "category", "categories")
-    return f"; it rests on {categories} and {_count(size.instances, 'ground truth', 'ground truths')}"
+    return f"; based on {categories} and {_count(size.instances, 'ground truth', 'ground truths')}"
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -1,44 +1,57 @@
-"""The report as one page of HTML: pictures, tables and a table of categories to sort and search, and no network."""
+"""The report as one self-contained HTML page: cards of the headline metrics, plots, tables and a grid of categories."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from longtail_cli.errors import MissingExtraError, Problem
-from longtail_cli.reports.format import fit
-from longtail_cli.reports.model import Report
-from longtail_cli.reports.page.content import cards_of, grid_of
-from longtail_cli.reports.plots import as_svg, plots_of
-from longtail_cli.reports.text_tables import gate, headline, in_order, outcome, tables_of, without_rows
-from longtail_cli.tables import Floats
+from longtail_cli.metrics import CategoryMetrics, Value
+from longtail_cli.reports.format import between, between_signed, delta, difference, fit, percent, shown
+from longtail_cli.reports.headline import headline_metrics
+from longtail_cli.reports.metric_names import lower_is_better, metrics_of
+from longtail_cli.reports.model import Report, Run
+from longtail_cli.reports.plots.figures import plots_of
+from longtail_cli.reports.plots.formats import as_svg
+from longtail_cli.reports.text_tables import (
+    CATEGORY_METRIC,
+    IOU_TITLES,
+    gate,
+    headline,
+    in_order,
+    outcome,
+    sides_of,
+    tables_of,
+    without_rows,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+GROUP_OF = {"APr": "r", "APc": "c", "APf": "f", "many": "many", "medium": "medium", "few": "few"}
 PAGE = files(__package__)
 
 
-def to_html(report: Report, weights: Mapping[str, Floats], command: str) -> str:
-    """The page, complete in itself: style, script and pictures stand inside.
+def to_html(report: Report, command: str) -> str:
+    """The page with its style, script and plots; it needs no network.
 
-    weights: curves float64 [C] by name, in order of the categories of the first run; may be empty. command: that made
-    the report. The same arguments give the same page. Names from files are escaped by the template, and text of any
-    direction is kept apart. Raises MissingExtraError where jinja2 or matplotlib is not installed.
+    command: what made the report, to be shown if it is not empty. The same arguments give the same page. The template
+    escapes names from files and isolates text of any direction. Raises MissingExtraError if jinja2 or matplotlib is not
+    installed.
     """
     environment = _environment()
     from markupsafe import Markup
 
-    pictures = [(picture, Markup(as_svg(picture))) for picture in plots_of(report, weights)]
+    plots = [(plot, Markup(as_svg(plot))) for plot in plots_of(report)]
     text: str = environment.get_template("report.html").render(
         title=", ".join(run.name for run in report.runs),
         headline=headline(report),
         report=report,
         verdicts=[(outcome(verdict), gate(verdict), verdict) for verdict in in_order(report)],
         cards=cards_of(report),
-        pictures=pictures,
+        plots=plots,
         tables=tables_of(without_rows(report)),
         grid=grid_of(report),
         command=command,
@@ -50,16 +63,132 @@ def to_html(report: Report, weights: Mapping[str, Floats], command: str) -> str:
 
 
 def _environment() -> Environment:
-    """Templates that escape what they are given and refuse what they do not know."""
+    """Templates that escape their values and refuse unknown names."""
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
-        problem = Problem("jinja2", "an installed package", "none")
-        raise MissingExtraError("--html", [problem], "pip install 'ltcal[html]'") from error
+        problem = Problem("package", "jinja2, for HTML pages", "none")
+        raise MissingExtraError("jinja2", [problem], "install it: pip install 'ltcal[html]'") from error
     return Environment(
         loader=PackageLoader("longtail_cli.reports.page", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A metric of a run as text; parts that do not apply are empty."""
+
+    title: str
+    value: str
+    interval: str
+    change: str
+    """Difference to the reference; empty for the reference itself."""
+    change_interval: str
+    trend: str
+    """``better``, ``worse``, or ``same`` if nothing changed or the interval of the difference contains 0."""
+    basis: str
+    """How many categories and objects a group has."""
+
+
+def cards_of(report: Report) -> list[tuple[str, list[Card]]]:
+    """The cards of each run by its name."""
+    return [
+        (run.name, [_card(report, run, name, title) for name, title in headline_metrics(report).items()])
+        for run in report.runs
+    ]
+
+
+def _card(report: Report, run: Run, name: str, title: str) -> Card:
+    value, base = metrics_of(run).get(name), metrics_of(report.reference).get(name)
+    plain, interval, delta = name.split("/")[-1], run.intervals.get(name), run.deltas.get(name)
+    compared = run is not report.reference
+    return Card(
+        title=title,
+        value=shown(plain, value),
+        interval=between(plain, interval) if interval else "",
+        change=difference(plain, value, base) if compared else "",
+        change_interval=between_signed(plain, delta) if compared and delta else "",
+        trend=_trend(report, run, name, value, base) if compared else "same",
+        basis=_basis(report, plain),
+    )
+
+
+def _trend(report: Report, run: Run, name: str, value: Value, base: Value) -> str:
+    delta = run.deltas.get(name)
+    if value is None or base is None or value == base or (delta is not None and delta.low <= 0 <= delta.high):
+        return "same"
+    return "better" if (value > base) != lower_is_better(name) else "worse"
+
+
+def _basis(report: Report, metric: str) -> str:
+    size = report.groups.get(GROUP_OF.get(metric, "all"))
+    if size is None or metric not in GROUP_OF:
+        return ""
+    if report.signature.protocol == "classification":
+        return f"{size.categories:,} classes, {size.images:,} images"
+    return f"{size.categories:,} categories, {size.instances:,} ground truths"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of the table of categories."""
+
+    text: str
+    key: float | None = None
+    """What it is sorted by; None for text, and for undefined values, which come last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The table of categories."""
+
+    header: tuple[str, ...]
+    """Titles of the columns; the first column holds text."""
+    groups: tuple[str, ...]
+    """Groups that occur."""
+    rows: tuple[tuple[Cell, ...], ...]
+    """One per category."""
+
+
+def grid_of(report: Report) -> Grid | None:
+    """One row per category of the first run; None if it has none."""
+    first = report.runs[0].categories
+    if not first:
+        return None
+    header = ["category", "id", "group", "training images", "images", "objects"]
+    columns = []
+    for kind in report.kinds:
+        base = _values(report.reference, kind)
+        prefix = f"{IOU_TITLES[kind]} " if len(report.kinds) > 1 else ""
+        for side, run in sides_of(report):
+            values = _values(run, kind)
+            header.append(f"{prefix}{CATEGORY_METRIC[kind]}, {side}")
+            columns.append({key: Cell(percent(value), value) for key, value in values.items()})
+            if run is not report.reference:
+                header.append(f"{prefix}change")
+                columns.append({key: _change(value, base.get(key)) for key, value in values.items()})
+    rows = tuple((*_about(row), *(column.get(row.id, Cell("-")) for column in columns)) for row in first)
+    return Grid(tuple(header), tuple(dict.fromkeys(row.group for row in first if row.group)), rows)
+
+
+def _values(run: Run, kind: str) -> dict[int, Value]:
+    """The shown metric of each category, by id."""
+    return {row.id: row.metrics.get(kind, {}).get(CATEGORY_METRIC[kind]) for row in run.categories}
+
+
+def _change(value: Value, base: Value) -> Cell:
+    return Cell(delta(value, base), None if value is None or base is None else value - base)
+
+
+def _about(row: CategoryMetrics) -> tuple[Cell, ...]:
+    counts = (row.train_images, row.images, row.instances)
+    return (
+        Cell(row.name),
+        Cell(str(row.id), row.id),
+        Cell(row.group or ""),
+        *(Cell("-" if count is None else f"{count:,}", count) for count in counts),
     )

@@ -1,47 +1,47 @@
 "use strict";
 
-// Light and dark: as the system has it, until the button is pressed.
+// Light or dark as the system is set, until the button is pressed.
 document.getElementById("theme").addEventListener("click", () => {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
 });
 
-// Dots name themselves, under the pointer and, in a picture that has the focus, with the arrow keys.
+// Labels of points: under the pointer, or with the arrow keys in a plot that has the focus.
 const tip = document.getElementById("tip");
 let current = null;
 
-function show(dot, x, y) {
+function show(point, x, y) {
   if (current) current.classList.remove("at");
-  current = dot;
-  tip.hidden = !dot;
-  if (!dot) return;
-  dot.classList.add("at");
-  tip.textContent = dot.dataset.label;
+  current = point;
+  tip.hidden = !point;
+  if (!point) return;
+  point.classList.add("at");
+  tip.textContent = point.dataset.label;
   tip.style.left = `${Math.min(x + 14, innerWidth - tip.offsetWidth - 8)}px`;
   tip.style.top = `${Math.max(Math.min(y + 14, innerHeight - tip.offsetHeight - 8), 0)}px`;
 }
 
 document.addEventListener("pointermove", (event) => {
-  const dot = event.target instanceof Element ? event.target.closest("[data-label]") : null;
-  if (dot || event.target !== document.activeElement) show(dot, event.clientX, event.clientY);
+  const point = event.target instanceof Element ? event.target.closest("[data-label]") : null;
+  if (point || event.target !== document.activeElement) show(point, event.clientX, event.clientY);
 });
 
-for (const picture of document.querySelectorAll("svg[data-dots]")) {
-  const dots = [...picture.querySelectorAll("[data-label]")];
-  picture.addEventListener("blur", () => show(null));
-  picture.addEventListener("keydown", (event) => {
+for (const plot of document.querySelectorAll("svg[data-points]")) {
+  const points = [...plot.querySelectorAll("[data-label]")];
+  plot.addEventListener("blur", () => show(null));
+  plot.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    const at = dots.indexOf(current);
-    const dot = dots[at < 0 ? 0 : (at + step + dots.length) % dots.length];
-    const box = dot.getBoundingClientRect();
-    show(dot, box.right, box.bottom);
+    const at = points.indexOf(current);
+    const point = points[at < 0 ? 0 : (at + step + points.length) % points.length];
+    const box = point.getBoundingClientRect();
+    show(point, box.right, box.bottom);
   });
 }
 
-// The table of categories: sorted by the column that is pressed, undefined figures last either way.
+// The table of categories: a click on a header sorts by that column; undefined values always come last.
 const table = document.getElementById("categories");
 if (table) {
   const body = table.tBodies[0];

@@ -1,4 +1,4 @@
-"""The figure of every category against how often it occurs in training."""
+"""AP or recall of single categories: against their training frequency, and the greatest changes."""
 
 from __future__ import annotations
 
@@ -18,49 +18,78 @@ from longtail_cli.reports.text_tables import CATEGORY_METRIC, IOU_TITLES, Side
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Sheet
+    from matplotlib.figure import Figure
 
 
 Labels = dict[str, Sequence[str]]
+"""By gid of a collection, a label for each of its points."""
+
+Change = tuple[str, float]
+"""The name of a category, and the change of its metric in percent points."""
+
+MAX_BARS = 12
+"""Categories shown that gained, and that lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A category: how often it occurs, and its figure before and after."""
+    """A category, and its metric before and after."""
 
     row: CategoryMetrics
     count: int
+    """Training images, or else images of the evaluated set."""
     before: Value
     after: Value
 
 
-def frequency_scatter_plots(report: Report, kind: str) -> list[Plot]:
-    """A picture for each run but the reference. kind: ``bbox``, ``segm`` or ``classification``."""
-    pairs = pairs_of(report)
-    drawn = [(number, pair, points_of(pair, kind)) for number, pair in enumerate(pairs, 1)]
-    return [_scatter_plot(numbered(_stem(kind), number, len(pairs)), kind, *pair, points)
+def frequency_scatter_plots(report: Report, kind: str, run: str | None = None) -> list[Plot]:
+    """A plot for each run except the reference. kind: ``bbox``, ``segm`` or ``classification``. run: only this one."""
+    pairs = pairs_of(report, run)
+    drawn = [(number, pair, _points(pair, kind)) for number, pair in enumerate(pairs, 1)]
+    stem = _stem(f"{CATEGORY_METRIC[kind].lower()}-by-training-frequency", kind)
+    return [_scatter_plot(numbered(stem, number, len(pairs)), kind, *pair, points)
             for number, pair, points in drawn if points]  # fmt: skip
 
 
-def points_of(pair: tuple[Side | None, Side], kind: str) -> list[Point]:
-    """The categories with a figure before or after, in order of the rows."""
+def change_plots(report: Report, kind: str, run: str | None = None) -> list[Plot]:
+    """A plot for each run except the reference, if a category changed. run: only this one."""
+    pairs, plots = pairs_of(report, run), []
+    metric = CATEGORY_METRIC[kind]
+    stem = _stem(f"{metric.lower()}-changes", kind)
+    for number, (before, after) in enumerate(pairs, 1):
+        changes = _changes(_points((before, after), kind))
+        if before is not None and changes:
+            plots.append(
+                Plot(
+                    numbered(stem, number, len(pairs)),
+                    f"{IOU_TITLES.get(kind, 'Classes')}: categories that gained and lost most",
+                    f"Change of {metric} from {short(before[0])} to {short(after[0])}, at most {MAX_BARS} each way.",
+                    f"Bars of the change of {metric} for {len(changes)} categories.",
+                    partial(_draw_changes, changes, metric),
+                )
+            )
+    return plots
+
+
+def _points(pair: tuple[Side | None, Side], kind: str) -> list[Point]:
+    """The categories with a metric before or after, in order of the rows."""
     before, (_, after) = pair
-    bases = {} if before is None else {row.id: _figure(row, kind) for row in before[1].categories}
-    trained = counts_training(after.categories)
+    bases = {} if before is None else {row.id: _metric(row, kind) for row in before[1].categories}
+    trained = _counts_training(after.categories)
     found = [
-        Point(row, (row.train_images or 0) if trained else row.images, bases.get(row.id), _figure(row, kind))
+        Point(row, (row.train_images or 0) if trained else row.images, bases.get(row.id), _metric(row, kind))
         for row in after.categories
     ]
     return [point for point in found if point.before is not None or point.after is not None]
 
 
-def counts_training(rows: Sequence[CategoryMetrics]) -> bool:
-    """Whether it is known of all categories how often they occur in training."""
+def _counts_training(rows: Sequence[CategoryMetrics]) -> bool:
+    """Whether the training images of all categories are known."""
     return all(row.train_images is not None for row in rows)
 
 
-def label_of(point: Point, kind: str, paired: bool) -> str:
-    """The category, its counts and its figures, a line each."""
+def _label(point: Point, kind: str, paired: bool) -> str:
+    """The category, its counts and its metrics, one line each."""
     row, name = point.row, CATEGORY_METRIC[kind]
     about = [f"id {row.id}", *([GROUP_TITLES.get(row.group, row.group)] if row.group else [])]
     about += [f"{row.train_images:,} training images"] if row.train_images is not None else []
@@ -70,24 +99,23 @@ def label_of(point: Point, kind: str, paired: bool) -> str:
     return fit("\n".join(lines))
 
 
-def _stem(kind: str) -> str:
-    stem = f"{CATEGORY_METRIC[kind].lower()}-by-training-frequency"
-    return stem if kind == "classification" else f"{stem}-{kind}"
+def _stem(name: str, kind: str) -> str:
+    return name if kind == "classification" else f"{name}-{kind}"
 
 
-def _figure(row: CategoryMetrics, kind: str) -> Value:
+def _metric(row: CategoryMetrics, kind: str) -> Value:
     return row.metrics.get(kind, {}).get(CATEGORY_METRIC[kind])
 
 
 def _scatter_plot(name: str, kind: str, before: Side | None, after: Side, points: Sequence[Point]) -> Plot:
-    of, figure = IOU_TITLES.get(kind, "Classes"), CATEGORY_METRIC[kind]
-    axis = "training images" if counts_training(after[1].categories) else "images in the evaluated set"
+    metric = CATEGORY_METRIC[kind]
+    axis = "training images" if _counts_training(after[1].categories) else "images in the evaluated set"
     compared = f" Hollow: {short(before[0])}; filled: {short(after[0])}." if before else f" {short(after[0])}."
     return Plot(
         name,
-        f"{of}: {figure} by {axis}",
-        f"Each mark is a category.{compared}",
-        f"Scatter plot of {figure} against {axis} for {len(points)} categories.",
+        f"{IOU_TITLES.get(kind, 'Classes')}: {metric} by {axis}",
+        f"One mark per category.{compared}",
+        f"Scatter plot of {metric} against {axis} for {len(points)} categories.",
         partial(_draw_scatter, kind, axis, before, after, points),
     )
 
@@ -113,7 +141,7 @@ def _draw_scatter(kind: str, axis: str, before: Side | None, after: Side, points
 def _draw_group(
     axes: Axes, points: Sequence[Point], look: Look, size: float, kind: str, number: str, before: Side | None
 ) -> Labels:
-    """Hollow marks before, filled ones after, a line between; with a lone run only filled ones."""
+    """Hollow marks before, filled ones after, joined by a line; for a lone run only filled ones."""
     joined: list[tuple[float, float]] = []
     for point in points:
         if point.before is not None and point.after is not None:
@@ -124,19 +152,19 @@ def _draw_group(
     for which, fill in (("before", PAPER), ("after", look.colour)):
         shown = [point for point in points if getattr(point, which) is not None]
         if shown:
-            gid = f"dots-{which}-{number}"
-            dots = axes.scatter(
+            gid = f"points-{which}-{number}"
+            marks = axes.scatter(
                 [point.count for point in shown], [100 * getattr(point, which) for point in shown],
                 s=size, marker=look.marker, facecolors=fill, edgecolors=look.colour, linewidths=0.6,
                 zorder=2 if which == "before" else 3, clip_on=False,
             )  # fmt: skip
-            dots.set_gid(gid)
-            labels[gid] = [label_of(point, kind, before is not None) for point in shown]
+            marks.set_gid(gid)
+            labels[gid] = [_label(point, kind, before is not None) for point in shown]
     return labels
 
 
 def _scale(axes: Axes, counts: Sequence[int]) -> None:
-    """Logarithmic; where there are zeros, linear from 0 to 1."""
+    """Logarithmic; with zeros linear from 0 to 1."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     axes.set_xscale("symlog", linthresh=1, linscale=0.5) if min(counts) < 1 else axes.set_xscale("log")
@@ -145,7 +173,7 @@ def _scale(axes: Axes, counts: Sequence[int]) -> None:
     axes.set_xlim(min(counts) * 0.8 if min(counts) >= 1 else -0.15, max(*counts, 1) * 1.25)
 
 
-def _draw_legend(figure: Sheet, groups: Sequence[str | None], before: Side | None, after: Side) -> None:
+def _draw_legend(figure: Figure, groups: Sequence[str | None], before: Side | None, after: Side) -> None:
     from matplotlib.lines import Line2D
 
     def mark(look: Look, colour: str, fill: str) -> Line2D:
@@ -161,37 +189,8 @@ def _draw_legend(figure: Sheet, groups: Sequence[str | None], before: Side | Non
         legend(figure, entries)
 
 
-MAX_BARS = 12
-"""Shown each way."""
-
-Change = tuple[str, float]
-"""The name of a category, and by how many points its figure changed."""
-
-
-def change_plots(report: Report, kind: str) -> list[Plot]:
-    """A picture for each run but the reference. kind: ``bbox``, ``segm`` or ``classification``."""
-    pairs, made = pairs_of(report), []
-    for number, (before, after) in enumerate(pairs, 1):
-        changes = _changes(report, kind, number - 1)
-        if before is None or not changes:
-            continue
-        figure = CATEGORY_METRIC[kind]
-        stem = f"{figure.lower()}-changes" if kind == "classification" else f"{figure.lower()}-changes-{kind}"
-        made.append(
-            Plot(
-                numbered(stem, number, len(pairs)),
-                f"{IOU_TITLES.get(kind, 'Classes')}: categories that gained and lost most",
-                f"Change of {figure} from {short(before[0])} to {short(after[0])}, at most {MAX_BARS} each way.",
-                f"Bars of the change of {figure} for {len(changes)} categories.",
-                partial(_draw_changes, changes, figure),
-            )
-        )
-    return made
-
-
-def _changes(report: Report, kind: str, pair: int) -> list[Change]:
-    """The greatest gains, then the greatest losses, from the one end to the other."""
-    points = points_of(pairs_of(report)[pair], kind)
+def _changes(points: Sequence[Point]) -> list[Change]:
+    """The greatest gains, then the greatest losses, in descending order."""
     found = [
         (point.row.name, 100 * (point.after - point.before))
         for point in points
@@ -202,17 +201,17 @@ def _changes(report: Report, kind: str, pair: int) -> list[Change]:
     return gained + [change for change in ordered if change[1] < 0][-MAX_BARS:]
 
 
-def _draw_changes(changes: Sequence[Change], figure_name: str) -> Drawing:
+def _draw_changes(changes: Sequence[Change], metric: str) -> Drawing:
     figure = sheet(height=0.75 + 0.165 * len(changes))
     axes = figure.subplots()
-    for place, (_, change) in enumerate(changes):
-        axes.barh(place, change, 0.72, color=BLUE if change > 0 else VERMILLION)
-        axes.annotate(f"{change:+.1f}", (change, place), (3 if change > 0 else -3, 0), textcoords="offset points",
+    for position, (_, change) in enumerate(changes):
+        axes.barh(position, change, 0.72, color=BLUE if change > 0 else VERMILLION)
+        axes.annotate(f"{change:+.1f}", (change, position), (3 if change > 0 else -3, 0), textcoords="offset points",
                       ha="left" if change > 0 else "right", va="center", fontsize=7)  # fmt: skip
     axes.set_yticks(range(len(changes)), [short(name) for name, _ in changes])
     axes.set_ylim(len(changes) - 0.4, -0.6)
     axes.axvline(0, color=MUTED, linewidth=0.6)
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.16)
-    axes.set_xlabel(f"change of {figure_name} (points)")
+    axes.set_xlabel(f"change of {metric} (points)")
     return Drawing(figure)

@@ -1,43 +1,43 @@
-"""Pictures as PNG and PDF for papers, and as SVG for the page. The same picture gives the same bytes."""
+"""Plots as PNG and PDF for papers, and as SVG for the page. The same plot gives the same bytes."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 from longtail_cli.reports.plots import style
 from longtail_cli.reports.plots.plot import Plot
 from longtail_cli.reports.plots.style import styled
 
+Format = Literal["png", "pdf"]
 
-def as_png(picture: Plot) -> bytes:
-    """300 dots an inch. Raises MissingExtraError where matplotlib is not installed."""
+_UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+
+
+def as_file(plot: Plot, file_format: Format) -> bytes:
+    """PNG at 300 dots per inch, or PDF with the font embedded as Type 42.
+
+    Raises MissingExtraError if matplotlib is not installed.
+    """
     content = io.BytesIO()
-    with styled("--plots", "plots"):
-        picture.draw().figure.savefig(content, format="png", metadata={"Software": None})
+    with styled():
+        plot.draw().figure.savefig(content, format=file_format, metadata=_UNDATED[file_format])
     return content.getvalue()
 
 
-def as_pdf(picture: Plot) -> bytes:
-    """Vectors, with the font embedded as Type 42. Raises MissingExtraError where matplotlib is not installed."""
-    content = io.BytesIO()
-    with styled("--plots", "plots"):
-        picture.draw().figure.savefig(content, format="pdf", metadata={"CreationDate": None})
-    return content.getvalue()
+def as_svg(plot: Plot) -> str:
+    """An ``<svg>`` element for a page that defines the colours of `VARIABLES`; its ids begin with the plot's name.
 
-
-def as_svg(picture: Plot) -> str:
-    """An ``<svg>`` element for a page that defines the colours of `svg.VARIABLES`; its ids begin with the name.
-
-    Dots carry what they are called in ``data-label``. Raises MissingExtraError where matplotlib is not installed.
+    Points carry their labels in ``data-label``. Raises MissingExtraError if matplotlib is not installed.
     """
     content = io.StringIO()
-    with styled("--html", "html"):
-        drawing = picture.draw()
+    with styled():
+        drawing = plot.draw()
         drawing.figure.savefig(content, format="svg", metadata={"Date": None})
-    return inline(content.getvalue(), picture.name, picture.alt, drawing.labels)
+    return inline(content.getvalue(), plot.name, plot.alt, drawing.labels)
 
 
 VARIABLES = {
@@ -45,7 +45,7 @@ VARIABLES = {
     style.BLUE: "--blue", style.ORANGE: "--orange", style.GREEN: "--green", style.VERMILLION: "--vermillion",
     style.SKY: "--sky", style.PURPLE: "--purple",
 }  # fmt: skip
-"""The colours of the pictures, and what the page calls them, as it has others of its own for dark surroundings."""
+"""The colours of the plots, and their CSS variables, which the page redefines in dark mode."""
 
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
@@ -58,15 +58,15 @@ _GEOMETRY = ("d", "x", "y", "transform", "points", "width", "height")
 def inline(text: str, name: str, alt: str, labels: Mapping[str, Sequence[str]]) -> str:
     """The ``<svg>`` element of a document that matplotlib wrote.
 
-    name: what ids begin with, so that they are unique in a page. labels: by id of a group, what its dots are called.
+    name: prefix of the ids, which makes them unique in a page. labels: by id of a group, the labels of its points.
     """
     root = ET.fromstring(text)
     for tag in ("metadata", "style"):
         _remove(root, f"{_SVG}{tag}")
     for group in root.iter(f"{_SVG}g"):
-        called = labels.get(group.get("id", ""))
-        if called is not None:
-            _label(group, called)
+        own = labels.get(group.get("id", ""))
+        if own is not None:
+            _label(group, own)
     used = set(_references(root))
     for element in root.iter():
         _adapt(element, name, used)
@@ -74,7 +74,7 @@ def inline(text: str, name: str, alt: str, labels: Mapping[str, Sequence[str]]) 
         root.attrib.pop(attribute, None)
     root.attrib |= {"role": "img", "aria-label": alt}
     if labels:
-        root.attrib |= {"tabindex": "0", "data-dots": ""}
+        root.attrib |= {"tabindex": "0", "data-points": ""}
     return ET.tostring(root, encoding="unicode")
 
 
@@ -84,21 +84,21 @@ def _remove(root: ET.Element, tag: str) -> None:
             parent.remove(child)
 
 
-def _label(group: ET.Element, called: Sequence[str]) -> None:
-    """Say of each dot what it is; matplotlib writes them in the order of the data. A shared style is moved up."""
+def _label(group: ET.Element, labels: Sequence[str]) -> None:
+    """Label each point; matplotlib writes them in the order of the data. A style they share moves to the group."""
     hidden = {shape for defs in group.iter(f"{_SVG}defs") for shape in defs.iter()}
-    dots = [one for one in group.iter() if one.tag in (f"{_SVG}use", f"{_SVG}path") and one not in hidden]
-    looks = {dot.get("style", "") for dot in dots}
-    for dot, label in zip(dots, called, strict=True):
-        dot.set("data-label", label)
+    points = [one for one in group.iter() if one.tag in (f"{_SVG}use", f"{_SVG}path") and one not in hidden]
+    looks = {point.get("style", "") for point in points}
+    for point, label in zip(points, labels, strict=True):
+        point.set("data-label", label)
         if len(looks) == 1:
-            dot.attrib.pop("style", None)
+            point.attrib.pop("style", None)
     if len(looks) == 1:
         group.set("style", looks.pop())
 
 
 def _references(root: ET.Element) -> Iterator[str]:
-    """The ids that something points to."""
+    """The ids that are referred to."""
     for element in root.iter():
         target = element.get(f"{_XLINK}href")
         if target is not None:
@@ -108,14 +108,14 @@ def _references(root: ET.Element) -> Iterator[str]:
 
 
 def _adapt(element: ET.Element, name: str, used: set[str]) -> None:
-    """Plain tags, own ids, coordinates to a hundredth of a point, colours and fonts of the page."""
+    """Plain tags, unique ids, coordinates to a hundredth of a point, colours and fonts of the page."""
     element.tag = element.tag.removeprefix(_SVG)
     if element.tag != "text" and element.tag != "tspan":
         element.text = None
     element.tail = None
-    identity = element.attrib.pop("id", None)
-    if identity in used:
-        element.set("id", f"{name}-{identity}")
+    own = element.attrib.pop("id", None)
+    if own in used:
+        element.set("id", f"{name}-{own}")
     target = element.attrib.pop(f"{_XLINK}href", None)
     if target is not None:
         element.set("href", f"#{name}-{target.removeprefix('#')}")

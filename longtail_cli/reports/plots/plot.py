@@ -1,4 +1,4 @@
-"""What a picture is, and what the pictures of a report are drawn from."""
+"""What a plot is, and which runs it compares."""
 
 from __future__ import annotations
 
@@ -14,46 +14,51 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-LONGEST = 28
-"""Letters of a name that are shown in a picture."""
+MAX_NAME = 28
+"""Letters of a name that are shown in a plot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure of matplotlib, and what its dots are called: by gid of a collection a text for each of its points."""
+    """A drawn plot."""
 
     figure: Figure
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By gid of a collection, a label for each of its points."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A picture that has something to show.
-
-    name: file name without suffix, unique in a report. title: a few words. caption: a sentence. alt: what is to be
-    seen, for those who cannot see it. draw: makes it anew, inside `styled`. wide: over the width of two others.
-    """
+    """A plot that has something to show."""
 
     name: str
+    """File name without suffix, unique in a report."""
     title: str
     caption: str
+    """One or two sentences."""
     alt: str
+    """A description for readers who cannot see the plot."""
     draw: Callable[[], Drawing]
+    """Draws it anew; to be called inside `styled`."""
     wide: bool = False
+    """As wide as two others."""
 
 
 def short(name: str) -> str:
-    """The name on one line, cut off with an ellipsis where it is long."""
+    """The name on one line, cut off with an ellipsis if it is long."""
     line = fit(" ".join(name.split()))
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
+    return line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
 
 
-def pairs_of(report: Report) -> list[tuple[Side | None, Side]]:
-    """Each run with the reference before it; a lone run with None."""
+def pairs_of(report: Report, run: str | None = None) -> list[tuple[Side | None, Side]]:
+    """Each run after the reference, which is None for a lone run. run: the name of the only run wanted."""
     first, *others = sides_of(report)
-    return [(first, other) for other in others] or [(None, first)]
+    pairs: list[tuple[Side | None, Side]] = [(first, other) for other in others]
+    if run is None:
+        return pairs or [(None, first)]
+    return [pair for pair in pairs if pair[1][0] == run] or [(None, first)]
 
 
 def numbered(stem: str, number: int, count: int) -> str:
-    """The stem of a file name, told apart where there are several."""
+    """The stem of a file name, with a number if there are several."""
     return stem if count == 1 else f"{stem}-{number}"

@@ -1,4 +1,4 @@
-"""How often predictions of a score are right: on the diagonal the score can be taken for a probability."""
+"""Reliability diagrams: on the diagonal a score is the probability that the prediction is right."""
 
 from __future__ import annotations
 
@@ -21,36 +21,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Predictions whose score lies in a bin: their mean score, the share that is right, how many they are."""
+    """Predictions whose score lies in a bin."""
 
     score: float
-    right: float
+    """Mean score."""
+    accuracy: float
+    """Share of correct predictions: accuracy, or precision for detections."""
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The bins of a run that hold anything, how many bins there are, and its calibration error."""
+    """The curve of a run."""
 
     run: str
     bins: tuple[Bin, ...]
-    of: int
+    """Those that are not empty."""
+    bin_count: int
+    """Empty bins too."""
     error: str
+    """Name and value of its calibration error."""
 
 
 def reliability_plots(report: Report, kind: str) -> list[Plot]:
-    """One picture of all runs. kind: ``bbox``, ``segm`` or ``classification``."""
+    """One plot of all runs, or none without bins. kind: ``bbox``, ``segm`` or ``classification``."""
     threshold = None if kind == "classification" else _threshold(report.runs[-1], kind)
     found = [(side, _curve(side, run, kind, threshold)) for side, run in sides_of(report)]
     curves = [curve for _, curve in found if curve is not None and curve.bins]
     if not curves:
         return []
-    right = "accuracy" if kind == "classification" else f"precision at IoU {threshold:.2f}"
+    label = "accuracy" if kind == "classification" else f"precision at IoU {threshold:.2f}"
     stem = "reliability" if kind == "classification" else f"reliability-{kind}"
     title = f"{IOU_TITLES.get(kind, 'Classes')}: reliability of scores"
-    caption = "Above the dashed diagonal scores are too low, below it too high. Beneath: predictions in each bin."
-    alt = f"Curves of {right} against mean score for {len(curves)} runs."
-    return [Plot(stem, title, caption, alt, partial(_draw, curves, right))]
+    caption = (
+        "Scores are too low above the dashed diagonal, and too high below it. Lower part: predictions in each bin."
+    )
+    alt = f"Curves of {label} against mean score for {len(curves)} runs."
+    return [Plot(stem, title, caption, alt, partial(_draw, curves, label))]
 
 
 def _threshold(run: Run, kind: str) -> float | None:
@@ -59,7 +66,7 @@ def _threshold(run: Run, kind: str) -> float | None:
 
 
 def _curve(side: str, run: Run, kind: str, threshold: float | None) -> Curve | None:
-    """None where the run has none, or takes something else for right than the last run."""
+    """None if the run has no bins, or if they count true positives at another IoU than the last run."""
     if kind == "classification":
         if run.classification is None:
             return None
@@ -73,10 +80,12 @@ def _curve(side: str, run: Run, kind: str, threshold: float | None) -> Curve | N
 
 
 def _bins(shares: Sequence[tuple[Value, Value, int]]) -> tuple[Bin, ...]:
-    return tuple(Bin(score, right, count) for score, right, count in shares if score is not None and right is not None)
+    return tuple(
+        Bin(score, accuracy, count) for score, accuracy, count in shares if score is not None and accuracy is not None
+    )
 
 
-def _draw(curves: Sequence[Curve], right: str) -> Drawing:
+def _draw(curves: Sequence[Curve], label: str) -> Drawing:
     from matplotlib.ticker import FuncFormatter
 
     figure = sheet(height=3.9)
@@ -85,9 +94,9 @@ def _draw(curves: Sequence[Curve], right: str) -> Drawing:
     entries: list[tuple[Artist, str]] = []
     labels: dict[str, list[str]] = {}
     for side, curve in enumerate(curves):
-        labels[f"bins-{side}"] = [_label(curve, one, right) for one in curve.bins]
+        labels[f"bins-{side}"] = [_label(curve, one, label) for one in curve.bins]
         entries.append((_draw_curve(above, below, curve, side), f"{short(curve.run)}, {curve.error}"))
-    above.set(xlim=(0, 1), ylim=(0, 1), ylabel=right)
+    above.set(xlim=(0, 1), ylim=(0, 1), ylabel=label)
     below.set(xlabel="score", ylabel="count", yscale="log")
     below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     figure.align_ylabels()
@@ -101,17 +110,19 @@ def _draw_curve(above: Axes, below: Axes, curve: Curve, side: int) -> Artist:
     look = look_of(side)
     style: Any = "-" if side == 0 else CURVES[(side - 1) % len(CURVES)][1]
     colour = GREY if side == 0 else look.colour
-    scores, rights = [one.score for one in curve.bins], [one.right for one in curve.bins]
-    above.plot(scores, rights, color=colour, linestyle=style, linewidth=1.2)
-    dots = above.scatter(scores, rights, s=14, color=colour, marker=look.marker, zorder=3, clip_on=False, linewidths=0)
-    dots.set_gid(f"bins-{side}")
-    counts = [0] * curve.of
+    scores, accuracies = [one.score for one in curve.bins], [one.accuracy for one in curve.bins]
+    above.plot(scores, accuracies, color=colour, linestyle=style, linewidth=1.2)
+    points = above.scatter(
+        scores, accuracies, s=14, color=colour, marker=look.marker, zorder=3, clip_on=False, linewidths=0
+    )
+    points.set_gid(f"bins-{side}")
+    counts = [0] * curve.bin_count
     for one in curve.bins:
-        counts[min(int(one.score * curve.of), curve.of - 1)] += one.count
-    edges = [place / curve.of for place in range(curve.of + 1)]
+        counts[min(int(one.score * curve.bin_count), curve.bin_count - 1)] += one.count
+    edges = [index / curve.bin_count for index in range(curve.bin_count + 1)]
     below.stairs([count or 0.5 for count in counts], edges, color=colour, linestyle=style, linewidth=1.0, baseline=None)
     return Line2D([], [], color=colour, linestyle=style, linewidth=1.2, marker=look.marker, markersize=4)
 
 
-def _label(curve: Curve, one: Bin, right: str) -> str:
-    return f"{short(curve.run)}\nmean score {one.score:.3f}, {right} {one.right:.3f}\n{one.count:,} predictions"
+def _label(curve: Curve, one: Bin, label: str) -> str:
+    return f"{short(curve.run)}\nmean score {one.score:.3f}, {label} {one.accuracy:.3f}\n{one.count:,} predictions"

@@ -1,4 +1,4 @@
-"""How the pictures look: colours of Okabe and Ito, told apart by shape, hatching and line style too."""
+"""The style of the plots: the colours of Okabe and Ito, doubled by marker, hatching and line style."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ INK, MUTED, GREY, LINE, PAPER = "#1b1b1b", "#666666", "#9a9a9a", "#dddddd", "#ff
 BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7"
 
 COLUMN, WIDE = 4.6, 9.4
-"""Widths in inches. Text stays readable where a paper prints them over one column and over both."""
+"""Widths in inches, so that text is readable over one column and over both columns of a paper."""
 
 LETTERS, HANDLE = 13, 6
-"""Letters of a legend to an inch, and the room that the mark and the gap before each take."""
+"""Letters of a legend per inch, and the width in letters of the mark and gap before each entry."""
 
 CURVES = (
     (BLUE, "-"),
@@ -38,7 +38,7 @@ CURVES = (
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A colour, and what tells it apart without colour."""
+    """A colour, and what distinguishes it without colour."""
 
     colour: str
     marker: str
@@ -55,7 +55,7 @@ _SIDES = (
     Look(GREY, "o"), Look(BLUE, "s"), Look(ORANGE, "^", "////"), Look(GREEN, "D", "...."),
     Look(VERMILLION, "v", "xxxx"), Look(SKY, "P", "----"), Look(PURPLE, "X", "++++"),
 )  # fmt: skip
-"""Of the runs in turn; the first is what the others are held against."""
+"""Of the runs in turn; the first is the reference."""
 
 _RULES: Any = {
     "font.size": 8.5, "axes.labelsize": 8.5, "axes.titlesize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8,
@@ -71,23 +71,22 @@ _RULES: Any = {
 
 
 def look_of(side: int) -> Look:
-    """Of the runs in turn; from the eighth on they repeat, all but the first."""
+    """The look of the n-th run; from the eighth on all but the first repeat."""
     return _SIDES[side] if side < len(_SIDES) else _SIDES[1 + (side - 1) % (len(_SIDES) - 1)]
 
 
 @contextmanager
-def styled(option: str, extra: str) -> Iterator[None]:
-    """Draw and save inside: by our rules whatever the user's are, boxes for glyphs that the font lacks.
+def styled() -> Iterator[None]:
+    """Draw and save in this style instead of the user's; glyphs that the font lacks are boxes.
 
-    option, extra: what asks for the drawing and what to install, for the error.
-    Raises MissingExtraError where matplotlib is not installed.
+    Raises MissingExtraError if matplotlib is not installed.
     """
     try:
         import matplotlib
         import matplotlib.figure
     except ImportError as error:
-        problem = Problem("matplotlib", "an installed package", "none")
-        raise MissingExtraError(option, [problem], f"pip install 'ltcal[{extra}]'") from error
+        problem = Problem("package", "matplotlib, for plots", "none")
+        raise MissingExtraError("matplotlib", [problem], "install it: pip install 'ltcal[plots]'") from error
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         matplotlib.rcdefaults()
@@ -103,8 +102,9 @@ def sheet(width: float = COLUMN, height: float = 3.2) -> Figure:
 
 
 def legend(figure: Figure, entries: Sequence[tuple[Artist, str]]) -> None:
-    """Above the axes, in as many columns as have room. The texts are set last: as labels, those that begin with an
-    underscore would be left out.
+    """Add a legend above the axes, in as many columns as fit.
+
+    The texts are set last: labels that begin with an underscore would be skipped.
     """
     handles, labels = [handle for handle, _ in entries], [label for _, label in entries]
     columns = _columns(labels, int(LETTERS * figure.get_figwidth()))
@@ -114,7 +114,7 @@ def legend(figure: Figure, entries: Sequence[tuple[Artist, str]]) -> None:
 
 
 def _columns(labels: Sequence[str], room: int) -> int:
-    """The most columns, filled one after another, that take no more than `room` letters; at least one."""
+    """The most columns, filled one after another, that are at most `room` letters wide; at least one."""
     for rows in range(1, len(labels)):
         columns = [labels[first : first + rows] for first in range(0, len(labels), rows)]
         if sum(max(map(len, column)) + HANDLE for column in columns) <= room:
@@ -123,5 +123,5 @@ def _columns(labels: Sequence[str], room: int) -> int:
 
 
 def horizontal_grid(axes: Axes) -> None:
-    """Leave out the vertical lines, which say nothing between bars."""
+    """Hide the vertical grid lines, which mean nothing between bars."""
     axes.grid(visible=False, axis="x")

@@ -1,1 +1,0 @@
-"""Logits in, calibrated logits out: one module a family of methods."""

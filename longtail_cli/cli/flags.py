@@ -1,0 +1,48 @@
+"""Replaces parameters in messages by flags: ``max_dets=`` becomes ``--max-dets``."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from longtail_cli.reports.model import Report
+
+_OTHER_NAMES = {
+    "frequencies": "--freq",
+    "methods": "--method",
+    "method": "--method",
+    "names": "--name",
+    "runs": "--gate-run",
+    "iou_types": "--iou-type",
+    "nms_iou": "--nms",
+    "output": "-o",
+    "outputs": "-o",
+}
+"""Flags whose names differ from their parameters."""
+
+_PARAMETER = re.compile(r"(?<!`)`([a-z]\w*)=([^`]*)`")
+
+
+def with_flags(text: str) -> str:
+    """The text with each parameter as its flag: `` `tide='off'` `` becomes ``--tide off``."""
+    return _PARAMETER.sub(_flag, text)
+
+
+def _flag(parameter: re.Match[str]) -> str:
+    name, value = parameter[1], parameter[2].strip("'\"")
+    flag = _OTHER_NAMES.get(name, f"--{name.replace('_', '-')}")
+    if value == "False":
+        return f"--no-{flag.removeprefix('--')}"
+    return flag if value in ("", "True") else f"{flag} {value}"
+
+
+def report_with_flags(report: Report) -> Report:
+    """The report with flags in its notes and in the messages of its gates."""
+    return dataclasses.replace(
+        report,
+        notes=tuple(map(with_flags, report.notes)),
+        runs=tuple(dataclasses.replace(run, notes=tuple(map(with_flags, run.notes))) for run in report.runs),
+        gates=tuple(dataclasses.replace(one, message=with_flags(one.message)) for one in report.gates),
+    )

@@ -1,1 +1,0 @@
-"""From detections and ground truth to figures: geometry, matching, and the reductions over the matches."""

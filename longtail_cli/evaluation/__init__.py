@@ -1,0 +1,1 @@
+"""From detections and ground truth to metrics: geometry, matching, and the reductions over the matches."""

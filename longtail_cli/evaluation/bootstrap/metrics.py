@@ -1,0 +1,94 @@
+"""The metrics of many resamples of the images, from one set of matches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from longtail_cli.evaluation import summary, tide
+from longtail_cli.evaluation.average_precision import Curves, pools_of
+from longtail_cli.evaluation.bootstrap.events import CurveEvents, by_category, by_fixed_curve, by_pool, by_rank
+from longtail_cli.evaluation.bootstrap.resampling import LANES, ImageWeights, Reduction
+from longtail_cli.evaluation.bootstrap.weighted_curves import weighted_curves
+from longtail_cli.evaluation.geometry import Overlaps
+from longtail_cli.evaluation.matching import Matches
+from longtail_cli.evaluation.protocol import AREA_NAMES, Objects, Protocol
+from longtail_cli.metrics import Value, mean
+from longtail_cli.tables import Bools, Detections, Floats
+
+
+def headline(
+    detections: Detections, objects: Objects, matches: Matches, protocol: Protocol, groups: Mapping[str, Bools]
+) -> Reduction:
+    """AP, AP50, ... of weighted images, by the names and definitions of `summary.headline`."""
+    events, number = by_category(detections, objects, matches), len(matches.num_objects)
+    ranked = {rank: by_rank(detections, objects, matches, rank) for rank in summary.RANKS[protocol.name]}
+
+    def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
+        recalls = {rank: weighted_curves(one, weight).recall for rank, one in ranked.items()}
+        return [
+            summary.headline(curves, {rank: found[lane].T for rank, found in recalls.items()}, protocol, groups)
+            for lane, curves in enumerate(_by_size(events, number, weight))
+        ]
+
+    return reduction
+
+
+def fixed(detections: Detections, objects: Objects, matches: Matches, groups: Mapping[str, Bools]) -> Reduction:
+    """Fixed AP of weighted images; the 10,000 detections of a category are chosen on the whole set."""
+    events, number = by_category(detections, objects, matches), len(matches.num_objects)
+
+    def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
+        return [summary.grouped_ap(curves.ap[:, :, 0], groups) for curves in _by_size(events, number, weight)]
+
+    return reduction
+
+
+def pooled(detections: Detections, objects: Objects, matches: Matches, groups: Mapping[str, Bools]) -> Reduction:
+    """Pooled AP of weighted images, from the same detections as Fixed AP."""
+    pools = pools_of(len(matches.num_objects), groups)
+    events = by_pool(detections, objects, matches, list(pools.values()))
+
+    def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
+        found = weighted_curves(events, weight).ap
+        return [{name: mean(one) for name, one in zip(pools, ap, strict=True)} for ap in found]
+
+    return reduction
+
+
+def aligned_tide(
+    detections: Detections, pairs: Overlaps, objects: Objects, matches: Matches, groups: Mapping[str, Bools]
+) -> Reduction:
+    """AP50 and TIDE's gains (`aligned`) of weighted images: ``Cls``, ..., and by group ``r/Cls``, ...
+
+    The error of a detection depends on its image alone, so it is the same however often the image is drawn.
+    """
+    points = tide.aligned_points(detections, pairs, objects, matches)
+    image = detections.image[matches.selection.row]
+    curves = tide.fixed_curves(points)
+    events = {name: by_fixed_curve(curve, points, image, objects.image) for name, curve in curves.items()}
+    members = {"": np.ones(points.num_categories, bool), **{f"{name}/": member for name, member in groups.items()}}
+
+    def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
+        found = {name: weighted_curves(one, weight).ap[:, :, 0] for name, one in events.items()}
+        return [_gains({name: ap[lane] for name, ap in found.items()}, members) for lane in range(LANES)]
+
+    return reduction
+
+
+def _gains(ap: Mapping[str, Floats], members: Mapping[str, Bools]) -> dict[str, Value]:
+    found = {prefix: tide.gains(ap, tide.ALIGNED, member) for prefix, member in members.items()}
+    return {
+        f"{prefix}{name}": value
+        for prefix, one in found.items()
+        for name, value in {tide.BASE: one.AP50, **one.main, **one.special}.items()
+    }
+
+
+def _by_size(events: CurveEvents, categories: int, weight: ImageWeights) -> list[Curves]:
+    """The curves of each lane, by threshold, category and area range."""
+    found = weighted_curves(events, weight)
+    shape = (LANES, len(AREA_NAMES), categories, events.thresholds)
+    ap, recall = (values.reshape(shape).transpose(0, 3, 2, 1) for values in (found.ap, found.recall))
+    return [Curves(*lane) for lane in zip(ap, recall, strict=True)]

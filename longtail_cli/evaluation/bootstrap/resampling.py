@@ -1,0 +1,96 @@
+"""Resamples of the images for the bootstrap: how often each image occurs in each of them, and the intervals.
+
+Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979). Images are drawn, not detections or objects, as those
+of one image depend on each other. All runs, and a baseline on the same data, share the resamples, so differences are
+paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from longtail_cli.evaluation.options import THREADS
+from longtail_cli.metrics import Value
+from longtail_cli.tables import Floats
+
+ImageWeights = npt.NDArray[np.uint8]
+
+Resampled = dict[str, Floats]
+"""The value of each metric in each resample: float64 [B] by name, NaN if undefined."""
+
+Reduction = Callable[[ImageWeights], list[dict[str, Value]]]
+"""Takes the weights of the images in `LANES` resamples, uint8 [I, LANES]; returns the metrics of each."""
+
+LANES = 16
+"""Resamples that are processed together: each step is the same for all, so that the compiler vectorises it."""
+
+LEVEL = 0.95
+"""Share of the resamples inside an interval."""
+
+DIGESTED = 16
+"""Resamples that are hashed for the digest; the others follow from the same generator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """`resamples` >= 1 times `images` >= 1 images, drawn with replacement by `seed` >= 0; computed on demand."""
+
+    images: int
+    resamples: int
+    seed: int
+
+    def weight(self, b: int) -> ImageWeights:
+        """How often each image occurs in resample b: uint8 [I], of sum I.
+
+        Depends on `seed` and b alone, so a larger number of resamples starts with the same ones. Raises ValueError
+        if an image is drawn more than 255 times, which has a probability below 1e-300.
+        """
+        drawn = np.random.default_rng((self.seed, b)).integers(0, self.images, self.images)
+        count = np.bincount(drawn, minlength=self.images)
+        if count.max() > np.iinfo(np.uint8).max:
+            raise ValueError("expected no image to be drawn more than 255 times")
+        return count.astype(np.uint8)
+
+    def sha256(self) -> str:
+        """Hex digest of the first resamples: equal for equal draws, on any machine."""
+        digest = sha256()
+        for b in range(min(self.resamples, DIGESTED)):
+            digest.update(self.weight(b).tobytes())
+        return digest.hexdigest()
+
+
+def resampled(reduction: Reduction, draws: Draws) -> Resampled:
+    """The metrics of each resample, as `reduction` computes them."""
+
+    def lanes(first: int) -> list[dict[str, Value]]:
+        weight = np.zeros((draws.images, LANES), np.uint8)
+        for lane in range(min(LANES, draws.resamples - first)):
+            weight[:, lane] = draws.weight(first + lane)
+        return reduction(weight)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(chain.from_iterable(pool.map(lanes, range(0, draws.resamples, LANES))))
+    return {name: np.array([one[name] for one in found[: draws.resamples]], np.float64) for name in found[0]}
+
+
+def interval(resampled: Floats, value: float) -> tuple[float, float] | None:
+    """The centred percentile interval of the metric `value`, of level `LEVEL`; None if no resample defines the metric.
+
+    resampled: float64 [B], NaN if undefined. The interval is `value` plus the middle `LEVEL` of the deviations of
+    the resamples from their own mean, extended to include `value`: the percentile interval (Efron and Tibshirani, "An
+    Introduction to the Bootstrap", 1993, section 13.3) shifted by the bootstrap estimate of bias (section 10.2). It is
+    not their BCa interval. The bias is an artefact of resampling: resampled AP is higher, because precision rises with
+    images drawn more than once, and categories whose images are not drawn drop out of the mean.
+    """
+    defined = resampled[~np.isnan(resampled)]
+    if not len(defined):
+        return None
+    low, high = np.quantile(defined - defined.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return value + min(float(low), 0.0), value + max(float(high), 0.0)

@@ -1,0 +1,296 @@
+"""Detection results by column, in Parquet or in memory: image_id, category_id, score, and bbox or segmentation.
+
+`bbox` is a list of four numbers, `segmentation` a struct of `size` and `counts` or the same as JSON text, as pandas
+writes a list of results. Other columns are kept when scores are rewritten.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from longtail_cli.errors import InputError, Problem
+from longtail_cli.files.faults import Fault, fault, faults_at, raise_faults
+from longtail_cli.files.memory import check_lengths
+from longtail_cli.files.output import replacing
+from longtail_cli.files.results.columns import ResultColumns
+from longtail_cli.files.results.entries import SHORTEST_ENTRY, EntryBlock
+from longtail_cli.files.results.problems import FIX_BOX, FIX_FIELDS, FIX_FINITE, FIX_IDS, wrong_count
+from longtail_cli.files.source import Content, Reader, open_file
+from longtail_cli.tables import Bools, Floats, Longs, Results
+
+BATCH_ROWS = 1 << 18
+_LARGEST_EXACT = 2.0**53
+_GEOMETRY = {"bbox": "bbox", "masks": "segmentation"}  # the column of each field
+COLUMNS = ("image_id", "category_id", "score", "bbox", "segmentation")
+_TYPES = {"bbox": pa.list_(pa.float64()), "segmentation": pa.string()}
+"""Of columns without a value; the others are numbers."""
+
+
+class TableEntries(ABC):
+    """Detections as record batches. The methods do what those of `ResultFile` do.
+
+    A subclass provides the batches.
+    """
+
+    source: str
+    schema: pa.Schema
+    rows: int
+
+    @abstractmethod
+    def batches(self, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
+        """All rows, in batches of these columns."""
+
+    @abstractmethod
+    def checked(self) -> AbstractContextManager[None]:
+        """Raise InputError if reading fails within the block."""
+
+    def fields(self) -> frozenset[str]:
+        return frozenset(field for field, column in _GEOMETRY.items() if column in self.schema.names)
+
+    def read(self, fields: frozenset[str], advance: Callable[[int], None] | None) -> Results:
+        with self.checked():
+            raise_faults(self.source, _schema_faults(self.schema, fields))
+            columns = self._gather(fields)
+            if "bbox" in fields and columns.masks_instead:
+                columns = self._gather(fields | {"masks"})
+        return columns.results()
+
+    def _gather(self, fields: frozenset[str]) -> ResultColumns:
+        columns = ResultColumns(self.source, self.rows * SHORTEST_ENTRY, fields)
+        names = [name for name in COLUMNS if name in self.schema.names]
+        for batch in self.batches(names):
+            columns.add(_block(batch, columns.rows, columns.faults, "bbox" in fields))
+        return columns
+
+
+class _ArrowReader(Reader):
+    def read_buffer(self, size: int) -> memoryview:
+        """What Arrow prefers to `read`, which copies."""
+        data = np.empty(size, np.uint8).data
+        return data[: self.readinto(data)]
+
+
+class ParquetEntries(TableEntries):
+    """The entries of a Parquet file. Raises InputError if it is not one."""
+
+    def __init__(self, content: Content) -> None:
+        self.source, self._content = content.source, content
+        with self.checked():
+            self._file = pq.ParquetFile(_ArrowReader(content))
+        self.schema, self.rows = self._file.schema_arrow, self._file.metadata.num_rows
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        with self._content.unchanged():
+            try:
+                yield
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                problem = Problem("content", "a whole Parquet file", str(error).splitlines()[0])
+                raise InputError(self.source, [problem], "write or copy the file again") from error
+
+    def batches(self, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
+        return cast("Iterable[pa.RecordBatch]", self._file.iter_batches(BATCH_ROWS, columns=columns))
+
+    def table(self) -> pa.Table:
+        """All columns of all rows."""
+        return self._file.read()
+
+    def read(self, fields: frozenset[str], advance: Callable[[int], None] | None) -> Results:
+        results = super().read(fields, advance)
+        if advance is not None:
+            advance(self._content.size)
+        return results
+
+    def write_rescored(self, scores: Floats, out: Path, advance: Callable[[int], None] | None) -> None:
+        """Row group by row group; all other columns and the rest of the schema stay.
+
+        Scores are written as float64, also if they were float32: rounding could make two of a category equal and change
+        AP.
+        """
+        with replacing(out) as temporary, self._content.unchanged():
+            raise_faults(self.source, _schema_faults(self.schema, frozenset()))
+            if self.rows != len(scores):
+                raise wrong_count(self.source, len(scores), str(self.rows))
+            index = self.schema.get_field_index("score")
+            field = self.schema.field(index).with_type(pa.float64())
+            done = 0
+            with pq.ParquetWriter(temporary, self.schema.set(index, field), compression=_codec(self._file)) as writer:
+                for group in range(self._file.num_row_groups):
+                    with self.checked():
+                        table = self._file.read_row_group(group)
+                    column = pa.array(scores[done : done + len(table)], pa.float64())
+                    writer.write_table(table.set_column(index, field, column), row_group_size=max(len(table), 1))
+                    done += len(table)
+                    if advance is not None:
+                        advance(self._file.metadata.row_group(group).total_byte_size)
+
+
+def _codec(file: pq.ParquetFile) -> str:
+    groups = file.metadata.num_row_groups
+    return file.metadata.row_group(0).column(0).compression if groups else "SNAPPY"
+
+
+def _schema_faults(schema: pa.Schema, fields: frozenset[str]) -> list[Fault]:
+    """Columns that are missing or of a type that cannot be read."""
+    kinds: dict[str, tuple[str, Callable[[Any], bool], str]] = {
+        "image_id": ("integers", _is_number, FIX_IDS),
+        "category_id": ("integers", _is_number, FIX_IDS),
+        "score": ("numbers", _is_number, FIX_FIELDS),
+        "bbox": ("lists of four numbers", _is_box, FIX_BOX),
+        "segmentation": ("structs of size and counts, or JSON text", _is_segmentation, FIX_FIELDS),
+    }
+    unwanted = [column for field, column in _GEOMETRY.items() if field not in fields or column not in schema.names]
+    faults = []
+    for name, (expected, fits, fix) in kinds.items():
+        if name in unwanted:
+            continue
+        if schema.names.count(name) != 1:
+            faults.append(fault("columns", f"one column `{name}`", ", ".join(schema.names), FIX_FIELDS))
+        elif not fits(schema.field(name).type):
+            faults.append(fault(f"column `{name}`", expected, str(schema.field(name).type), fix))
+    return faults
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _is_box(kind: Any) -> bool:
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(lists and _is_number(kind.value_type))
+
+
+def _is_segmentation(kind: Any) -> bool:
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(text or (pa.types.is_struct(kind) and {"size", "counts"} <= {field.name for field in kind}))
+
+
+def _block(batch: pa.RecordBatch, first: int, faults: list[Fault], boxes: bool) -> EntryBlock:
+    """The rows of a batch as a block; their faults are appended to `faults`."""
+    ids = [_ids(batch, name, first, faults) for name in ("image_id", "category_id")]
+    score = _numbers(batch.column("score"))
+    faults += _faults_at(~np.isfinite(score), "score", "a finite number", score, first, FIX_FINITE)
+    bbox = np.full((len(score), 4), np.nan)
+    if boxes and "bbox" in batch.schema.names:
+        bbox = _boxes(batch.column("bbox"), first, faults)
+    texts = _texts(batch.column("segmentation")) if "segmentation" in batch.schema.names else [b""] * len(score)
+    end = np.cumsum([len(text) for text in texts], dtype=np.int64)
+    span = np.stack([np.append(0, end[:-1]), end], axis=1) if len(score) else np.zeros((0, 2), np.int64)
+    content = np.frombuffer(b"".join(texts), np.uint8)
+    return EntryBlock(first, content, ids[0], ids[1], score, bbox, np.zeros_like(span), span)
+
+
+def _ids(batch: pa.RecordBatch, name: str, first: int, faults: list[Fault]) -> Longs:
+    """int64 [N]; floats must be whole."""
+    column = batch.column(name)
+    if pa.types.is_integer(column.type) and not column.null_count:
+        return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False))
+    values = _numbers(column)
+    whole = (np.abs(values) <= _LARGEST_EXACT) & (np.floor(values) == values)
+    faults += _faults_at(~whole, name, "an integer id", values, first, FIX_IDS)
+    return np.where(whole, values, 0).astype(np.int64)
+
+
+def _boxes(column: pa.Array, first: int, faults: list[Fault]) -> Floats:
+    """float64 [N, 4], NaN for null, zeros if a box cannot be read."""
+    bbox = np.zeros((len(column), 4))
+    lengths = pc.fill_null(pc.list_value_length(column), 4).to_numpy(zero_copy_only=False)
+    faults += _faults_at(lengths != 4, "bbox", "four numbers", lengths, first, FIX_BOX)
+    present = column.is_valid().to_numpy(zero_copy_only=False)
+    bbox[~present] = np.nan
+    rows = np.flatnonzero((lengths == 4) & present)
+    boxes = _numbers(pc.list_flatten(column.take(pa.array(rows)))).reshape(-1, 4)
+    invalid = np.asarray((~np.isfinite(boxes) | (boxes < [-np.inf, -np.inf, 0, 0])).any(axis=1))
+    expected = "four finite numbers with a width and height of 0 or more"
+    bbox[rows] = np.where(invalid[:, None], 0.0, boxes)
+    shown = dict(zip(rows[invalid].tolist(), boxes[invalid].tolist(), strict=True))
+    bad = np.zeros(len(column), np.bool_)
+    bad[rows[invalid]] = True
+    faults += _faults_at(bad, "bbox", expected, shown, first, FIX_BOX)
+    return bbox
+
+
+def _numbers(column: pa.Array) -> Floats:
+    """float64 [N], NaN for null."""
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
+
+
+def _texts(column: pa.Array) -> list[bytes]:
+    """N segmentations as JSON text, empty for null."""
+    return [_text(value) for value in column.to_pylist()]
+
+
+def _text(value: Any) -> bytes:
+    if value is None:
+        return b""
+    if isinstance(value, str):
+        return value.encode() or b" "
+    counts = value["counts"]
+    return msgspec.json.encode(
+        {"size": value["size"], "counts": counts.decode("latin-1") if isinstance(counts, bytes) else counts}
+    )
+
+
+def _faults_at(bad: Bools, name: str, expected: str, values: Any, first: int, fix: str) -> list[Fault]:
+    """The fault of the rows for which `bad` is true; row i has ``values[i]``."""
+    return faults_at(bad, lambda row: Problem(f"entry {first + row}, `{name}`", expected, str(values[row])), fix)
+
+
+def parquet_entries(path: Path) -> list[dict[str, Any]]:
+    """The rows as entries of a result list, without null fields. Raises InputError if the file is not Parquet."""
+    with closing(open_file(path)) as content:
+        entries = ParquetEntries(content)
+        with entries.checked():
+            rows = entries.table().to_pylist()
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+class ColumnEntries(TableEntries):
+    """Detections by column. Raises InputError if the columns cannot be read."""
+
+    def __init__(self, columns: Mapping[str, Any], source: str) -> None:
+        self.source = source
+        arrays = {name: self._array(name, columns[name]) for name in COLUMNS if name in columns}
+        check_lengths(arrays, source)
+        self._table = pa.table(arrays)
+        names = pa.schema([pa.field(str(name), pa.null()) for name in columns if name not in arrays])
+        self.schema, self.rows = pa.unify_schemas([self._table.schema, names]), self._table.num_rows
+
+    def batches(self, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
+        return cast("Iterable[pa.RecordBatch]", self._table.select(columns).to_batches(BATCH_ROWS))
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        try:
+            yield
+        except pa.ArrowException as error:
+            self._refuse("columns", error)
+
+    def _array(self, name: str, values: Any) -> pa.Array:
+        try:
+            array = _array(values)
+            return pa.nulls(len(array), _TYPES.get(name, pa.float64())) if pa.types.is_null(array.type) else array
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            self._refuse(f"column `{name}`", error)
+
+    def _refuse(self, where: str, error: Exception) -> NoReturn:
+        problem = Problem(where, "values of one type", str(error).splitlines()[0])
+        raise InputError(self.source, [problem], "pass columns of one type, such as NumPy arrays") from error
+
+
+def _array(values: Any) -> pa.Array:
+    if hasattr(values, "__array__") and not hasattr(values, "to_numpy"):  # not a Series, which Arrow knows
+        values = np.asarray(values)
+        if values.ndim == 2 and values.shape[1]:
+            return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+    return pa.array(list(values) if isinstance(values, tuple | range) else values, from_pandas=True)

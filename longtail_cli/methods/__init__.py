@@ -1,0 +1,1 @@
+"""Methods that adjust logits or scores: one module per family."""

@@ -1,0 +1,90 @@
+"""Gates for CI services: test cases in JUnit's XML, and annotations of a GitHub job.
+
+GitHub's runner reads its annotations, workflow commands, from the log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from datetime import datetime
+from xml.etree import ElementTree
+
+from longtail_cli.reports.format import fit
+from longtail_cli.reports.model import Report, Verdict
+from longtail_cli.reports.text_tables import gate, in_order, outcome
+
+KINDS = {"failed": "failure", "undefined": "failure", "not comparable": "error", "undefined, allowed": "skipped"}
+"""The element of a test case by outcome; a gate that passed has none."""
+
+
+def to_junit(report: Report, time: datetime | None = None) -> str:
+    """One suite with one test case per verdict: its class is the run, its name the gate with its limit.
+
+    A metric that is undefined or beyond its limit is a failure, a run that cannot be compared is an error, and an
+    undefined metric that was allowed is skipped. The properties hold the signature. Without gates there are no tests.
+    time: when the report was made, written to the second without time zone. Optional in Jenkins' schema, but required
+    in Windy Road's.
+    """
+    found = Counter(KINDS.get(outcome(verdict), "passed") for verdict in report.gates)
+    attributes = {"name": "ltcal report", "package": "ltcal", "id": "0", "hostname": "localhost"}
+    attributes |= {} if time is None else {"timestamp": time.replace(tzinfo=None).isoformat(timespec="seconds")}
+    counts = {"tests": len(report.gates), "failures": found["failure"], "errors": found["error"]}
+    counts |= {"skipped": found["skipped"], "time": 0}
+    root = ElementTree.Element("testsuites")
+    suite = ElementTree.SubElement(root, "testsuite", attributes | {name: str(one) for name, one in counts.items()})
+    _add_signature(suite, report)
+    for verdict in report.gates:
+        _add_case(suite, verdict)
+    for stream in ("system-out", "system-err"):
+        ElementTree.SubElement(suite, stream)
+    ElementTree.indent(root)
+    content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return content.decode() + "\n"
+
+
+def _add_signature(suite: ElementTree.Element, report: Report) -> None:
+    properties = ElementTree.SubElement(suite, "properties")
+    for one in dataclasses.fields(report.signature):
+        value = getattr(report.signature, one.name)
+        if value is not None:
+            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            ElementTree.SubElement(properties, "property", {"name": one.name, "value": fit(text)})
+
+
+def _add_case(suite: ElementTree.Element, verdict: Verdict) -> None:
+    name = fit(f"{gate(verdict)}={verdict.limit}")
+    case = ElementTree.SubElement(suite, "testcase", {"name": name, "classname": fit(verdict.run), "time": "0"})
+    kind, message = KINDS.get(outcome(verdict)), fit(verdict.message)
+    if kind == "skipped":
+        ElementTree.SubElement(case, kind, {"message": message})
+    elif kind:
+        attributes = {"message": message, "type": fit(verdict.kind)}
+        ElementTree.SubElement(case, kind, attributes).text = message  # services read one or the other
+
+
+GITHUB_SUMMARY_LIMIT = 1024 * 1024
+"""Maximal size of the summary of one step in bytes; GitHub rejects a larger summary as a whole."""
+
+
+def workflow_commands(report: Report) -> str:
+    """One line per verdict that did not pass: ``::error``, or ``::warning`` for an undefined metric that was allowed.
+
+    Errors come first, since GitHub shows ten per step. Empty if all gates passed or there are none. No name or message
+    can end the line or begin another command.
+    """
+    return "".join(_command(verdict) for verdict in in_order(report) if verdict.outcome != "passed")
+
+
+def _command(verdict: Verdict) -> str:
+    level = "warning" if verdict.allowed else "error"
+    title = f"{verdict.run}: {gate(verdict)}={verdict.limit}"
+    return f"::{level} title={_property(title)}::{_data(verdict.message)}\n"
+
+
+def _data(text: str) -> str:
+    return fit(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,68 @@
+"""Reports as pandas data frames; characters that UTF-8 cannot hold are replaced in names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from longtail_cli.errors import MissingExtraError, Problem
+from longtail_cli.metrics import CategoryMetrics, Value
+from longtail_cli.reports.format import fit
+from longtail_cli.reports.metric_names import metrics_of
+from longtail_cli.reports.model import Report, Run
+from longtail_cli.reports.text_tables import ABOUT_CATEGORY
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("run", "metric", "value", "low", "high", "change", "change_low", "change_high")
+
+
+def to_frame(report: Report) -> pd.DataFrame:
+    """One row per run and metric; see `Report.to_frame`."""
+    pandas = _pandas()
+    base = metrics_of(report.reference)
+    rows = [row for run in report.runs for row in _rows(run, {} if run is report.reference else base)]
+    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[2:], "float64"))
+
+
+def _rows(run: Run, base: dict[str, Value]) -> Iterator[tuple[str | Value, ...]]:
+    """base: metrics of the reference; empty for the reference itself."""
+    for name, value in metrics_of(run).items():
+        if not name.startswith("categories/"):
+            interval, delta, reference = run.intervals.get(name), run.deltas.get(name), base.get(name)
+            change = None if value is None or reference is None else value - reference
+            bounds = [(None, None) if one is None else (one.low, one.high) for one in (interval, delta)]
+            yield fit(run.name), name, value, *bounds[0], change, *bounds[1]
+
+
+def categories_frame(report: Report) -> pd.DataFrame:
+    """One row per run, kind and category; see `Report.categories_frame`."""
+    pandas = _pandas()
+    rows = [
+        {"run": fit(run.name), **_about(row), "kind": kind, **values}
+        for run in report.runs
+        for kind in report.kinds
+        for row in run.categories
+        if (values := row.metrics.get(kind)) is not None
+    ]
+    about = ("run", *ABOUT_CATEGORY, "kind")
+    metrics = dict.fromkeys(name for row in rows for name in row if name not in about)
+    counts = dict.fromkeys(("train_images", "train_instances"), "Int64")
+    return pandas.DataFrame(rows, columns=[*about, *metrics]).astype(counts | dict.fromkeys(metrics, "float64"))
+
+
+def _about(row: CategoryMetrics) -> dict[str, str | int | None]:
+    found = {name: getattr(row, name) for name in ABOUT_CATEGORY}
+    return {name: fit(one) if isinstance(one, str) else one for name, one in found.items()}
+
+
+def _pandas() -> ModuleType:
+    try:
+        import pandas as pd
+    except ImportError as error:
+        problem = Problem("package", "pandas, for data frames", "none")
+        raise MissingExtraError("pandas", [problem], "install it: pip install 'ltcal[pandas]'") from error
+    module: ModuleType = pd
+    return module
