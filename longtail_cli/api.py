@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from longtail_cli.choices import (
+    GATE_KINDS,
     BackgroundName,
-    GateKind,
     HeadName,
     IouType,
     JudgedOn,
@@ -27,7 +27,7 @@ from longtail_cli.choices import (
     TideMode,
 )
 from longtail_cli.decode.options import DecodeOptions
-from longtail_cli.errors import LtcalWarning, Problem, UsageError
+from longtail_cli.errors import LtcalWarning, Problem, UsageError, check_choice
 from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.files.frequencies import read_frequencies as _read_frequencies
 from longtail_cli.methods.base import Method
@@ -269,16 +269,13 @@ def judge(
     runs: names of the runs to judge; empty means all.
     Raises UsageError for unknown metrics, kinds and runs.
     """
-    from longtail_cli.choices import GATE_KINDS
-    from longtail_cli.errors import check_choice
     from longtail_cli.workflow.judge import GatePlan, judged
 
+    kinds = {kind.replace("-", "_"): kind for kind in GATE_KINDS}
     parsed = []
     for name, limits in gates.items():
-        kind = name.replace("_", "-")
-        check_choice("gates", kind, GATE_KINDS)
-        known: GateKind = next(one for one in GATE_KINDS if one == kind)
-        parsed += [parse_gate(known, f"{metric}={limit}", f"`{name}=`") for metric, limit in limits.items()]
+        check_choice("gates", name, [*kinds])
+        parsed += [parse_gate(kinds[name], f"{metric}={limit}", f"`{name}=`") for metric, limit in limits.items()]
     path = None if baseline is None or isinstance(baseline, Report) else Path(baseline)
     before = baseline if baseline is None or isinstance(baseline, Report) else read_report(baseline)
     return judged(report, GatePlan(tuple(parsed), on, allow_undefined, tuple(runs), before, path))
@@ -345,9 +342,9 @@ def _classifier_tensors(rows: Any, head: HeadName | None) -> Mapping[str, Any]:
     """The rows of a classifier as the tensors of a logits file. Raises UsageError for scores passed as logits."""
     if isinstance(rows, Mapping):
         return rows
-    values = rows.detach().float().cpu().numpy() if hasattr(rows, "detach") else np.asarray(rows)
     if head == "none":
         return {"scores": rows}
+    values = rows.detach().float().cpu().numpy() if hasattr(rows, "detach") else np.asarray(rows)
     if values.ndim == 2 and len(values) and values.min() >= 0 and np.allclose(values.sum(axis=1), 1.0, atol=1e-3):
         problem = Problem("predictions", "logits", "rows that are not negative and sum to 1, as scores do")
         raise UsageError("evaluate_classification", [problem], "if they are scores, pass `head='none'`")

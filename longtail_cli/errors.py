@@ -90,6 +90,12 @@ class MissingExtraError(LtcalError):
     """A package that an optional feature needs is not installed. Exit code 2."""
 
 
+def missing_package(package: str, purpose: str, extra: str) -> MissingExtraError:
+    """The error of a package that is not installed; `extra` brings it."""
+    problem = Problem("package", f"{package}, for {purpose}", "none")
+    return MissingExtraError(package, [problem], f"install it: pip install 'ltcal[{extra}]'")
+
+
 class VerificationError(LtcalError):
     """A metric differs from the official tool's (`verify=True` of `ltcal report`). Exit code 1."""
 

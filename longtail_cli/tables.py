@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from longtail_cli.choices import BackgroundName, HeadName
-from longtail_cli.errors import MissingExtraError, Problem
+from longtail_cli.errors import missing_package
 
 if TYPE_CHECKING:
     import torch
@@ -230,8 +230,7 @@ class FrequencyTable(_Columns):
         try:
             pandas: Any = import_module("pandas")
         except ImportError as error:
-            problem = Problem("package", "pandas, for data frames", "none")
-            raise MissingExtraError("pandas", [problem], "install it: pip install 'ltcal[pandas]'") from error
+            raise missing_package("pandas", "data frames", "pandas") from error
         return pandas.DataFrame(self.columns)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from longtail_cli.cli import BAD_INPUT, main
 
+VARIABLE = "NUMBA_CACHE_DIR"
+
 
 def run() -> None:
     """Run the command line without garbage collection, which costs a short process 5 percent."""
@@ -21,9 +23,6 @@ def run() -> None:
         print(f"Error: no writable folder for compiled kernels ({error}); set {VARIABLE}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     main(prog_name="ltcal")
-
-
-VARIABLE = "NUMBA_CACHE_DIR"
 
 
 def find_kernel_cache() -> None:

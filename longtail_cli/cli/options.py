@@ -89,7 +89,7 @@ LOGIT_OPTIONS = (
         show_default=True,
         help="Logits: detections that decoding keeps per image.",
     ),
-    click.option("--cap", type=click.IntRange(min=1), hidden=True, deprecated="use --detections-per-image"),
+    click.option("--cap", type=click.IntRange(min=1), hidden=True, deprecated="Use --detections-per-image."),
     click.option(
         "--objectness",
         type=click.Choice(OBJECTNESS),

@@ -75,7 +75,7 @@ def report(
     methods = tuple(parse_method(spec) for spec in specs)
     plan = plan_gates(gates, Path())
     bootstrap = plan_bootstrap(intervals, plan, plotted=outputs.plotted)
-    read = (annotations, labels, frequencies, logit_options.category_ids, plan.baseline_path)
+    read = (annotations, labels, frequencies, logit_options.category_ids, *plan.baseline_files)
     check_outputs([*predictions, *(path for path in read if isinstance(path, Path))], outputs)
     computed = replace(
         evaluation,

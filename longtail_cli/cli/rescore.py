@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether the scores of a result file are probabilities or logits.",
 )
-@click.option("--max-dets", type=int, hidden=True, deprecated="it no longer has an effect")
+@click.option("--max-dets", type=int, hidden=True, deprecated="It no longer has an effect.")
 @click.option(
     "--zero-count",
     type=click.Choice(ZERO_COUNT_POLICIES),

@@ -194,7 +194,7 @@ class FileContent:
 
     def _check_version(self) -> None:
         if self._current_version() != self._version:
-            problem = Problem("file", "the same content until it is read", "it changed while it was being read")
+            problem = Problem("file", "no change while it is read", "a change")
             raise InputError(self.source, [problem], "run again when nothing writes to the file")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from longtail_cli.errors import MissingExtraError, Problem
+from longtail_cli.errors import missing_package
 from longtail_cli.metrics import CategoryMetrics, Value
 from longtail_cli.reports.format import fit
 from longtail_cli.reports.metric_names import metrics_of
@@ -62,7 +62,6 @@ def _pandas() -> ModuleType:
     try:
         import pandas as pd
     except ImportError as error:
-        problem = Problem("package", "pandas, for data frames", "none")
-        raise MissingExtraError("pandas", [problem], "install it: pip install 'ltcal[pandas]'") from error
+        raise missing_package("pandas", "data frames", "pandas") from error
     module: ModuleType = pd
     return module

@@ -36,7 +36,7 @@ def official_package(package: str, predictions: Path) -> Iterator[Any]:
             yield module
     except _CRASHES as error:
         found = f"{type(error).__name__}: {error}"
-        problem = Problem(f"{package}, the official package", "metrics to compare with", f"that it fails with {found}")
+        problem = Problem(f"{package}, the official package", "metrics to compare with", f"a crash, {found}")
         fix = "leave out `verify=`: the package cannot evaluate files without detections, and some without objects"
         raise VerificationError(str(predictions), [problem], fix) from error
 
@@ -57,7 +57,7 @@ def _import(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        problem = Problem(f"package {package}", "that it can be imported", str(error))
+        problem = Problem(f"package {package}", "a package that can be imported", str(error))
         raise MissingExtraError("`verify=`", [problem], "pip install 'ltcal[verify]'") from error
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,14 +10,12 @@ import torch
 
 from longtail_cli.choices import BackgroundName, HeadName
 from longtail_cli.errors import InputError, Problem, UsageError
-from longtail_cli.files.frequencies import read_frequencies
-from longtail_cli.files.learned_parameters import read_learned
 from longtail_cli.files.logits.metadata import checked_columns
 from longtail_cli.methods.apply import Adjuster, activated
 from longtail_cli.methods.base import Method, MethodContext
 from longtail_cli.methods.steps import Step
-from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Singles
-from longtail_cli.workflow.prepare_methods import check_classes
+from longtail_cli.tables import FrequencyTable, LogitColumns, Longs, Singles
+from longtail_cli.workflow.prepare_methods import FileAccess, check_classes
 from longtail_cli.workflow.progress import note_lines
 
 
@@ -72,17 +69,11 @@ def _columns(
     return columns
 
 
-class _ArrayAccess:
+class _ArrayAccess(FileAccess):
     """The data that methods may use besides the counts: files that they name, and the given logits."""
 
     def __init__(self, logits: torch.Tensor, columns: LogitColumns) -> None:
         self._logits, self._columns = logits, columns
-
-    def learned(self, path: str, columns: LogitColumns) -> Mapping[str, Floats]:
-        return read_learned(Path(path), columns)
-
-    def prior(self, path: str) -> FrequencyTable:
-        return read_frequencies(Path(path))
 
     def predictions(self, steps: tuple[Step, ...]) -> Iterator[Singles]:
         adjuster = Adjuster(steps, self._columns, self._logits.device, self._logits.dtype)

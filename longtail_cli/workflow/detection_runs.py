@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from longtail_cli.evaluation.detections import DetectionMetrics, Evaluation, load_kernels
+from longtail_cli.evaluation.detections import DetectionMetrics, Evaluation
 from longtail_cli.evaluation.geometry import Overlaps, rows_of
 from longtail_cli.evaluation.protocol import Protocol
 from longtail_cli.evaluation.reliability import are_confidences
@@ -19,8 +19,6 @@ from longtail_cli.workflow.detection_inputs import RunInput, Source
 from longtail_cli.workflow.intervals import Outcome
 from longtail_cli.workflow.locate_detections import locate
 from longtail_cli.workflow.progress import Progress
-
-__all__ = ["evaluate_sources", "load_kernels"]
 
 
 def evaluate_sources(

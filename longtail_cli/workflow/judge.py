@@ -40,6 +40,11 @@ class GatePlan:
         """The name of the baseline in errors and reports."""
         return "in memory" if self.baseline_path is None else str(self.baseline_path)
 
+    @property
+    def baseline_files(self) -> tuple[Path, ...]:
+        """The JSON of the baseline and the resamples beside it; empty without a baseline or in memory."""
+        return () if self.baseline_path is None else (self.baseline_path, resamples_path(self.baseline_path))
+
 
 def plan_gates(request: GateRequest, folder: Path) -> GatePlan:
     """The request, completed from ``ltcal.toml`` or ``pyproject.toml`` in `folder` or above; reads the baseline.

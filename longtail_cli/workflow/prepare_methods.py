@@ -76,17 +76,21 @@ def prepare_methods(
     return tuple(prepared)
 
 
-class _LogitsAccess:
-    """The data that methods may use besides the counts; files are read when a method needs them."""
-
-    def __init__(self, file: LogitsFile, options: LogitOptions, device: torch.device) -> None:
-        self._file, self._options, self._device = file, options, device
+class FileAccess:
+    """The files that methods may name; read when a method needs them."""
 
     def learned(self, path: str, columns: LogitColumns) -> Mapping[str, Floats]:
         return read_learned(Path(path), columns)
 
     def prior(self, path: str) -> FrequencyTable:
         return read_frequencies(Path(path))
+
+
+class _LogitsAccess(FileAccess):
+    """The data that methods may use besides the counts; files are read when a method needs them."""
+
+    def __init__(self, file: LogitsFile, options: LogitOptions, device: torch.device) -> None:
+        self._file, self._options, self._device = file, options, device
 
     def predictions(self, steps: tuple[Step, ...]) -> Iterator[Singles]:
         return (scores for scores, _ in self._scored(self._file, steps))

@@ -59,14 +59,16 @@ def evaluate(
     with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
         truth_file = stack.enter_context(open_annotations(annotations))
         annotations_sha256 = pool.submit(truth_file.sha256)
-        from longtail_cli.workflow import category_rows, detection_inputs, detection_runs, intervals  # numba loads
+        # imported here, as numba takes its time: the annotations are hashed meanwhile
+        from longtail_cli.evaluation.detections import load_kernels
+        from longtail_cli.workflow import category_rows, detection_inputs, detection_runs, intervals
 
         files = detection_inputs.open_inputs(predictions, logit_options, stack)
         iou_types = tuple(dict.fromkeys(options.iou_types)) or detection_inputs.held_iou_types(files[0])
         adjustments = detection_inputs.Adjustments(methods, table, options.score_space, logit_options)
         sources = detection_inputs.adjusted_sources(files, names_by_input, adjustments, iou_types, pool, progress)
         truth_read = pool.submit(truth_file.read, masks="segm" in iou_types)
-        detection_runs.load_kernels(options)
+        load_kernels(options)
         truth = truth_read.result()
         labels = _groups(truth, table)
         evaluations = _evaluations(truth, iou_types, labels, options, bootstrap)

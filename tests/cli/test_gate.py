@@ -119,6 +119,15 @@ def test_another_protocol_is_not_comparable(folder: Path, option: str, value: ob
     assert ElementTree.parse("out.xml").getroot().find(".//error") is not None
 
 
+def test_no_output_replaces_the_resamples_of_the_baseline(folder: Path) -> None:
+    write_baseline("--bootstrap", "--resamples", 8)
+    before = Path("main.ltcal.parquet").read_bytes()
+    result = ltcal(BEFORE, "--baseline", "main.json", "--csv", "main.ltcal.parquet")
+    assert result.exit_code == 2
+    assert "expected a path that is not in use" in result.stderr
+    assert Path("main.ltcal.parquet").read_bytes() == before
+
+
 def _mask(box: list[float]) -> dict[str, object]:
     x, y, w, h = (round(value) for value in box)
     height, width = 120, 160

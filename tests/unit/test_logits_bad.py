@@ -193,7 +193,9 @@ def test_a_shard_of_another_type(tmp_path: Path) -> None:
 
 def test_a_shard_with_other_metadata(tmp_path: Path) -> None:
     message = shards(tmp_path, detection([1], first_id=9), {**DETECTION_METADATA, "head": "sigmoid"})
-    assert "metadata of b.safetensors, `head`: expected what metadata of a.safetensors says (softmax), found" in message
+    assert (
+        "metadata of b.safetensors, `head`: expected the value in metadata of a.safetensors (softmax), found" in message
+    )
 
 
 def test_a_shard_of_another_kind(tmp_path: Path) -> None:

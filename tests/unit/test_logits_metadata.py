@@ -98,15 +98,15 @@ def test_the_error_of_a_folder_names_its_own_sidecar(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("declared", "message"),
     [
-        (Declared(head="sigmoid"), "`head=`: expected what logits.meta.json says (softmax), found sigmoid"),
-        (Declared(background="first"), "`background=`: expected what logits.meta.json says (last), found first"),
+        (Declared(head="sigmoid"), "`head=`: expected the value in logits.meta.json (softmax), found sigmoid"),
+        (Declared(background="first"), "`background=`: expected the value in logits.meta.json (last), found first"),
         (
             Declared(category_id=np.array([3, 1, 8])),
-            "`category_ids=`: expected what logits.meta.json says (7 at position 2), found 8",
+            "`category_ids=`: expected the value in logits.meta.json (7 at position 2), found 8",
         ),
         (
             Declared(category_id=np.array([3, 1])),
-            "`category_ids=`: expected what logits.meta.json says (3 of them: 3, 1, 7), found 2 of them: 3, 1",
+            "`category_ids=`: expected the value in logits.meta.json (3 of them: 3, 1, 7), found 2 of them: 3, 1",
         ),
     ],
 )
@@ -200,7 +200,7 @@ def test_a_scores_file_has_no_head(tmp_path: Path) -> None:
     columns = columns_of(path, Declared("bags", "first"))
     assert (columns.head, columns.background, columns.category_id.tolist()) == ("none", "none", [3, 1, 7])
     contrary = Declared(category_id=np.array([1, 2, 3]))
-    assert "`category_ids=`: expected what scores.meta.json says (3 at position 0), found 1" in message_of(
+    assert "`category_ids=`: expected the value in scores.meta.json (3 at position 0), found 1" in message_of(
         path, contrary
     )
 

@@ -111,7 +111,7 @@ def test_a_file_that_is_modified_in_place_is_refused(tmp_path: Path, suffix: str
     out = path.with_name(f"out.{suffix}")
     with open_results(path) as file:
         modify(path, content_of(entries, suffix) if entries else b"")
-        changed = "expected the same content until it is read, found it changed while it was being read"
+        changed = "expected no change while it is read, found a change"
         for use in (
             lambda: file.read(BOXES),
             file.sha256,

@@ -53,7 +53,7 @@ class AnnotationFile:
         self._content = content
 
     def sha256(self) -> str:
-        """Hex digest of the file as it lies on disk; of annotations in memory, that of their JSON text."""
+        """Hex digest of the file, compressed if it is; of annotations in memory, that of their JSON text."""
         return self._content.sha256()
 
     def read(self, masks: bool = False) -> GroundTruth:

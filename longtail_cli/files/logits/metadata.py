@@ -125,7 +125,7 @@ def merge_metadata(stated: Stated, source: str) -> Metadata:
                 where = f"`{name}=`" if origin == PARAMETERS else f"{origin}, `{name}`"
                 expected, found = _contrast(chosen[name], value)
                 fix = "correct the one that is wrong, or leave it out"
-                faults.append(fault(where, f"what {values[0][0]} says ({expected})", found, fix))
+                faults.append(fault(where, f"the value in {values[0][0]} ({expected})", found, fix))
                 break
     raise_faults(source, faults)
     return Metadata(**chosen)

@@ -65,7 +65,7 @@ class ResultFile:
         return self._entries.read(fields, advance)
 
     def sha256(self) -> str | None:
-        """Hex digest of the file as it lies on disk; None for results in memory."""
+        """Hex digest of the file, compressed if it is; None for results in memory."""
         return None if self._file is None else self._file.sha256()
 
     def write_rescored(self, scores: Floats, out: Path, advance: Callable[[int], None] | None = None) -> None:
@@ -83,7 +83,7 @@ class ResultFile:
             raise ValueError("scores must be finite")
         if self._file is None:
             problem = Problem("input", "a result file", "detections in memory")
-            raise UsageError(self.source, [problem], "set the scores of the detections in memory")
+            raise UsageError(self.source, [problem], "use `longtail_cli.rescore`, which returns a copy with new scores")
         path = Path(self.source)
         if (path.suffix == ".parquet") != (out.suffix == ".parquet"):
             problem = Problem("output", f"a name that ends like the input, {path.name}", out.name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from longtail_cli.errors import MissingExtraError, Problem
+from longtail_cli.errors import missing_package
 from longtail_cli.metrics import CategoryMetrics, Value
 from longtail_cli.reports.format import between, between_signed, delta, difference, fit, percent, shown
 from longtail_cli.reports.headline import headline_metrics
@@ -67,8 +67,7 @@ def _environment() -> Environment:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
-        problem = Problem("package", "jinja2, for HTML pages", "none")
-        raise MissingExtraError("jinja2", [problem], "install it: pip install 'ltcal[html]'") from error
+        raise missing_package("jinja2", "HTML pages", "html") from error
     return Environment(
         loader=PackageLoader("longtail_cli.reports.page", "."),
         autoescape=True,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from longtail_cli.errors import MissingExtraError, Problem
+from longtail_cli.errors import missing_package
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -85,8 +85,7 @@ def styled() -> Iterator[None]:
         import matplotlib
         import matplotlib.figure
     except ImportError as error:
-        problem = Problem("package", "matplotlib, for plots", "none")
-        raise MissingExtraError("matplotlib", [problem], "install it: pip install 'ltcal[plots]'") from error
+        raise missing_package("matplotlib", "plots", "plots") from error
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         matplotlib.rcdefaults()
