@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := examples/digit_scenes
 BUILD := build/demo
+SOURCES := pyproject.toml constraints.txt $(wildcard build_tools/* longtail_cli/engine/*.py)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-bounds lint bench clean
 
 demo: $(VENV)/.installed
 	@mkdir -p $(BUILD)
@@ -20,6 +21,11 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+test-bounds: $(VENV)/.installed-test
+	$(BIN)/python build_tools/kernels.py --bounds-check
+	LTCAL_BOUNDS_CHECK=1 $(BIN)/python -m pytest tests/properties tests/parity tests/unit
+	$(BIN)/python build_tools/kernels.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -38,14 +44,14 @@ clean:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[logits]'
 	@touch $@
 
-$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,test,lint]'
 	@touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.installed-bench: $(SOURCES) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,bench]'
 	@touch $@ $(VENV)/.installed

@@ -1,4 +1,4 @@
-"""From the scores of a batch of images to its detections. Importing this module imports torch and numba."""
+"""From the scores of a batch of images to its detections. Importing this module imports torch."""
 
 from __future__ import annotations
 
@@ -54,13 +54,8 @@ def decode(scores: torch.Tensor, columns: LogitColumns, batch: Logits, options: 
 
 
 def _from_scores(scores: Singles, columns: LogitColumns, batch: Logits, options: DecodeOptions) -> Decoded:
-    first, classes, start, threshold = (
-        columns.classes.start,
-        len(columns),
-        _starts(batch),
-        np.float32(options.threshold),
-    )
-    found = decode_scores(scores, first, classes, start, _boxes(batch), threshold, *_limits(options))
+    first, classes = columns.classes.start, len(columns)
+    found = decode_scores(scores, first, classes, _starts(batch), _boxes(batch), options.threshold, *_limits(options))
     return _decoded(found, columns, batch)
 
 
@@ -85,8 +80,8 @@ def _from_pairs(pairs: Longs, value: Singles, columns: LogitColumns, batch: Logi
     return _decoded(found, columns, batch)
 
 
-def _decoded(found: tuple[Longs, Ints, Singles, Longs], columns: LogitColumns, batch: Logits) -> Decoded:
-    row, column, score, _ = found
+def _decoded(found: tuple[Longs, Ints, Singles], columns: LogitColumns, batch: Logits) -> Decoded:
+    row, column, score = found
     image_id, boxes = _image_id(batch), _boxes(batch)
     box = column if boxes.shape[1] > 1 else np.zeros_like(column)
     return Decoded(
@@ -115,7 +110,7 @@ def _boxes(batch: Logits) -> Singles:
     """float32 [N, 1 or C, 4]."""
     if batch.boxes is None:
         raise ValueError("only detection logits, with image ids and boxes, can be decoded")
-    return batch.boxes if batch.boxes.ndim == 3 else batch.boxes[:, None, :]
+    return np.ascontiguousarray(batch.boxes if batch.boxes.ndim == 3 else batch.boxes[:, None, :])
 
 
 def _nothing() -> Decoded:

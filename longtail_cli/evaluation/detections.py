@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,18 +11,29 @@ import numpy.typing as npt
 from longtail_cli.choices import IOU_TYPES, IouType
 from longtail_cli.errors import check_choice
 from longtail_cli.evaluation import summary, tide
-from longtail_cli.evaluation.average_precision import curves, pooled_ap, recall_at
+from longtail_cli.evaluation.average_precision import Curves, curves, pooled_ap, recall_at
 from longtail_cli.evaluation.bootstrap import metrics as bootstrap
 from longtail_cli.evaluation.bootstrap.resampling import Draws, Resampled, resampled
-from longtail_cli.evaluation.geometry import Overlaps, mask_areas, overlaps
+from longtail_cli.evaluation.bootstrap.resampling import Reduction as Resampling
+from longtail_cli.evaluation.geometry import Overlaps, mask_areas, overlaps, rows_of
 from longtail_cli.evaluation.matching import Matches, match
 from longtail_cli.evaluation.options import EvaluationOptions
-from longtail_cli.evaluation.protocol import JUDGED, NOT_EXHAUSTIVE, Objects, Protocol, judgements, objects_of
-from longtail_cli.evaluation.reliability import reliability
-from longtail_cli.evaluation.selection import Selection, select, select_fixed
+from longtail_cli.evaluation.protocol import NOT_EXHAUSTIVE, Objects, Protocol, judgements, objects_of
+from longtail_cli.evaluation.reliability import are_confidences, reliability
+from longtail_cli.evaluation.selection import (
+    Scored,
+    Selection,
+    best_per_category,
+    best_per_image,
+    capped,
+    in_order,
+    judged_rows,
+    still_in_order,
+)
 from longtail_cli.evaluation.tidecv import tidecv
 from longtail_cli.metrics import Metrics, Reliability, Tide, Value, Values
-from longtail_cli.tables import Bools, Categories, Detections, Floats, GroundTruth
+from longtail_cli.parallel import in_parts, take
+from longtail_cli.tables import Bools, Detections, Floats, GroundTruth, Ints, Longs
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,64 @@ class DetectionMetrics:
         """The headline metrics, with Fixed AP under ``APfixed`` and pooled AP under ``APpool``, as in a report."""
         further = {"APfixed": self.fixed, "APpool": self.pooled}
         return {**self.headline, **{name: values for name, values in further.items() if values is not None}}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The detections of a file that can count, without their scores: what sets of scores for equal boxes share.
+
+    Under LVIS those with an area, of categories that their image judges; under COCO all.
+    """
+
+    row: Longs
+    """int64 [N], rows of the `Detections`, ascending."""
+    image: Ints
+    """int32 [N]."""
+    category: Ints
+    """int32 [N]."""
+    area: Floats
+    """float64 [N], pixels."""
+    not_exhaustive: Bools
+    """bool [N], whether the image does not annotate the category exhaustively."""
+    overlaps: Overlaps
+    every_overlap: Overlaps | None
+    """The overlaps of all detections, for tidecv; else None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """Matches and curves of the detections that are `within` a cap."""
+
+    within: Bools | None
+    """bool [N], of the candidates; None for all."""
+    order: Selection
+    """All of them, from which COCO's cap per category takes the best."""
+    matches: Matches
+    curves: Curves
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """The metrics that follow from the order of the detections within each category, whatever their scores."""
+
+    capped: Reduction
+    """With the cap of the protocol."""
+    wide: Reduction | None
+    """For Fixed AP and pooled AP, without a cap per image; or None."""
+    ranked: Mapping[int, Floats]
+    """Recall with the best few of each image and category, by their number."""
+    outcomes: tide.Outcomes | None
+    """For TIDE (`aligned`), or None."""
+    resampled: Resampled
+    """The headline metrics and Fixed AP in each resample; empty without resamples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The metrics of one set of scores, and what the next one can share."""
+
+    metrics: DetectionMetrics
+    ordered: Ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,98 +145,165 @@ class Evaluation:
         judged = judgements(ground_truth, objects) if protocol.federated else None
         return cls(ground_truth, protocol, iou_type, groups, options, objects, judged, draws)
 
-    def geometry(self, detections: Detections) -> Overlaps:
-        """The overlaps that the metrics need; they do not depend on scores, so equal boxes can share them."""
-        needed = np.ones(len(detections), bool)
-        if self.judged is not None and self.options.tide != "tidecv":
-            needed = (self._judgement(detections) & JUDGED) != 0
-        return overlaps(detections, self.ground_truth, self.objects, self.iou_type, needed)
+    def candidates(self, detections: Detections) -> Candidates:
+        """What the metrics need besides the scores, so that equal boxes can share it."""
+        return self._candidates(
+            detections, lambda row: overlaps(detections, self.ground_truth, self.objects, self.iou_type, row)
+        )
 
-    def geometry_of_boxes(self, boxes: Detections) -> Overlaps:
-        """The overlaps of boxes shared by detections of any category; `geometry.rows_of` assigns them to these."""
-        return overlaps(boxes, self.ground_truth, self.objects, self.iou_type, np.ones(len(boxes), bool))
+    def candidates_of_boxes(self, detections: Detections, pairs: Overlaps, box: Longs) -> Candidates:
+        """The same for detections that share boxes: `pairs` of the boxes, and the box of each detection, int64 [N]."""
+        return self._candidates(detections, lambda row: rows_of(pairs, box[row]))
 
-    def metrics(self, detections: Detections, pairs: Overlaps) -> DetectionMetrics:
-        """Match the detections and compute the metrics. pairs: `geometry` of the same boxes or masks."""
-        area = self._area(detections)
-        number = len(self.ground_truth.categories)
-        selection = select(detections, area, number, self.protocol, self.judged)
-        matches = self._matches(detections, selection, pairs, area)
-        wide = self._wide(detections, pairs, area)
-        with ThreadPoolExecutor(1) as pool:
-            tide_found = pool.submit(self._tide, detections, pairs, matches)
-            reduced = curves(matches)
-            ranked = {rank: recall_at(matches, rank) for rank in summary.RANKS[self.protocol.name]}
-            fixed, pooled = self._fixed(wide), self._pooled(detections, wide)
-            breakdown = tide_found.result()
-        calibration = reliability(detections, pairs, matches, self.groups) if self.options.reliability else None
+    def overlaps_of_boxes(self, boxes: Detections) -> Overlaps:
+        """The overlaps of boxes shared by detections of any category."""
+        return overlaps(boxes, self.ground_truth, self.objects, self.iou_type, np.arange(len(boxes)))
+
+    def _candidates(self, detections: Detections, pairs_of: Callable[[Longs], Overlaps]) -> Candidates:
+        area, judged, number = self._area(detections), self.judged, len(detections)
+        if judged is None:
+            every, all_count = np.arange(number), np.zeros(number, bool)
+            pairs = pairs_of(every)
+            return Candidates(every, detections.image, detections.category, area, all_count, pairs, pairs)
+        row = judged_rows(detections, area, judged)
+        all_pairs = pairs_of(np.arange(number)) if self.options.tide == "tidecv" else None
+        pairs = pairs_of(row) if all_pairs is None else rows_of(all_pairs, row)
+        image, category = take(detections.image, row), take(detections.category, row)
+        not_exhaustive = np.empty(len(row), bool)
+
+        def look_up(low: int, high: int) -> None:
+            flags = judged[image[low:high], category[low:high]]
+            np.not_equal(flags & NOT_EXHAUSTIVE, 0, out=not_exhaustive[low:high])
+
+        in_parts(look_up, len(row))
+        return Candidates(row, image, category, take(area, row), not_exhaustive, pairs, all_pairs)
+
+    def metrics(self, detections: Detections, candidates: Candidates) -> DetectionMetrics:
+        """The metrics of one set of scores. candidates: of the same boxes or masks."""
+        return self.evaluate(detections, candidates, None).metrics
+
+    def evaluate(self, detections: Detections, candidates: Candidates, before: Ordered | None) -> Evaluated:
+        """The metrics of one set of scores. candidates: of the same boxes or masks.
+
+        before: of other scores of the same candidates. What follows from the order of the detections within each
+        category is taken from there if the order is the same.
+        """
+        scored = Scored(candidates.image, candidates.category, take(detections.score, candidates.row))
+        ordered = self._ordered(detections, scored, candidates, before)
+        matches, pairs = ordered.capped.matches, candidates.overlaps
+        calibration = None
+        if self.options.reliability:
+            confident = are_confidences(detections.score)
+            calibration = reliability(scored, pairs, matches, self.groups, defined=confident)
+        reduced = ordered.capped.curves
         per_category = summary.per_category(reduced, self.protocol) if self.options.per_category else None
         if per_category is not None and calibration is not None:
             per_category = [own | errors for own, errors in zip(per_category, calibration.per_category, strict=True)]
-        return DetectionMetrics(
-            headline=summary.headline(reduced, ranked, self.protocol, self.groups),
-            fixed=fixed,
-            pooled=pooled,
-            tide=breakdown,
+        metrics = DetectionMetrics(
+            headline=summary.headline(reduced, ordered.ranked, self.protocol, self.groups),
+            fixed=self._fixed(ordered.wide),
+            pooled=self._pooled(scored, ordered.wide),
+            tide=self._tide(detections, scored, candidates, ordered),
             reliability=None if calibration is None else calibration.metrics,
             per_category=per_category,
-            resampled=self._resampled(detections, pairs, matches, wide),
+            resampled=self._resampled(scored, pairs, ordered),
+        )
+        return Evaluated(metrics, ordered)
+
+    def _ordered(
+        self, detections: Detections, scored: Scored, candidates: Candidates, before: Ordered | None
+    ) -> Ordered:
+        protocol = self.protocol
+        within = best_per_image(detections, protocol.max_dets) if protocol.federated else None
+        within = None if within is None else within[candidates.row]
+        narrow = self._reduction(scored, within, candidates, None if before is None else before.capped, limited=True)
+        wide = self._wide(detections, scored, candidates, narrow, None if before is None else before.wide)
+        if before is not None and narrow is before.capped and wide is before.wide:
+            return before
+        return Ordered(
+            capped=narrow,
+            wide=wide,
+            ranked={rank: recall_at(narrow.matches, rank) for rank in summary.RANKS[protocol.name]},
+            outcomes=tide.outcomes(candidates.overlaps, self.objects, narrow.matches)
+            if self.options.tide == "aligned"
+            else None,
+            resampled=self._resampled_in_order(scored, narrow, wide),
         )
 
-    def _matches(self, detections: Detections, selection: Selection, pairs: Overlaps, area: Floats) -> Matches:
-        partial = np.zeros(len(detections), bool)
-        if self.judged is not None:
-            partial = (self._judgement(detections) & NOT_EXHAUSTIVE) != 0
-        return match(selection, pairs, self.objects, area, partial, len(self.ground_truth.categories))
+    def _reduction(
+        self, scored: Scored, within: Bools | None, candidates: Candidates, before: Reduction | None, *, limited: bool
+    ) -> Reduction:
+        """Order, match and reduce the detections that are `within`, or take it from `before` if nothing changes.
 
-    def _wide(self, detections: Detections, pairs: Overlaps, area: Floats) -> Matches | None:
-        """The matches of Fixed AP and pooled AP, which evaluate the same detections."""
+        limited: apply COCO's cap per image and category.
+        """
+        if before is not None and _equal(within, before.within) and still_in_order(before.order, scored):
+            return before
+        number = len(self.ground_truth.categories)
+        selection = order = in_order(scored, within, number)
+        if limited and not self.protocol.federated:
+            selection = capped(order, scored, self.protocol.max_dets)
+        matches = match(
+            selection, candidates.overlaps, self.objects, candidates.category, candidates.area,
+            candidates.not_exhaustive, number,
+        )  # fmt: skip
+        return Reduction(within, order, matches, curves(matches))
+
+    def _wide(
+        self, detections: Detections, scored: Scored, candidates: Candidates, narrow: Reduction,
+        before: Reduction | None,
+    ) -> Reduction | None:  # fmt: skip
+        """The matches of Fixed AP and pooled AP, which evaluate the same detections, without a cap per image."""
         if not (self.options.fixed_ap or self.options.pooled_ap):
             return None
-        selection = select_fixed(detections, area, len(self.ground_truth.categories), self.judged)
-        return self._matches(detections, selection, pairs, area)
+        within = best_per_category(detections)
+        if within is None and len(narrow.matches.selection.row) == len(candidates.row):
+            return narrow
+        own = None if within is None else within[candidates.row]
+        return self._reduction(scored, own, candidates, before, limited=False)
 
-    def _fixed(self, wide: Matches | None) -> Values | None:
+    def _fixed(self, wide: Reduction | None) -> Values | None:
         if wide is None or not self.options.fixed_ap:
             return None
-        return summary.grouped_ap(curves(wide).ap[:, :, 0], self.groups)
+        return summary.grouped_ap(wide.curves.ap[:, :, 0], self.groups)
 
-    def _pooled(self, detections: Detections, wide: Matches | None) -> Values | None:
+    def _pooled(self, scored: Scored, wide: Reduction | None) -> Values | None:
         if wide is None or not self.options.pooled_ap:
             return None
-        return pooled_ap(detections, wide, self.groups)
+        return pooled_ap(scored, wide.matches, self.groups)
 
-    def _resampled(
-        self, detections: Detections, pairs: Overlaps, matches: Matches, wide: Matches | None
-    ) -> Resampled | None:
+    def _resampled_in_order(self, scored: Scored, narrow: Reduction, wide: Reduction | None) -> Resampled:
+        """Those metrics of every resample that follow from the order within each category."""
+        iou_type, objects, groups = self.iou_type, self.objects, self.groups
+        if self.draws is None:
+            return {}
+        reductions = {f"{iou_type}/": bootstrap.headline(scored, objects, narrow.matches, self.protocol, groups)}
+        if wide is not None and self.options.fixed_ap:
+            reductions[f"{iou_type}/APfixed/"] = bootstrap.fixed(scored, objects, wide.matches, groups)
+        return _resample(reductions, self.draws)
+
+    def _resampled(self, scored: Scored, pairs: Overlaps, ordered: Ordered) -> Resampled | None:
         """The metrics of every resample, one kind of metric after another."""
-        draws, iou_type, groups = self.draws, self.iou_type, self.groups
+        draws, iou_type, groups, wide = self.draws, self.iou_type, self.groups, ordered.wide
         if draws is None:
             return None
-        reductions = {f"{iou_type}/": bootstrap.headline(detections, self.objects, matches, self.protocol, groups)}
-        if wide is not None and self.options.fixed_ap:
-            reductions[f"{iou_type}/APfixed/"] = bootstrap.fixed(detections, self.objects, wide, groups)
+        reductions = {}
         if wide is not None and self.options.pooled_ap:
-            reductions[f"{iou_type}/APpool/"] = bootstrap.pooled(detections, self.objects, wide, groups)
+            reductions[f"{iou_type}/APpool/"] = bootstrap.pooled(scored, self.objects, wide.matches, groups)
         if self.options.tide == "aligned":
-            reductions[f"tide/{iou_type}/"] = bootstrap.aligned_tide(detections, pairs, self.objects, matches, groups)
-        return {
-            prefix + name: values
-            for prefix, reduction in reductions.items()
-            for name, values in resampled(reduction, draws).items()
-        }
+            reductions[f"tide/{iou_type}/"] = bootstrap.aligned_tide(
+                scored, pairs, self.objects, ordered.capped.matches, groups
+            )
+        return ordered.resampled | _resample(reductions, draws)
 
-    def _tide(self, detections: Detections, pairs: Overlaps, matches: Matches) -> Tide | None:
-        if self.options.tide == "aligned":
-            return tide.aligned(detections, pairs, self.objects, matches, self.groups)
-        if self.options.tide == "tidecv":
-            return tidecv(detections, pairs, self.objects, self.ground_truth, self.protocol.name, self.groups)
+    def _tide(self, detections: Detections, scored: Scored, candidates: Candidates, ordered: Ordered) -> Tide | None:
+        if ordered.outcomes is not None:
+            selection = ordered.capped.matches.selection
+            return tide.aligned(scored, self.objects, selection, ordered.outcomes, self.groups)
+        if self.options.tide == "tidecv" and candidates.every_overlap is not None:
+            pairs, protocol = candidates.every_overlap, self.protocol.name
+            return tidecv(detections, pairs, self.objects, self.ground_truth, protocol, self.groups)
         return None
-
-    def _judgement(self, detections: Detections) -> npt.NDArray[np.uint8]:
-        if self.judged is None:
-            raise ValueError("only LVIS judges image by image")
-        return np.asarray(self.judged[detections.image, detections.category])
 
     def _area(self, detections: Detections) -> Floats:
         """Areas for the area ranges: for masks that of the mask, even if entries also have a box (as in detectron2)."""
@@ -177,26 +312,14 @@ class Evaluation:
         return detections.area
 
 
-def load_kernels(options: EvaluationOptions) -> None:
-    """Load the compiled code by evaluating an empty image: one category, no objects, no detections."""
-    nothing, pairs = np.zeros(0, np.int32), np.zeros((0, 2), np.int32)
-    truth = GroundTruth(
-        categories=Categories(np.zeros(1, np.int64), ("",), None, None, None),
-        image_id=np.zeros(1, np.int64),
-        image_position=np.zeros(1, np.int32),
-        image_size=np.zeros((1, 2), np.int32),
-        id=np.zeros(0, np.int64),
-        image=nothing,
-        category=nothing,
-        bbox=np.zeros((0, 4)),
-        area=np.zeros(0),
-        crowd=np.zeros(0, bool),
-        ignore=np.zeros(0, bool),
-        masks=None,
-        negative=pairs,
-        not_exhaustive=pairs,
-        source="",
-    )
-    detections = Detections(nothing, nothing, np.zeros(0), np.zeros((0, 4)), np.zeros(0), None, "")
-    evaluation = Evaluation.prepare(truth, Protocol("lvis", 1), "bbox", {}, options)
-    evaluation.metrics(detections, evaluation.geometry(detections))
+def _resample(reductions: Mapping[str, Resampling], draws: Draws) -> Resampled:
+    """The metrics of every resample, with the prefix of each reduction before their names."""
+    return {
+        prefix + name: values
+        for prefix, reduction in reductions.items()
+        for name, values in resampled(reduction, draws).items()
+    }
+
+
+def _equal(one: Bools | None, other: Bools | None) -> bool:
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))

@@ -6,28 +6,32 @@ Only overlaps of at least `MIN_IOU` are kept: most detections overlap nothing, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain
+from typing import Any
 
-import numba
 import numpy as np
+import numpy.typing as npt
 
 from longtail_cli.choices import IouType
-from longtail_cli.evaluation.options import THREADS
+from longtail_cli.engine import geometry as engine
 from longtail_cli.evaluation.protocol import Objects
-from longtail_cli.tables import Bools, Counts, Detections, Floats, GroundTruth, Ints, Longs, Masks
+from longtail_cli.parallel import cuts_of, in_parts, in_threads
+from longtail_cli.tables import Detections, Floats, GroundTruth, Ints, Longs, Masks
 
 MIN_IOU = 0.1
 """TIDE's background threshold t_b, the lowest in use (Bolya et al., "TIDE", ECCV 2020, sec. 2.2)."""
 
+_ROOM = 1 << 15  # pairs in a buffer
+_Filled = npt.NDArray[Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Overlaps:
-    """Pairs (detection, object) in one image with IoU >= `MIN_IOU`, sparse, row by row."""
+    """Pairs of M detections with the objects of their images, of IoU >= `MIN_IOU`, sparse, row by row."""
 
     start: Longs
-    """int64 [N + 1]; detection n owns pairs ``start[n]:start[n + 1]``, in file order of the objects."""
+    """int64 [M + 1]; detection n owns pairs ``start[n]:start[n + 1]``, in file order of the objects."""
     object: Ints
     """int32 [P], rows of `Objects`."""
     iou: Floats
@@ -35,35 +39,35 @@ class Overlaps:
 
 
 def overlaps(
-    detections: Detections, ground_truth: GroundTruth, objects: Objects, iou_type: IouType, wanted: Bools
+    detections: Detections, ground_truth: GroundTruth, objects: Objects, iou_type: IouType, row: Longs
 ) -> Overlaps:
-    """The overlaps of the detections that are `wanted` (bool [N]) with the objects of their images.
+    """The overlaps of the detections `row` (int64 [M]) with the objects of their images.
 
     Masks of different size do not overlap. Raises ValueError for ``"segm"`` without masks.
     """
     image, start, crowd = detections.image, objects.start, objects.crowd
     if iou_type == "bbox":
-        boxes, object_boxes = detections.bbox, ground_truth.bbox[objects.row]
+        x, y, w, h = ground_truth.bbox[objects.row].T
+        edges = np.array([x, y, w + x, h + y, w * h])
 
-        def boxes_of(low: int, high: int) -> Overlaps:
-            return Overlaps(*_box_pairs(boxes, image, wanted, object_boxes, crowd, start, low, high))
+        def boxes_from(low: int, high: int, *filled: _Filled) -> tuple[int, int]:
+            return engine.box_pairs(low, high, detections.bbox, image, row, edges, crowd, start, MIN_IOU, *filled)
 
-        return _in_parallel(boxes_of, len(detections))
+        return _in_parallel(boxes_from, objects, len(row))
     masks, object_masks = detections.masks, ground_truth.masks
     if masks is None or object_masks is None:
         raise ValueError("mask overlaps need masks on both sides")
-    found, known = _Runs.of(masks), _Runs.of(object_masks)
+    extents, areas = _extents(masks)
+    object_extents, object_areas = _extents(object_masks)
 
-    def masks_of(low: int, high: int) -> Overlaps:
-        return Overlaps(
-            *_mask_pairs(
-                found.ends, found.start, found.bounds, found.area, masks.size, image, wanted,
-                known.ends, known.start, known.bounds, known.area, object_masks.size, objects.row, crowd, start,
-                low, high,
-            )
+    def masks_from(low: int, high: int, *filled: _Filled) -> tuple[int, int]:
+        return engine.mask_pairs(
+            low, high, masks.counts, masks.start, extents, areas, masks.size, image, row,
+            object_masks.counts, object_masks.start, object_extents, object_areas, object_masks.size, objects.row,
+            crowd, start, MIN_IOU, *filled,
         )  # fmt: skip
 
-    return _in_parallel(masks_of, len(detections))
+    return _in_parallel(masks_from, objects, len(row))
 
 
 def rows_of(pairs: Overlaps, row: Longs) -> Overlaps:
@@ -76,156 +80,43 @@ def rows_of(pairs: Overlaps, row: Longs) -> Overlaps:
 
 def mask_areas(masks: Masks) -> Floats:
     """The number of pixels in each mask: float64 [N]."""
-    return _areas(masks.counts, masks.start)
-
-
-def _in_parallel(pairs_of: Callable[[int, int], Overlaps], number: int) -> Overlaps:
-    """Run `pairs_of` over equal slices of the detections, one thread per slice, and join the parts."""
-    cuts = np.linspace(0, number, THREADS + 1).astype(int).tolist()
-    with ThreadPoolExecutor(THREADS) as pool:
-        parts = list(pool.map(lambda cut: pairs_of(*cut), pairwise(cuts)))
-    offset = np.cumsum([0, *(len(part.object) for part in parts)])
-    start = [part.start[:-1] + shift for part, shift in zip(parts, offset[:-1], strict=True)]
-    return Overlaps(
-        np.concatenate([*start, offset[-1:]]),
-        np.concatenate([part.object for part in parts]),
-        np.concatenate([part.iou for part in parts]),
-    )
-
-
-@numba.njit(cache=True, nogil=True)
-def _box_pairs(
-    boxes: Floats, image: Ints, wanted: Bools, object_boxes: Floats, crowd: Bools, object_start: Longs,
-    low: int, high: int,
-) -> tuple[Longs, Ints, Floats]:  # fmt: skip
-    """Overlaps of detections `low` to `high`, with the operations of pycocotools' bbIou in the same order."""
-    start = np.zeros(high - low + 1, np.int64)
-    objects = np.empty(1024, np.int32)
-    ious = np.empty(1024, np.float64)
-    count = 0
-    for n in range(low, high):
-        if wanted[n]:
-            x, y, w, h = boxes[n, 0], boxes[n, 1], boxes[n, 2], boxes[n, 3]
-            for g in range(object_start[image[n]], object_start[image[n] + 1]):
-                gx, gy, gw, gh = object_boxes[g, 0], object_boxes[g, 1], object_boxes[g, 2], object_boxes[g, 3]
-                width = min(w + x, gw + gx) - max(x, gx)
-                height = min(h + y, gh + gy) - max(y, gy)
-                if width <= 0 or height <= 0:
-                    continue
-                intersection = width * height
-                union = w * h if crowd[g] else w * h + gw * gh - intersection
-                iou = intersection / union
-                if iou < MIN_IOU:
-                    continue
-                if count == len(objects):
-                    objects = np.concatenate((objects, np.empty(count, np.int32)))
-                    ious = np.concatenate((ious, np.empty(count, np.float64)))
-                objects[count] = g
-                ious[count] = iou
-                count += 1
-        start[n - low + 1] = count
-    return start, objects[:count].copy(), ious[:count].copy()
-
-
-@dataclass(frozen=True, slots=True)
-class _Runs:
-    """Masks as the sorted ends of their runs, so that two masks are intersected by merging."""
-
-    ends: Longs
-    """int64 [total], cumulative run lengths; the odd runs of a mask are its pixels."""
-    start: Longs
-    """int64 [N + 1]; mask n owns runs ``start[n]:start[n + 1]``."""
-    bounds: Longs
-    """int64 [N, 2], first pixel and one past the last pixel in column-major order; equal for an empty mask."""
-    area: Longs
-    """int64 [N], pixels."""
-
-    @classmethod
-    def of(cls, masks: Masks) -> _Runs:
-        ends, bounds, area = _run_ends(masks.counts, masks.start)
-        return cls(ends, masks.start, bounds, area)
-
-
-@numba.njit(cache=True, nogil=True)
-def _areas(counts: Counts, start: Longs) -> Floats:
-    areas = np.zeros(len(start) - 1)
-    for mask in range(len(areas)):
-        for run in range(start[mask] + 1, start[mask + 1], 2):
-            areas[mask] += counts[run]
+    areas = np.zeros(len(masks))
+    in_parts(lambda low, high: engine.mask_areas(low, high, masks.counts, masks.start, areas), len(masks))
     return areas
 
 
-@numba.njit(cache=True, nogil=True)
-def _run_ends(counts: Counts, start: Longs) -> tuple[Longs, Longs, Longs]:
-    number = len(start) - 1
-    ends = np.empty(len(counts), np.int64)
-    bounds = np.zeros((number, 2), np.int64)
-    area = np.zeros(number, np.int64)
-    for n in range(number):
-        position: np.int64 = np.int64(0)
-        for run in range(start[n], start[n + 1]):
-            length = np.int64(counts[run])
-            if (run - start[n]) % 2 == 1 and length > 0:
-                if area[n] == 0:
-                    bounds[n, 0] = position
-                area[n] += length
-                bounds[n, 1] = position + length
-            position += length
-            ends[run] = position
-    return ends, bounds, area
+def _extents(masks: Masks) -> tuple[Longs, Longs]:
+    """The smallest box around each mask, int64 [N, 4], and its pixels, int64 [N]."""
+    extents, areas = np.zeros((len(masks), 4), np.int64), np.zeros(len(masks), np.int64)
+    in_parts(
+        lambda low, high: engine.mask_extents(low, high, masks.counts, masks.start, masks.size, extents, areas),
+        len(masks),
+    )
+    return extents, areas
 
 
-@numba.njit(cache=True, nogil=True)
-def _intersection(a_ends: Longs, a: int, a_stop: int, b_ends: Longs, b: int, b_stop: int) -> np.int64:
-    """Pixels in both masks: walk the two lists of run ends side by side."""
-    shared: np.int64 = np.int64(0)
-    position: np.int64 = np.int64(0)
-    inside_a = False
-    inside_b = False
-    while a < a_stop and b < b_stop:
-        end = min(a_ends[a], b_ends[b])
-        if inside_a and inside_b:
-            shared += end - position
-        position = end
-        if a_ends[a] == end:
-            inside_a = not inside_a
-            a += 1
-        if b_ends[b] == end:
-            inside_b = not inside_b
-            b += 1
-    return shared
+def _in_parallel(pairs_from: Callable[..., tuple[int, int]], objects: Objects, number: int) -> Overlaps:
+    """The overlaps of `number` detections, found part by part; buffers are small, so that they stay in the cache."""
+    room = max(_ROOM, int(np.diff(objects.start).max(initial=0)))
+    count = np.empty(number, np.int32)
 
+    def part(low: int, high: int) -> list[tuple[Ints, Floats]]:
+        parts, found, iou = [], np.empty(room, np.int32), np.empty(room)
+        while low < high:
+            low, filled = pairs_from(low, high, count, found, iou)
+            parts.append((found[:filled].copy(), iou[:filled].copy()))
+        return parts
 
-@numba.njit(cache=True, nogil=True)
-def _mask_pairs(
-    ends: Longs, start: Longs, bounds: Longs, area: Longs, size: Ints, image: Ints, wanted: Bools,
-    object_ends: Longs, object_runs: Longs, object_bounds: Longs, object_area: Longs, object_size: Ints,
-    object_row: Ints, crowd: Bools, object_start: Longs, low: int, high: int,
-) -> tuple[Longs, Ints, Floats]:  # fmt: skip
-    """Overlaps of detections `low` to `high`: whole pixels are counted, then divided once."""
-    pair_start = np.zeros(high - low + 1, np.int64)
-    objects = np.empty(1024, np.int32)
-    ious = np.empty(1024, np.float64)
-    count = 0
-    for n in range(low, high):
-        if wanted[n]:
-            for g in range(object_start[image[n]], object_start[image[n] + 1]):
-                row = object_row[g]
-                if size[n, 0] != object_size[row, 0] or size[n, 1] != object_size[row, 1]:
-                    continue
-                if bounds[n, 1] <= object_bounds[row, 0] or object_bounds[row, 1] <= bounds[n, 0]:
-                    continue
-                shared = _intersection(
-                    ends, start[n], start[n + 1], object_ends, object_runs[row], object_runs[row + 1]
-                )
-                union = area[n] if crowd[g] else area[n] + object_area[row] - shared
-                if shared == 0 or shared / union < MIN_IOU:
-                    continue
-                if count == len(objects):
-                    objects = np.concatenate((objects, np.empty(count, np.int32)))
-                    ious = np.concatenate((ious, np.empty(count, np.float64)))
-                objects[count] = g
-                ious[count] = shared / union
-                count += 1
-        pair_start[n - low + 1] = count
-    return pair_start, objects[:count].copy(), ious[:count].copy()
+    parts = list(chain.from_iterable(in_parts(part, number)))
+    start = np.zeros(number + 1, np.int64)
+    np.cumsum(count, out=start[1:])
+    found, iou = np.empty(start[-1], np.int32), np.empty(start[-1])
+    ends = np.cumsum([0, *(len(own) for own, _ in parts)]).tolist()
+
+    def join(low: int, high: int) -> None:
+        for n in range(low, high):
+            pairs = slice(ends[n], ends[n + 1])
+            found[pairs], iou[pairs] = parts[n]
+
+    in_threads(join, cuts_of(np.array(ends)))
+    return Overlaps(start, found, iou)

@@ -6,17 +6,16 @@ score gives the same matches in the order that the precision-recall curve needs.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from longtail_cli.engine import matching as engine
 from longtail_cli.evaluation.geometry import Overlaps
-from longtail_cli.evaluation.options import THREADS
-from longtail_cli.evaluation.protocol import IOU_THRESHOLDS, Objects, outside
+from longtail_cli.evaluation.protocol import AREA_RANGES, IOU_THRESHOLDS, Objects, outside
 from longtail_cli.evaluation.selection import Selection
+from longtail_cli.parallel import in_parts, in_threads
 from longtail_cli.tables import Bools, Floats, Ints, Longs
 
 Bits = npt.NDArray[np.uint16]
@@ -44,12 +43,13 @@ class Matches:
 
 
 def match(
-    selection: Selection, overlaps: Overlaps, objects: Objects, area: Floats, not_exhaustive: Bools, num_categories: int
-) -> Matches:
+    selection: Selection, overlaps: Overlaps, objects: Objects, category: Ints, area: Floats, not_exhaustive: Bools,
+    num_categories: int,
+) -> Matches:  # fmt: skip
     """Match the selected detections to the objects.
 
-    area: float64 [N], pixels, of every detection. not_exhaustive: bool [N], whether its image does not annotate its
-    category exhaustively, so that the detection is ignored if unmatched.
+    category: int32 [N], area: float64 [N], pixels, of every detection. not_exhaustive: bool [N], whether its image does
+    not annotate its category exhaustively, so that the detection is ignored if unmatched.
 
     In each image and category the detections choose in order of score. Each takes the free object with the greatest
     IoU, at least the threshold; crowd regions are always free, and a tie in IoU goes to the last object. An ignored
@@ -60,81 +60,43 @@ def match(
     number = len(selection.row)
     true_positive, ignored = np.zeros((2, number, counts.shape[1]), np.uint16)
     taken = np.full(number, UNMATCHED, np.int32)
-    used = np.zeros(ignore.shape, np.uint16)
-    ignore_unmatched = outside(area[selection.row]) | not_exhaustive[selection.row, None]
-    cuts = np.searchsorted(selection.start, np.linspace(0, number, THREADS + 1)).tolist()
+    thresholds = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
+    claim_start = np.zeros(len(area) + 1, np.int64)
+    claims = claim_start[1:]  # how many each detection has, then where they end
+    found = np.empty(len(area), np.uint8)
 
-    def match_categories(first: int, last: int) -> None:  # no two categories share an object
-        _match(
-            first, last, selection.row, selection.start, overlaps.start, overlaps.object, overlaps.iou,
-            objects.category, objects.excluded, objects.crowd, ignore, ignore_unmatched,
-            np.minimum(IOU_THRESHOLDS, 1 - 1e-10), used, true_positive, ignored, taken,
+    def look_at(first: int, last: int) -> None:
+        engine.traits(
+            first, last, category, area, not_exhaustive, AREA_RANGES, overlaps.start, overlaps.object, overlaps.iou,
+            objects.category, objects.excluded, float(thresholds[0]), claims, found,
         )  # fmt: skip
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(match_categories, [0, *cuts[1:-1]], [*cuts[1:-1], num_categories]))
+    in_parts(look_at, len(area))
+    np.cumsum(claims, out=claims)
+    claim_object, claim_reached = np.empty(claim_start[-1], np.int32), np.empty(claim_start[-1], np.uint16)
+
+    def list_claims(first: int, last: int) -> None:
+        engine.claims(
+            first, last, category, overlaps.start, overlaps.object, overlaps.iou, objects.category, objects.excluded,
+            thresholds, claim_start, claim_object, claim_reached,
+        )  # fmt: skip
+
+    in_parts(list_claims, len(area))
+
+    lanes = sum(1 << 16 * a for a in range(4))  # the area ranges side by side in 64 bits
+    every = lanes * ((1 << len(thresholds)) - 1)
+    ignore_lanes = (ignore * np.uint16(0xFFFF)).view(np.uint64).ravel()
+    sets = np.arange(16, dtype=np.uint16)[:, None] >> np.arange(4, dtype=np.uint16) & 1
+    outside_lanes = (sets * np.uint16(0xFFFF)).view(np.uint64).ravel()
+    used = np.zeros(len(ignore), np.uint64)
+
+    def match_categories(first: int, last: int) -> None:  # no two categories share an object
+        engine.match_categories(
+            first, last, selection.row, selection.start, found, claim_start, claim_object, claim_reached,
+            objects.crowd, ignore_lanes, outside_lanes, lanes, every, used, true_positive.view(np.uint64).ravel(),
+            ignored.view(np.uint64).ravel(), taken,
+        )  # fmt: skip
+
+    in_threads(match_categories, selection.cuts)
     num_objects = np.column_stack([np.bincount(objects.category[of], minlength=num_categories) for of in counts.T])
     return Matches(selection, true_positive, ignored, taken, num_objects, counts)
-
-
-@numba.njit(cache=True, nogil=True)
-def _match(
-    first: int, last: int, row: Longs, start: Longs, pair_start: Longs, pair_object: Ints, pair_iou: Floats,
-    category: Ints, excluded: Bools, crowd: Bools, ignore: Bools, ignore_unmatched: Bools, thresholds: Floats,
-    used: Bits, true_positive: Bits, ignored: Bits, taken: Ints,
-) -> None:  # fmt: skip
-    """Match the categories from `first` up to `last` and fill in the last four arguments.
-
-    All thresholds at once: in order of descending IoU, an object is taken at the thresholds without a match so far.
-    """
-    num_areas = ignore.shape[1]
-    every = np.uint16((1 << len(thresholds)) - 1)
-    candidates = np.empty(len(category), np.int64)
-    for c in range(first, last):
-        for m in range(start[c], start[c + 1]):
-            number = 0
-            for pair in range(pair_start[row[m]], pair_start[row[m] + 1]):
-                g = pair_object[pair]
-                if category[g] == c and not excluded[g] and pair_iou[pair] >= thresholds[0]:
-                    _insert(candidates, number, pair, pair_iou)
-                    number += 1
-            for a in range(num_areas):
-                open_at = every
-                for of_ignored in (False, True):
-                    for k in range(number):
-                        g = pair_object[candidates[k]]
-                        if ignore[g, a] != of_ignored:
-                            continue
-                        take = open_at & _reached(pair_iou[candidates[k]], thresholds)
-                        if not crowd[g]:
-                            take &= ~used[g, a]
-                        used[g, a] |= take
-                        open_at &= ~take
-                        if of_ignored:
-                            ignored[m, a] |= take
-                        else:
-                            true_positive[m, a] |= take
-                        if a == 0 and take & 1:
-                            taken[m] = g
-                if ignore_unmatched[m, a]:
-                    ignored[m, a] |= open_at
-
-
-@numba.njit(cache=True, nogil=True)
-def _insert(candidates: Longs, number: int, pair: int, pair_iou: Floats) -> None:
-    """Insert `pair` into the first `number` candidates, sorted by IoU descending, later pairs first in a tie."""
-    k = number
-    while k > 0 and pair_iou[candidates[k - 1]] <= pair_iou[pair]:
-        candidates[k] = candidates[k - 1]
-        k -= 1
-    candidates[k] = pair
-
-
-@numba.njit(cache=True, nogil=True)
-def _reached(iou: float, thresholds: Floats) -> np.uint16:
-    """The bits of the thresholds that `iou` reaches."""
-    bits = 0
-    for t in range(len(thresholds)):
-        if iou >= thresholds[t]:
-            bits |= 1 << t
-    return np.uint16(bits)

@@ -1,8 +1,7 @@
-"""Options of the evaluation of detections, and its number of threads."""
+"""Options of the evaluation of detections."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from longtail_cli.choices import (
@@ -16,8 +15,6 @@ from longtail_cli.choices import (
     TideMode,
 )
 from longtail_cli.errors import Problem, UsageError, check_choice
-
-THREADS = os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from longtail_cli.engine import reliability as engine
 from longtail_cli.evaluation.geometry import Overlaps
-from longtail_cli.evaluation.matching import Bits, Matches
+from longtail_cli.evaluation.matching import Matches
 from longtail_cli.evaluation.protocol import IOU_THRESHOLDS
-from longtail_cli.metrics import DetectionBin, Reliability, Value, defined, mean, ratio
-from longtail_cli.tables import Bools, Detections, Floats, Ints, Longs
+from longtail_cli.evaluation.selection import Scored
+from longtail_cli.metrics import DetectionBin, Reliability, Value, mean, ratio
+from longtail_cli.metrics import defined as defined_values
+from longtail_cli.parallel import in_threads
+from longtail_cli.tables import Bools, Detections, Floats
 
 BINS = 25
 """Bins of equal width; as many as the code of Oksuz et al. (fiveai/saod) and Kuzucu et al. uses for LaECE."""
@@ -33,7 +36,7 @@ class ReliabilityResult:
 
 
 def reliability(
-    detections: Detections, pairs: Overlaps, matches: Matches, groups: Mapping[str, Bools]
+    detections: Scored | Detections, pairs: Overlaps, matches: Matches, groups: Mapping[str, Bools], *, defined: bool
 ) -> ReliabilityResult:
     """The calibration errors of the matched detections, without those that the protocol ignores at IoU 0.5.
 
@@ -43,14 +46,19 @@ def reliability(
     it is left out of the means, and its detections are in no bin. The code of Oksuz et al. does the same, but also
     leaves out categories whose error is exactly 0.
 
-    If the scores are not confidences (`are_confidences`), every error is None and every bin empty.
+    If not `defined`, as some scores are not confidences (`are_confidences`), every error is None and every bin empty.
     """
     sums = np.zeros((len(matches.num_objects), BINS, 4))
-    if are_confidences(detections.score):
-        _add_detections(
-            detections.score, matches.selection.row, matches.selection.start, pairs.start, pairs.object, pairs.iou,
-            matches.true_positive, matches.ignored, matches.taken, matches.num_objects[:, 0] > 0, sums,
-        )  # fmt: skip
+    if defined:
+        counts = matches.num_objects[:, 0] > 0
+
+        def add(first: int, last: int) -> None:
+            engine.add_detections(
+                first, last, detections.score, matches.selection.row, matches.selection.start, pairs.start,
+                pairs.object, pairs.iou, matches.true_positive, matches.ignored, matches.taken, counts, sums,
+            )  # fmt: skip
+
+        in_threads(add, matches.selection.cuts)
     errors = {"D-ECE": _errors(sums, HITS), "LaECE": _errors(sums, IOU)}
     members = {"all": np.ones(len(sums), bool), **groups}
     metrics = Reliability(
@@ -58,7 +66,7 @@ def reliability(
         errors={name: {kind: mean(one[member]) for kind, one in errors.items()} for name, member in members.items()},
         bins={name: _bins(sums[member].sum(axis=0)) for name, member in members.items()},
     )
-    rows = zip(*map(defined, errors.values()), strict=True)
+    rows = zip(*map(defined_values, errors.values()), strict=True)
     return ReliabilityResult(metrics, [dict(zip(errors, row, strict=True)) for row in rows])
 
 
@@ -85,36 +93,3 @@ def _bins(sums: Floats) -> tuple[DetectionBin, ...]:
         DetectionBin(int(count), ratio(score, count), ratio(hits, count), ratio(iou, hits))
         for count, score, hits, iou in sums.tolist()
     )
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_detections(
-    score: Floats, row: Longs, start: Longs, pair_start: Longs, pair_object: Ints, pair_iou: Floats,
-    true_positive: Bits, ignored: Bits, taken: Ints, counts: Bools, sums: Floats,
-) -> None:  # fmt: skip
-    """Add the detections of the categories that count (bool [C]) to `sums`: float64 [C, BINS, 4]."""
-    for c in range(len(start) - 1):
-        if not counts[c]:
-            continue
-        for m in range(start[c], start[c + 1]):
-            if ignored[m, 0] & 1:
-                continue
-            n = row[m]
-            k = _bin(score[n])
-            sums[c, k, COUNT] += 1
-            sums[c, k, CONFIDENCE] += score[n]
-            if true_positive[m, 0] & 1:
-                sums[c, k, HITS] += 1
-                for pair in range(pair_start[n], pair_start[n + 1]):
-                    if pair_object[pair] == taken[m]:
-                        sums[c, k, IOU] += pair_iou[pair]
-
-
-@numba.njit(cache=True, nogil=True)
-def _bin(score: float) -> int:
-    """The bin (k / BINS, (k + 1) / BINS] that holds `score` in [0, 1]; 0 falls in the first.
-
-    The product may be rounded up to a whole number, never below one that the score exceeds.
-    """
-    k = int(BINS * score)
-    return max(k - 1 if score <= k / BINS else k, 0)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from longtail_cli.evaluation.protocol import JUDGED, Protocol
+from longtail_cli.engine import ordering as engine
+from longtail_cli.evaluation.protocol import JUDGED
+from longtail_cli.parallel import cuts_of, in_parts, in_threads, take
 from longtail_cli.tables import Bools, Detections, Floats, Ints, Longs
 
 FIXED_AP_PER_CATEGORY = 10_000
@@ -15,87 +17,146 @@ FIXED_AP_PER_CATEGORY = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """N detections that can count, in file order, with their scores; for the columns see `Detections`."""
+
+    image: Ints
+    category: Ints
+    score: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Detections in the order of evaluation: by category, then score descending, then image id, then file position."""
 
     row: Longs
-    """int64 [M], rows of the `Detections`."""
+    """int64 [M], rows of the `Scored`."""
     start: Longs
     """int64 [C + 1]; category c owns ``row[start[c]:start[c + 1]]``."""
     rank: Longs | None
     """int64 [M], rank within the image and category, from 0; None under LVIS, whose cap is over all categories."""
-    best_first: Longs
-    """int64 [M], indices into `row` by score descending over all categories, then image id, then file position."""
+
+    @property
+    def cuts(self) -> list[int]:
+        """Where to cut the categories into parts with about as many detections each, for threads."""
+        return cuts_of(self.start)
 
 
-def select(
-    detections: Detections, area: Floats, num_categories: int, protocol: Protocol, judged: npt.NDArray[np.uint8] | None
-) -> Selection:
-    """Apply the cap and, under LVIS, the federated filter; order the remaining detections.
+def judged_rows(detections: Detections, area: Floats, judged: npt.NDArray[np.uint8]) -> Longs:
+    """The detections that can count under LVIS: those with an area, of a category that their image judges.
 
-    area: float64 [N], pixels, the detections' areas for this IoU type.
-    judged: uint8 [I, C] from `protocol.judgements`, None if every image judges every category.
-
-    LVIS keeps the `max_dets` best of each image over all categories, and then drops detections without area or of a
-    category that the image does not judge. COCO keeps the `max_dets` best of each image and category.
+    area: float64 [N], pixels, the detections' areas for this IoU type. judged: uint8 [I, C], of `protocol.judgements`.
     """
-    if protocol.federated:
-        keep = best_per_image(detections, protocol.max_dets) & (area > 0) & _judged(detections, judged)
-        return _selection(detections, np.flatnonzero(keep), num_categories, ranked=False)
-    everything = np.arange(len(detections))
-    rank = _rank_in_image(detections, everything)
-    return _selection(detections, everything[rank < protocol.max_dets], num_categories, ranked=True)
+    count = np.empty(len(detections), bool)
+
+    def look_up(first: int, last: int) -> None:
+        engine.judged(first, last, detections.image, detections.category, area, judged, int(JUDGED), count)
+
+    in_parts(look_up, len(detections))
+    return np.flatnonzero(count)
 
 
-def select_fixed(
-    detections: Detections, area: Floats, num_categories: int, judged: npt.NDArray[np.uint8] | None
-) -> Selection:
-    """The selection of Fixed AP: the best 10,000 of each category in the whole set, no cap per image.
+def best_per_image(detections: Detections, max_dets: int) -> Bools | None:
+    """Whether each detection is among the `max_dets` best of its image, earlier rows first in a tie: bool [N].
 
-    Arguments as for `select`; the filters of LVIS apply if `judged` is given.
+    None if all are.
     """
-    order = np.lexsort((-detections.score, detections.category))
-    keep = np.zeros(len(detections), bool)
-    keep[order[_position_in_run(detections.category[order]) < FIXED_AP_PER_CATEGORY]] = True
-    if judged is not None:
-        keep &= (area > 0) & _judged(detections, judged)
-    return _selection(detections, np.flatnonzero(keep), num_categories, ranked=False)
+    return _best_of(detections.image, detections.score, max_dets)
 
 
-def best_per_image(detections: Detections, max_dets: int) -> Bools:
-    """Whether each detection is among the `max_dets` best of its image, earlier rows first in a tie: bool [N]."""
-    keep = np.ones(len(detections), bool)
-    crowded = np.bincount(detections.image) > max_dets
+def best_per_category(detections: Detections) -> Bools | None:
+    """Whether each detection is among those of its category that Fixed AP evaluates: bool [N], None if all are."""
+    return _best_of(detections.category, detections.score, FIXED_AP_PER_CATEGORY)
+
+
+def _best_of(group: Ints, score: Floats, limit: int) -> Bools | None:
+    crowded = _counts(group) > limit
     if not crowded.any():
-        return keep
-    row = np.flatnonzero(crowded[detections.image])
-    row = row[np.lexsort((-detections.score[row], detections.image[row]))]
-    keep[row[_position_in_run(detections.image[row]) >= max_dets]] = False
+        return None
+    keep = np.ones(len(group), bool)
+    row = np.flatnonzero(crowded[group])
+    row = row[np.lexsort((-score[row], group[row]))]
+    keep[row[_position_in_run(group[row]) >= limit]] = False
     return keep
+
+
+def _counts(values: Ints) -> Longs:
+    """How often each value occurs: int64, from 0 to at least the greatest value."""
+
+    def part(first: int, last: int) -> Longs:
+        counts = np.zeros(int(values[first:last].max()) + 1, np.int64)
+        engine.count(first, last, values, counts)
+        return counts
+
+    parts = in_parts(part, len(values))
+    counts = np.zeros(max((len(one) for one in parts), default=0), np.int64)
+    for one in parts:
+        counts[: len(one)] += one
+    return counts
+
+
+def image_order(detections: Scored | Detections, row: Longs) -> Longs:
+    """Numbers that order the rows by image, then file position: int64 [M]. row: int64 [M]."""
+    if _images_ascend(detections.image):
+        return row
+    return take(detections.image, row).astype(np.int64) << 32 | row
+
+
+def _images_ascend(image: Ints) -> bool:
+    """Whether the detections of each image are together, and the images in order."""
+    return not (image[1:] < image[:-1]).any()
 
 
 def images_over(detections: Detections, max_dets: int) -> tuple[int, int]:
     """How many images have at least `max_dets` detections, and how many have more."""
-    count = np.bincount(detections.image)
+    count = _counts(detections.image)
     return int((count >= max_dets).sum()), int((count > max_dets).sum())
 
 
-def _judged(detections: Detections, judged: npt.NDArray[np.uint8] | None) -> Bools:
-    if judged is None:
-        return np.ones(len(detections), bool)
-    return np.asarray(judged[detections.image, detections.category] & JUDGED, bool)
+def by_category(category: Ints, score: Floats, rows: Longs | None, num_categories: int) -> tuple[Longs, Longs]:
+    """The rows by category, then score descending, equal ones in their order; and where each category starts.
+
+    category: int32 [N], score: float64 [N]. rows: int64 [M], or None for all. Returns int64 [M] and int64 [C + 1].
+    """
+    own = category if rows is None else take(category, rows)
+    start, ordered = np.zeros(num_categories + 1, np.int64), np.empty(len(own), np.int64)
+    engine.by_category(own, start, ordered)
+    if rows is not None:
+        ordered = take(rows, ordered)
+    bits = np.ascontiguousarray(score).view(np.int64)
+    in_threads(lambda first, last: engine.best_first(first, last, start, bits, -(2**63), ordered), cuts_of(start))
+    return ordered, start
 
 
-def _selection(detections: Detections, row: Longs, num_categories: int, *, ranked: bool) -> Selection:
-    """Order the kept rows, given in file order."""
-    in_images = row[np.argsort(detections.image[row], kind="stable")]
-    best = in_images[descending(detections.score[in_images])]
-    by_category = np.argsort(sort_key(detections.category[best]), kind="stable")
-    row = best[by_category]
-    best_first = np.empty(len(row), np.int64)
-    best_first[by_category] = np.arange(len(row))
-    start = np.searchsorted(detections.category[row], np.arange(num_categories + 1)).astype(np.int64)
-    return Selection(row, start, _rank_in_image(detections, row) if ranked else None, best_first)
+def in_order(detections: Scored | Detections, within: Bools | None, num_categories: int) -> Selection:
+    """The detections that are `within` (bool [N], None for all) in the order of evaluation."""
+    rows = None if within is None else np.flatnonzero(within)
+    image = detections.image if rows is None else detections.image[rows]
+    if not _images_ascend(image):
+        by_image = np.argsort(image, kind="stable")
+        rows = by_image if rows is None else rows[by_image]
+    return Selection(*by_category(detections.category, detections.score, rows, num_categories), None)
+
+
+def still_in_order(selection: Selection, detections: Scored | Detections) -> bool:
+    """Whether the order of `selection` is that of `detections` too, which have the same rows but other scores."""
+    row, score, image = selection.row, detections.score, detections.image
+    kept = in_threads(
+        lambda first, last: engine.keeps_order(first, last, selection.start, row, score, image), selection.cuts
+    )
+    return all(kept)
+
+
+def capped(selection: Selection, detections: Scored | Detections, max_dets: int) -> Selection:
+    """The `max_dets` best of each image and category, with their ranks."""
+    rank, images = np.empty(len(selection.row), np.int64), int(detections.image.max(initial=-1)) + 1
+    in_threads(
+        lambda first, last: engine.ranks(first, last, selection.start, selection.row, detections.image, images, rank),
+        selection.cuts,
+    )
+    keep = rank < max_dets
+    kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep)])
+    return Selection(selection.row[keep], kept[selection.start], rank[keep])
 
 
 def descending(score: Floats) -> Longs:
@@ -114,16 +175,6 @@ def descending(score: Floats) -> Longs:
 def sort_key(category: Ints) -> npt.NDArray[np.integer]:
     """The categories as 16-bit integers if they fit, which numpy sorts in linear time."""
     return category.astype(np.uint16) if category.max(initial=0) < 1 << 16 else category
-
-
-def _rank_in_image(detections: Detections, row: Longs) -> Longs:
-    """The rank of each row within its image and category, from 0, earlier rows first in a tie: int64 [M]."""
-    image, category = detections.image[row], detections.category[row]
-    together = np.lexsort((row, -detections.score[row], image, category))
-    pair = category[together].astype(np.int64) * (int(image.max(initial=0)) + 1) + image[together]
-    rank = np.empty(len(row), np.int64)
-    rank[together] = _position_in_run(pair)
-    return rank
 
 
 def _position_in_run(value: npt.NDArray[np.integer]) -> Longs:

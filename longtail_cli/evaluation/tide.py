@@ -6,28 +6,28 @@ The errors are tested in the order of the published code: Loc, Cls, Dupe, Bkg, B
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from longtail_cli.choices import TideMode
-from longtail_cli.evaluation.average_precision import EPSILON, single_curve
+from longtail_cli.engine import curves
+from longtail_cli.engine import tide as engine
+from longtail_cli.evaluation.average_precision import EPSILON
 from longtail_cli.evaluation.geometry import MIN_IOU, Overlaps
 from longtail_cli.evaluation.matching import UNMATCHED, Matches
-from longtail_cli.evaluation.options import THREADS
 from longtail_cli.evaluation.protocol import RECALL_THRESHOLDS, Objects
-from longtail_cli.evaluation.selection import sort_key
+from longtail_cli.evaluation.selection import Scored, Selection, descending, image_order
 from longtail_cli.metrics import Tide, TideGains, Value, mean
+from longtail_cli.parallel import cuts_of, in_parts, in_threads, take
 from longtail_cli.tables import Bools, Detections, Floats, Ints, Longs
 
 FOREGROUND_IOU = 0.5
 """t_f; t_b is `geometry.MIN_IOU`."""
 
-NO_ERROR, LOC, CLS, DUPE, BKG, BOTH = range(6)
-NO_OBJECT = -1
+NO_ERROR, LOC, CLS, DUPE, BKG, BOTH = engine.NO_ERROR, engine.LOC, engine.CLS, engine.DUPE, engine.BKG, engine.BOTH
+NO_OBJECT = engine.NO_OBJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,68 +43,49 @@ class Errors:
     """bool [G], objects that count, that no detection takes and no Loc or Cls error points to."""
 
 
-def assign(
-    row: Longs, category: Ints, score: Floats, wrong: Bools, overlaps: Overlaps, object_category: Ints,
-    counts: Bools, used: Bools,
-) -> Errors:  # fmt: skip
-    """Give each detection its error.
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The errors of M detections as far as they do not depend on scores, given which detections take an object."""
 
-    row: int64 [M], rows of `overlaps`. category: int32 [M]. score: float64 [M]. wrong: bool [M], the detections to
-    explain. object_category: int32 [G]. counts: bool [G], objects that can be found; the others are left out.
+    kind: npt.NDArray[np.int8]
+    """As in `Errors`."""
+    target: Ints
+    """int32 [M], the object that a Loc or Cls error points to, else `NO_OBJECT`."""
+
+
+def explain(
+    row: Longs, category: Ints, wrong: Bools, overlaps: Overlaps, object_category: Ints, counts: Bools, used: Bools
+) -> Explained:
+    """Find the error of each detection.
+
+    row: int64 [M], rows of `overlaps`. category: int32 [M]. wrong: bool [M], the detections to explain.
+    object_category: int32 [G]. counts: bool [G], objects that can be found; the others are left out.
     used: bool [G], objects that a detection takes.
+    """
+    kind, target = np.zeros(len(row), np.int8), np.full(len(row), NO_OBJECT, np.int32)
+    paired = overlaps.start[1:] > overlaps.start[:-1]
+
+    def explain_part(first: int, last: int) -> None:
+        engine.assign(
+            first, last, row, category, wrong, paired, overlaps.start, overlaps.object, overlaps.iou, object_category,
+            counts, used, FOREGROUND_IOU, MIN_IOU, kind, target,
+        )  # fmt: skip
+
+    in_parts(explain_part, len(row))
+    return Explained(kind, target)
+
+
+def choose_fixes(explained: Explained, row: Longs, score: Floats, counts: Bools, used: Bools) -> Errors:
+    """The errors, with the detections that take an object once they are fixed. score: float64 [M].
 
     If several detections of an object have the best score, the first in file order is fixed, as in the published code.
     """
-    kind, target = _assign(
-        row, category, wrong, overlaps.start, overlaps.object, overlaps.iou, object_category, counts, used
-    )
-    pointing = np.flatnonzero(target != NO_OBJECT)
-    pointing = pointing[~used[target[pointing]]]
-    pointing = pointing[np.lexsort((row[pointing], -score[pointing], target[pointing]))]
-    best = pointing[np.r_[True, np.diff(target[pointing]) != 0]] if len(pointing) else pointing
+    chosen = np.full(len(used), -1, np.int32)
+    engine.first_choice(row, score, explained.target, used, chosen)
     fixed_object = np.full(len(row), NO_OBJECT, np.int32)
-    fixed_object[best] = target[best]
-    missed = counts & ~used
-    missed[target[pointing]] = False
-    return Errors(kind, fixed_object, missed)
-
-
-@numba.njit(cache=True, nogil=True)
-def _assign(
-    row: Longs, category: Ints, wrong: Bools, pair_start: Longs, pair_object: Ints, pair_iou: Floats,
-    object_category: Ints, counts: Bools, used: Bools,
-) -> tuple[npt.NDArray[np.int8], Ints]:  # fmt: skip
-    """The kind of each error, and the object that a Loc or Cls error points to: the first with the greatest IoU."""
-    kind = np.zeros(len(row), np.int8)
-    target = np.full(len(row), NO_OBJECT, np.int32)
-    for m in range(len(row)):
-        if not wrong[m]:
-            continue
-        same, other, taken = 0.0, 0.0, 0.0
-        same_object, other_object = NO_OBJECT, NO_OBJECT
-        for pair in range(pair_start[row[m]], pair_start[row[m] + 1]):
-            g, iou = pair_object[pair], pair_iou[pair]
-            if not counts[g]:
-                continue
-            if object_category[g] != category[m]:
-                if iou > other:
-                    other, other_object = iou, g
-                continue
-            if iou > same:
-                same, same_object = iou, g
-            if used[g]:
-                taken = max(taken, iou)
-        if MIN_IOU <= same <= FOREGROUND_IOU:
-            kind[m], target[m] = LOC, same_object
-        elif other >= FOREGROUND_IOU:
-            kind[m], target[m] = CLS, other_object
-        elif taken >= FOREGROUND_IOU:
-            kind[m] = DUPE
-        elif max(same, other) <= MIN_IOU:
-            kind[m] = BKG
-        else:
-            kind[m] = BOTH
-    return kind, target
+    pointed = np.flatnonzero(chosen >= 0)
+    fixed_object[chosen[pointed]] = pointed
+    return Errors(explained.kind, fixed_object, counts & ~used & (chosen < 0))
 
 
 MAIN_ERRORS = {"Cls": CLS, "Loc": LOC, "Both": BOTH, "Dupe": DUPE, "Bkg": BKG}
@@ -142,50 +123,127 @@ class Points:
     shown: Bools
     """bool [M], on the curve (not ignored)."""
     errors: Errors
+    score: Floats
+    """float64 [M]."""
+    tie: Longs
+    """int64 [M], all different; equal scores are in ascending order of it after a fix, and with nothing fixed but in
+    tidecv."""
+    start: Longs
+    """int64 [C + 1]; category c owns ``before[start[c]:start[c + 1]]``, and so in `after`."""
     before: Longs
-    """int64 [M], the order of the curve with nothing fixed, best first over all categories."""
+    """int64 [M], the order of the curve with nothing fixed, by category, best first; empty if it is that of the
+    detections."""
     after: Longs
-    """int64 [M], the order after a fix; in tidecv equal scores are ordered differently."""
+    """int64 [M], the order after a fix; empty if it is that of the detections."""
     object_category: Ints
     """int32 [G]."""
     counts: Bools
     """bool [G], objects that can be found."""
     used: Bools
     """bool [G], objects that were found."""
-    num_categories: int
-    """C."""
+
+    @property
+    def num_categories(self) -> int:
+        """C."""
+        return len(self.start) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What becomes of the selected detections by the rules of the report; it follows from their order."""
+
+    category: Ints
+    """int32 [M]."""
+    hit: Bools
+    """bool [M]."""
+    shown: Bools
+    """bool [M]."""
+    counts: Bools
+    """bool [G], objects that can be found."""
+    used: Bools
+    """bool [G], objects that a detection takes."""
+    explained: Explained
+
+
+def outcomes(overlaps: Overlaps, objects: Objects, matches: Matches) -> Outcomes:
+    """The outcomes of `matches`, which do not change with scores if the order within each category stays."""
+    row, start = matches.selection.row, matches.selection.start
+    hit, shown, wrong = np.empty((3, len(row)), bool)
+    used = np.zeros(len(objects), bool)
+
+    def read(low: int, high: int) -> None:
+        np.equal(matches.true_positive[low:high, 0] & 1, 1, out=hit[low:high])
+        np.equal(matches.ignored[low:high, 0] & 1, 0, out=shown[low:high])
+        np.greater(shown[low:high], hit[low:high], out=wrong[low:high])
+        taken = matches.taken[low:high]
+        used[taken[taken != UNMATCHED]] = True
+
+    in_parts(read, len(row))
+    category = np.repeat(np.arange(len(start) - 1, dtype=np.int32), np.diff(start))
+    counts = matches.counts[:, 0].copy()
+    explained = explain(row, category, wrong, overlaps, objects.category, counts, used)
+    return Outcomes(category, hit, shown, counts, used, explained)
 
 
 def aligned(
-    detections: Detections, overlaps: Overlaps, objects: Objects, matches: Matches, groups: Mapping[str, Bools]
-) -> Tide:
+    detections: Scored | Detections, objects: Objects, selection: Selection, found: Outcomes,
+    groups: Mapping[str, Bools],
+) -> Tide:  # fmt: skip
     """The breakdown by the rules of the report, over all categories and each of `groups` (bool [C], by name)."""
-    return break_down(aligned_points(detections, overlaps, objects, matches), ALIGNED, groups)
+    return break_down(points_of(detections, objects, selection, found), ALIGNED, groups)
 
 
-def aligned_points(detections: Detections, overlaps: Overlaps, objects: Objects, matches: Matches) -> Points:
+def aligned_points(detections: Scored | Detections, overlaps: Overlaps, objects: Objects, matches: Matches) -> Points:
     """The selected detections with their errors, in the order of the `Selection`."""
-    row = matches.selection.row
-    hit = (matches.true_positive[:, 0] & 1) == 1
-    shown = (matches.ignored[:, 0] & 1) == 0
-    used = np.zeros(len(objects), bool)
-    used[matches.taken[matches.taken != UNMATCHED]] = True
-    category, score, counts = detections.category[row], detections.score[row], matches.counts[:, 0].copy()
-    errors = assign(row, category, score, shown & ~hit, overlaps, objects.category, counts, used)
-    order = matches.selection.best_first
-    number = len(matches.num_objects)
-    return Points(category, hit, shown, errors, order, order, objects.category, counts, used & counts, number)
+    return points_of(detections, objects, matches.selection, outcomes(overlaps, objects, matches))
+
+
+def points_of(detections: Scored | Detections, objects: Objects, selection: Selection, found: Outcomes) -> Points:
+    """The selected detections with their outcomes, in the order of the `Selection`."""
+    row, score = selection.row, take(detections.score, selection.row)
+    errors = choose_fixes(found.explained, row, score, found.counts, found.used)
+    in_order = np.zeros(0, np.int64)
+    return Points(
+        found.category, found.hit, found.shown, errors, score, image_order(detections, row), selection.start,
+        in_order, in_order, objects.category, found.counts, found.used & found.counts,
+    )  # fmt: skip
 
 
 def break_down(points: Points, rules: TideRules, groups: Mapping[str, Bools]) -> Tide:
     """Fix each kind of error alone and take the difference of the mean AP, overall and in each group."""
-    curves = fixed_curves(points)
-    with ThreadPoolExecutor(THREADS) as pool:
-        found = pool.map(lambda curve: _ap(curve, points, rules), curves.values())
-        ap = dict(zip(curves, found, strict=True))
+    ap = fixed_ap(points, rules)
     overall = gains(ap, rules, np.ones(points.num_categories, bool))
     by_group = {name: gains(ap, rules, member) for name, member in groups.items()}
     return Tide(rules.mode, overall.AP50, overall.main, overall.special, by_group)
+
+
+def fixed_ap(points: Points, rules: TideRules) -> dict[str, Floats]:
+    """AP of each category on each of `fixed_curves`: float64 [C], NaN for categories that are left out."""
+    errors, number = points.errors, points.num_categories
+    fixed = errors.fixed_object != NO_OBJECT
+    moved = np.flatnonzero(fixed & (errors.kind == CLS))
+    goal = points.object_category[errors.fixed_object[moved]]
+    order = np.lexsort((points.tie[moved], -points.score[moved], goal))
+    moved_start = np.searchsorted(goal[order], np.arange(number + 1))
+    groups = (points.counts, points.counts & ~errors.missed, points.used)
+    objects = np.array([np.bincount(points.object_category[of], minlength=number) for of in groups]).T
+    names = (BASE, *MAIN_ERRORS, "Miss", *SPECIAL)
+    dropped = np.array(list(MAIN_ERRORS.values()), np.int32)
+    ap, kept = np.zeros((len(names), number)), np.zeros((len(names), number), np.int64)
+
+    def reduce(first: int, last: int) -> None:
+        curves.fixed_curves(
+            first, last, points.start, points.before, points.after, moved_start, moved[order], points.score,
+            points.tie, points.hit, points.shown, errors.kind, fixed, dropped, CLS, objects[:, :2].copy(),
+            objects[:, 2].copy(), rules.recalls, rules.epsilon, ap, kept,
+        )  # fmt: skip
+
+    in_threads(reduce, cuts_of(points.start))
+    counted = dict.fromkeys(names, objects[:, 0]) | {"Miss": objects[:, 1], "FalseNeg": objects[:, 2]}
+    defined = np.array([counted[name] for name in names]) > 0
+    if rules.empty_counts:
+        defined |= kept > 0
+    return dict(zip(names, np.where(defined, ap, np.nan), strict=True))
 
 
 def gains(ap: Mapping[str, Floats], rules: TideRules, member: Bools) -> TideGains:
@@ -214,48 +272,33 @@ class FixedCurve:
 
 
 def fixed_curves(points: Points) -> dict[str, FixedCurve]:
-    """The curves with nothing fixed (`BASE`), and with each kind of error fixed alone."""
-    base = FixedCurve(points.before, points.shown, points.category, points.hit, points.counts)
-    return {BASE: base, **_main(points), **_special(points)}
+    """The curves with nothing fixed (`BASE`), and with each kind of error fixed alone.
 
-
-def _main(points: Points) -> dict[str, FixedCurve]:
-    """Each of the six main errors fixed."""
-    errors, curves = points.errors, {}
-    for name, kind in MAIN_ERRORS.items():
-        of_kind = errors.kind == kind
-        fixed = np.flatnonzero(of_kind & (errors.fixed_object != NO_OBJECT))
-        keep, hit, category = points.shown & ~of_kind, points.hit, points.category
-        if len(fixed):
-            keep[fixed] = True
-            hit, category = hit.copy(), category.copy()
-            hit[fixed], category[fixed] = True, points.object_category[errors.fixed_object[fixed]]
-        curves[name] = FixedCurve(points.after, keep, category, hit, points.counts)
-    curves["Miss"] = FixedCurve(points.after, points.shown, points.category, points.hit, points.counts & ~errors.missed)
-    return curves
-
-
-def _special(points: Points) -> dict[str, FixedCurve]:
-    """No false positive before a hit (FalsePos); only the objects that were found (FalseNeg)."""
-    hits_first = points.after[np.argsort(~points.hit[points.after], kind="stable")]
+    For points whose order is the same with nothing fixed, as in `aligned`.
+    """
+    by_tie = np.argsort(points.tie, kind="stable")
+    order = by_tie[descending(points.score[by_tie])]
+    base = FixedCurve(order, points.shown, points.category, points.hit, points.counts)
+    main = {name: _without(points, order, kind) for name, kind in MAIN_ERRORS.items()}
     return {
-        "FalsePos": FixedCurve(hits_first, points.shown, points.category, points.hit, points.counts),
-        "FalseNeg": FixedCurve(points.after, points.shown, points.category, points.hit, points.used),
+        BASE: base,
+        **main,
+        "Miss": replace(base, objects=points.counts & ~points.errors.missed),
+        "FalsePos": replace(base, order=order[np.argsort(~points.hit[order], kind="stable")]),
+        "FalseNeg": replace(base, objects=points.used),
     }
 
 
-def _ap(curve: FixedCurve, points: Points, rules: TideRules) -> Floats:
-    """AP of each category over the kept detections: float64 [C], NaN for categories that are left out."""
-    num_objects = np.bincount(points.object_category[curve.objects], minlength=points.num_categories)
-    row = curve.order[curve.keep[curve.order]]
-    category = curve.category[row]
-    by_category = np.argsort(sort_key(category), kind="stable")
-    start = np.searchsorted(category[by_category], np.arange(len(num_objects) + 1))
-    ap = single_curve(start, curve.hit[row[by_category]], num_objects, rules.recalls, rules.epsilon)
-    defined = num_objects > 0
-    if rules.empty_counts:
-        defined = defined | (np.diff(start) > 0)
-    return np.where(defined, ap, np.nan)
+def _without(points: Points, order: Longs, kind: int) -> FixedCurve:
+    """The curve with one of the five errors of detections fixed."""
+    of_kind = points.errors.kind == kind
+    fixed = np.flatnonzero(of_kind & (points.errors.fixed_object != NO_OBJECT))
+    keep, hit, category = points.shown & ~of_kind, points.hit, points.category
+    if len(fixed):
+        keep[fixed] = True
+        hit, category = hit.copy(), category.copy()
+        hit[fixed], category[fixed] = True, points.object_category[points.errors.fixed_object[fixed]]
+    return FixedCurve(order, keep, category, hit, points.counts)
 
 
 def _shown(gain: Value, rules: TideRules) -> Value:

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numba
 import numpy as np
 
 from longtail_cli.choices import ProtocolName
+from longtail_cli.engine import tide as engine
 from longtail_cli.evaluation.geometry import Overlaps
 from longtail_cli.evaluation.matching import UNMATCHED
 from longtail_cli.evaluation.protocol import DEFAULT_MAX_DETS, JUDGED, Objects, judgements
-from longtail_cli.evaluation.selection import best_per_image
-from longtail_cli.evaluation.tide import FOREGROUND_IOU, Points, TideRules, assign, break_down
+from longtail_cli.evaluation.selection import best_per_image, by_category
+from longtail_cli.evaluation.tide import FOREGROUND_IOU, Points, TideRules, break_down, choose_fixes, explain
 from longtail_cli.metrics import Tide
-from longtail_cli.tables import Bools, Detections, Floats, GroundTruth, Ints, Longs
+from longtail_cli.tables import Bools, Detections, GroundTruth, Longs
 
 TIDECV = TideRules("tidecv", np.arange(101) / 100, 0.0, empty_counts=True, clamp=True)
 
@@ -33,23 +33,32 @@ def tidecv(
 
     overlaps: of every detection, with objects of `objects_of` under the same protocol.
     """
-    row = np.flatnonzero(best_per_image(detections, DEFAULT_MAX_DETS[protocol]))
+    within = best_per_image(detections, DEFAULT_MAX_DETS[protocol])
+    row = np.arange(len(detections)) if within is None else np.flatnonzero(within)
     position = ground_truth.image_position[detections.image[row]]
     row = row[np.lexsort((-detections.score[row], position))]
     category, score = detections.category[row], detections.score[row]
     counts = ~objects.crowd
-    taken, in_crowd = _first_fit(
-        row, category, overlaps.start, overlaps.object, overlaps.iou, objects.category, objects.crowd
+    taken, in_crowd, used = (
+        np.full(len(row), UNMATCHED, np.int32),
+        np.zeros(len(row), bool),
+        np.zeros(len(objects), bool),
     )
+    engine.first_fit(
+        row, category, overlaps.start, overlaps.object, overlaps.iou, objects.category, objects.crowd, FOREGROUND_IOU,
+        used, taken, in_crowd,
+    )  # fmt: skip
     hit = taken != UNMATCHED
     ignored = ~hit & (_unjudged(detections, row, objects, ground_truth) if protocol == "lvis" else in_crowd)
-    used = np.zeros(len(objects), bool)
-    used[taken[hit]] = True
-    errors = assign(row, category, score, ~hit, overlaps, objects.category, counts, used)
-    before = np.argsort(-score, kind="stable")
-    after = np.lexsort((hit, -score))
+    explained = explain(row, category, ~hit, overlaps, objects.category, counts, used)
+    errors = choose_fixes(explained, row, score, counts, used)
     number = len(ground_truth.categories)
-    points = Points(category, hit, ~ignored, errors, before, after, objects.category, counts, used & counts, number)
+    before, start = by_category(category, score, None, number)
+    after, _ = by_category(category, score, np.argsort(hit, kind="stable"), number)
+    tie = np.arange(len(row)) + hit * len(row)
+    points = Points(
+        category, hit, ~ignored, errors, score, tie, start, before, after, objects.category, counts, used & counts
+    )
     return break_down(points, TIDECV, groups)
 
 
@@ -57,28 +66,3 @@ def _unjudged(detections: Detections, row: Longs, objects: Objects, ground_truth
     """Whether the image of each detection has an ignore region for its category: bool [M]."""
     flags = judgements(ground_truth, objects, without_area=True)
     return np.asarray(flags[detections.image[row], detections.category[row]] != JUDGED)
-
-
-@numba.njit(cache=True, nogil=True)
-def _first_fit(
-    row: Longs, category: Ints, pair_start: Longs, pair_object: Ints, pair_iou: Floats, object_category: Ints,
-    crowd: Bools,
-) -> tuple[Ints, Bools]:  # fmt: skip
-    """The object each detection takes (int32 [M], or `UNMATCHED`), and whether a crowd region of its class holds it."""
-    taken = np.full(len(row), UNMATCHED, np.int32)
-    in_crowd = np.zeros(len(row), np.bool_)
-    used = np.zeros(len(object_category), np.bool_)
-    for m in range(len(row)):
-        best, best_iou = UNMATCHED, 0.0
-        for pair in range(pair_start[row[m]], pair_start[row[m] + 1]):
-            g = pair_object[pair]
-            if object_category[g] != category[m]:
-                continue
-            if crowd[g]:
-                in_crowd[m] |= pair_iou[pair] > FOREGROUND_IOU
-            elif not used[g] and pair_iou[pair] > best_iou:
-                best, best_iou = g, pair_iou[pair]
-        if best_iou >= FOREGROUND_IOU:
-            taken[m] = best
-            used[best] = True
-    return taken, in_crowd

@@ -1,23 +1,19 @@
-"""Segmentations of COCO and LVIS files: polygons and run lengths, read into columnar masks.
-
-COCO run lengths are column-major and start with a run of zeros. In a compressed RLE each run (from the fourth on: its
-difference to the run two before) is cut into groups of five bits, lowest first; a group is one character, 48 plus the
-five bits plus 32 if more groups follow, and bit 16 of the last group is the sign.
-"""
+"""Segmentations of COCO and LVIS files: polygons and run lengths, read into columnar masks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import msgspec
-import numba
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 
+from longtail_cli.engine import json_records, polygons, run_lengths
 from longtail_cli.errors import Problem
 from longtail_cli.files.faults import Fault, faults_among, faults_at
+from longtail_cli.parallel import THREADS
 from longtail_cli.tables import Bools, Counts, Floats, Ints, Longs, Masks
 
 _LARGEST_COORDINATE = 1e5
@@ -40,8 +36,26 @@ class RunLengths(msgspec.Struct, gc=False, frozen=True):
 Segmentation = RunLengths | list[list[float]]
 
 
+class Pieces(Sequence[msgspec.Raw]):
+    """N pieces of a JSON text."""
+
+    def __init__(self, text: npt.NDArray[np.uint8], spans: Longs) -> None:
+        """text: uint8. spans: int64 [N, 2], begin and end of each piece and the white space after it."""
+        self.text, self.spans = text, spans
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def __getitem__(self, row: Any) -> Any:
+        begin, end = self.spans[row]
+        return msgspec.Raw(self.text[begin:end].tobytes().rstrip())
+
+
+Segmentations = Sequence[msgspec.Raw]
+
+
 def read_segmentations(
-    segmentations: Sequence[msgspec.Raw], size: Ints | None, where: Callable[[int], str]
+    segmentations: Segmentations, size: Ints | None, where: Callable[[int], str]
 ) -> tuple[Masks, list[Fault]]:
     """Masks of N segmentations, and the faults of those that cannot be read; their rows are 0 x 0.
 
@@ -50,17 +64,81 @@ def read_segmentations(
         which every segmentation must be an RLE and states its own.
     where: the location of a row, for the faults.
 
-    The polygons of an object are rasterised and merged by pycocotools, as the official evaluations do.
+    The polygons of an object are rasterised and merged as by pycocotools, as the official evaluations do.
     """
+    drawn, left = None, np.arange(len(segmentations))
+    if (
+        isinstance(segmentations, Pieces)
+        and size is not None
+        and (np.prod(size, axis=1, dtype=np.int64) >> 32 == 0).all()
+    ):
+        drawn, left = _drawn(segmentations, size)
+        if not len(left):
+            return drawn, []
+    rest, faults = _decoded(segmentations, left, size, where)
+    return (rest if drawn is None else _interleaved(drawn, rest, left)), faults
+
+
+def _drawn(pieces: Pieces, size: Ints) -> tuple[Masks, Longs]:
+    """N masks, without runs for all pieces but lists of polygons; and the rows of those others."""
+    cuts = np.linspace(0, len(pieces), THREADS + 1).astype(np.int64)
+
+    def draw(rows: slice) -> tuple[Masks, Bools]:
+        spans = pieces.spans[rows]
+        most = int((spans[:, 1] - spans[:, 0]).sum()) // 2 + 2
+        points, polygon_start, object_start = (
+            np.empty(most),
+            np.empty(most, np.int64),
+            np.empty(len(spans) + 1, np.int64),
+        )
+        json_records.polygons(pieces.text, spans, _LARGEST_COORDINATE, points, polygon_start, object_start)
+        start, counts, done, room = np.zeros(len(spans) + 1, np.int64), np.empty(most, np.uint32), 0, 1 << 12
+        while True:
+            done = polygons.rasterise(done, points, polygon_start, object_start, size[rows], start, counts, room)
+            if done == len(spans):
+                return Masks(size[rows], counts[: start[-1]], start), object_start[1:] > object_start[:-1]
+            room *= 2
+            counts = with_room(counts, int(start[done]), int(start[done]) + room)
+
+    with ThreadPoolExecutor(len(cuts)) as pool:
+        parts = list(pool.map(draw, map(slice, cuts[:-1], cuts[1:])))
+    lengths = np.concatenate([np.diff(masks.start) for masks, _ in parts])
+    start = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=start[1:])
+    drawn = Masks(size, np.concatenate([masks.counts for masks, _ in parts]), start)
+    return drawn, np.flatnonzero(~np.concatenate([read for _, read in parts]))
+
+
+def _interleaved(masks: Masks, others: Masks, rows: Longs) -> Masks:
+    """`masks` with `others` at `rows`, where they have no runs."""
+    lengths = np.diff(masks.start)
+    lengths[rows] = np.diff(others.start)
+    start = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=start[1:])
+    other = np.zeros(len(lengths), np.bool_)
+    other[rows] = True
+    other = np.repeat(other, lengths)
+    counts = np.empty(len(other), np.uint32)
+    counts[other], counts[~other] = others.counts, masks.counts
+    size = masks.size.copy()
+    size[rows] = others.size
+    return Masks(size, counts, start)
+
+
+def _decoded(
+    segmentations: Segmentations, rows: Longs, size: Ints | None, where: Callable[[int], str]
+) -> tuple[Masks, list[Fault]]:
+    """What `read_segmentations` reads, of some rows, one by one."""
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(RunLengths if size is None else Segmentation)
-    sizes = np.zeros((len(segmentations), 2), np.int32)
-    compressed = [b""] * len(segmentations)
+    sizes = np.zeros((len(rows), 2), np.int32)
+    compressed = [b""] * len(rows)
     problems: list[Problem] = []
     expected, fix = ("run lengths", _FIX_RUNS) if size is None else ("run lengths or polygons", _FIX_ANY)
-    for row, raw in enumerate(segmentations):
+    for number, row in enumerate(rows.tolist()):
+        raw = segmentations[row]
         image_size = None if size is None else (int(size[row, 0]), int(size[row, 1]))
         try:
-            sizes[row], compressed[row] = _compress(decoder.decode(raw), image_size)
+            sizes[number], compressed[number] = _compress(decoder.decode(raw), image_size)
         except msgspec.DecodeError as error:
             problems.append(Problem(where(row), expected, _cut(f"{_text(raw)} ({error})")))
         except _UnusableError as error:
@@ -69,11 +147,67 @@ def read_segmentations(
     np.cumsum([len(counts) for counts in compressed], out=start[1:])
     masks, valid = decode_counts(np.frombuffer(b"".join(compressed), np.uint8), start, sizes)
 
-    def describe(row: int) -> Problem:
+    def describe(number: int) -> Problem:
+        row = int(rows[number])
         wanted = "run lengths of pixels that add up to height times width"
         return Problem(where(row), wanted, f"{_cut(_text(segmentations[row]))}, which do not")
 
     return masks, [*faults_among(problems, fix), *faults_at(~valid, describe, fix)]
+
+
+class GrowingMasks:
+    """Masks that are appended; there is room for `runs` runs before they have to move."""
+
+    def __init__(self, masks: int, runs: int) -> None:
+        self.size: Ints = np.empty((masks, 2), np.int32)
+        self.start: Longs = np.zeros(masks + 1, np.int64)
+        self.counts: Counts = np.empty(runs, np.uint32)
+        self.number = 0
+
+    def read(self, content: npt.NDArray[np.uint8], spans: Longs) -> bool:
+        """Append N compressed run lengths; False, and none of them, if one is written otherwise or is not valid.
+
+        content: uint8, text with JSON at `spans`, int64 [N, 2], which include the white space after it.
+        """
+        self._reserve(len(spans), int((spans[:, 1] - spans[:, 0]).sum()))
+        runs = self.start[self.number]
+        start = np.empty(len(spans) + 1, np.int64)
+        if run_lengths.read(content, spans, self.size[self.number :], start, self.counts[runs:]) < len(spans):
+            return False
+        self._count(start)
+        return True
+
+    def append(self, masks: Masks) -> None:
+        """Append others."""
+        self._reserve(len(masks), len(masks.counts))
+        runs = self.start[self.number]
+        self.size[self.number : self.number + len(masks)] = masks.size
+        self.counts[runs : runs + len(masks.counts)] = masks.counts
+        self._count(masks.start)
+
+    def masks(self) -> Masks:
+        """All that were appended."""
+        start = self.start[: self.number + 1]
+        return Masks(self.size[: self.number], self.counts[: start[-1]], start)
+
+    def _count(self, start: Longs) -> None:
+        end = self.number + len(start)
+        self.start[self.number : end] = start + self.start[self.number]
+        self.number = end - 1
+
+    def _reserve(self, masks: int, runs: int) -> None:
+        self.size = with_room(self.size, self.number, masks)
+        self.start = with_room(self.start, self.number + 1, masks)
+        self.counts = with_room(self.counts, int(self.start[self.number]), runs)
+
+
+def with_room(array: np.ndarray[Any, Any], used: int, more: int) -> np.ndarray[Any, Any]:
+    """`array`, or a larger one with its first `used` rows, that has room for more."""
+    if used + more <= len(array):
+        return array
+    larger = np.empty((2 * used + more, *array.shape[1:]), array.dtype)
+    larger[:used] = array[:used]
+    return larger
 
 
 def decode_counts(characters: npt.NDArray[np.uint8], start: Longs, size: Ints) -> tuple[Masks, Bools]:
@@ -82,15 +216,18 @@ def decode_counts(characters: npt.NDArray[np.uint8], start: Longs, size: Ints) -
     characters: uint8 [total], the strings one after another, ASCII; string i is ``characters[start[i]:start[i + 1]]``.
     size: int32 [N, 2], (height, width). The runs of an invalid string are undefined.
     """
-    run_start = _run_starts(characters, start)
-    counts = np.empty(run_start[-1], np.uint32)
-    total = _decode_runs(characters, start, run_start, counts)
-    return Masks(size, counts, run_start), total == size[:, 0].astype(np.int64) * size[:, 1]
+    run_start = np.empty(len(start), np.int64)
+    counts = np.empty(len(characters), np.uint32)
+    pixels = np.empty(len(size), np.int64)
+    run_lengths.decode(characters, start, run_start, counts, pixels)
+    return Masks(size, counts[: run_start[-1]].copy(), run_start), pixels == size[:, 0].astype(np.int64) * size[:, 1]
 
 
 def mask_boxes(masks: Masks) -> Floats:
     """float64 [N, 4], the smallest xywh box around each mask, in pixels; zeros for an empty mask."""
-    return _boxes(masks.counts, masks.start, masks.size)
+    boxes = np.empty((len(masks), 4))
+    run_lengths.boxes(masks.counts, masks.start, masks.size, boxes)
+    return boxes
 
 
 class _UnusableError(Exception):
@@ -110,21 +247,25 @@ def _compress(segmentation: Segmentation, image_size: tuple[int, int] | None) ->
         return size, _rasterise(segmentation, size)
     if isinstance(segmentation.counts, str):
         return size, segmentation.counts.encode()
+    from pycocotools import mask as coco_mask
+
     uncompressed = {"size": list(size), "counts": segmentation.counts}
     return size, coco_mask.frPyObjects(uncompressed, *size)["counts"]
 
 
-def _rasterise(polygons: list[list[float]], size: tuple[int, int]) -> bytes:
-    """Compressed counts of the union of `polygons`."""
-    if not polygons:
+def _rasterise(outlines: list[list[float]], size: tuple[int, int]) -> bytes:
+    """Compressed counts of the union of polygons."""
+    if not outlines:
         raise _UnusableError("at least one polygon", "an empty list")
-    for polygon in polygons:
+    for polygon in outlines:
         if len(polygon) < 6 or len(polygon) % 2:
             raise _UnusableError("polygons of three or more points, x and y of each", f"one of {len(polygon)} numbers")
         if min(polygon) < -_LARGEST_COORDINATE or max(polygon) > _LARGEST_COORDINATE:
             furthest = max(polygon, key=abs)
             raise _UnusableError(f"coordinates within {_LARGEST_COORDINATE:.0f} pixels", f"{furthest:g}")
-    parts = coco_mask.frPyObjects(polygons, *size)
+    from pycocotools import mask as coco_mask
+
+    parts = coco_mask.frPyObjects(outlines, *size)
     counts: bytes = (parts[0] if len(parts) == 1 else coco_mask.merge(parts))["counts"]
     return counts
 
@@ -139,74 +280,3 @@ def _text(raw: msgspec.Raw) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-@numba.njit(cache=True, nogil=True)
-def _run_starts(characters: npt.NDArray[np.uint8], start: Longs) -> Longs:
-    """int64 [N + 1], the start of the runs of each string: a run ends at a character whose bit 32 is not set."""
-    run_start = np.zeros(len(start), np.int64)
-    for mask in range(len(start) - 1):
-        runs = 0
-        for index in range(start[mask], start[mask + 1]):
-            runs += (np.int64(characters[index]) - 48) & 32 == 0
-        run_start[mask + 1] = run_start[mask] + runs
-    return run_start
-
-
-@numba.njit(cache=True, nogil=True)
-def _decode_runs(characters: npt.NDArray[np.uint8], start: Longs, run_start: Longs, counts: Counts) -> Longs:
-    """Fill `counts`; int64 [N], the pixels that the runs of each string cover, or -1 if it is not valid."""
-    total = np.zeros(len(start) - 1, np.int64)
-    for mask in range(len(total)):
-        first = run_start[mask]
-        run = first
-        value = np.int64(0)
-        bits = 0
-        valid = True
-        for index in range(start[mask], start[mask + 1]):
-            group = np.int64(characters[index]) - 48
-            if group < 0 or group > 63 or bits > 30:  # 35 bits hold any difference of two uint32
-                valid = False
-                break
-            value |= (group & 31) << bits
-            bits += 5
-            if group & 32:
-                continue
-            if group & 16:
-                value -= np.int64(1) << bits
-            if run - first > 2:
-                value += np.int64(counts[run - 2])
-            if value < 0 or value >= 1 << 32:
-                valid = False
-                break
-            counts[run] = np.uint32(value)
-            total[mask] += value
-            run += 1
-            value = np.int64(0)
-            bits = 0
-        if not valid or bits:
-            total[mask] = -1
-    return total
-
-
-@numba.njit(cache=True, nogil=True)
-def _boxes(counts: Counts, start: Longs, size: Ints) -> Floats:
-    boxes = np.zeros((len(size), 4))
-    for mask in range(len(size)):
-        height = np.int64(size[mask, 0])
-        left, top, right, bottom = np.int64(size[mask, 1]), height, np.int64(-1), np.int64(-1)
-        end = np.int64(0)
-        for run in range(start[mask], start[mask + 1]):
-            begin = end
-            end += np.int64(counts[run])
-            if (run - start[mask]) % 2 == 0 or begin == end:
-                continue
-            first_column, last_column = begin // height, (end - 1) // height
-            left, right = min(left, first_column), max(right, last_column)
-            if first_column < last_column:  # it goes from the bottom of one column to the top of the next
-                top, bottom = np.int64(0), height - 1
-            else:
-                top, bottom = min(top, begin % height), max(bottom, (end - 1) % height)
-        if right >= 0:
-            boxes[mask] = (left, top, right - left + 1, bottom - top + 1)
-    return boxes

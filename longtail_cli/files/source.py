@@ -45,8 +45,8 @@ class Content(Protocol):
     def unpacked(self) -> Content:
         """The uncompressed content. Raises InputError if it cannot be decompressed or is empty."""
 
-    def mapped(self) -> AbstractContextManager[bytes | mmap.mmap]:
-        """All bytes at once."""
+    def mapped(self) -> AbstractContextManager[bytearray | mmap.mmap]:
+        """All bytes at once; what is written there does not reach the input."""
 
     def sha256(self) -> str:
         """Hex digest of the bytes, compressed ones as they are."""
@@ -104,8 +104,8 @@ class TextContent:
     def unpacked(self) -> TextContent:
         return self
 
-    def mapped(self) -> AbstractContextManager[bytes]:
-        return nullcontext(self._text)
+    def mapped(self) -> AbstractContextManager[bytearray]:
+        return nullcontext(bytearray(self._text))
 
     def sha256(self) -> str:
         return hashlib.sha256(self._text).hexdigest()
@@ -161,7 +161,7 @@ class FileContent:
 
     @contextmanager
     def mapped(self) -> Iterator[mmap.mmap]:
-        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY) as content:
             yield content
 
     def sha256(self) -> str:

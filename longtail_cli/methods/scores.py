@@ -7,14 +7,22 @@ to neighbouring floats. This keeps the order exactly, and with it every metric o
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from longtail_cli.choices import ScoreSpace
+from longtail_cli.engine import ordering
+from longtail_cli.engine import scores as engine
 from longtail_cli.methods.steps import ColumnAffine
+from longtail_cli.parallel import cuts_of, in_parts, in_threads
 from longtail_cli.tables import Floats, Ints, Longs
 
 MIN_SCORE: dict[ScoreSpace, float] = {"prob": 0.0, "logit": -float(np.finfo(np.float64).max)}
 """The lowest score of each space."""
+
+_SIGN = -(2**63)  # the bits of -0.0 as an integer
+_BLOCK = 1 << 16  # scores that are mapped at once, in temporary arrays that stay in the cache
 
 
 def logit(score: Floats) -> Floats:
@@ -29,57 +37,59 @@ def sigmoid(z: Floats) -> Floats:
     return np.where(z < 0, small, 1.0) / (1.0 + small)
 
 
-def adjusted_scores(score: Floats, category: Longs | Ints, affine: ColumnAffine, space: ScoreSpace) -> Floats:
-    """The adjusted score of each detection, float64 [N]; N = 0 gives an empty array.
+class AdjustableScores:
+    """The scores of N detections, and their order within each class, which all adjustments share."""
 
-    With a_c, b_c the scale and shift of its class: sigmoid(a_c logit(s) + b_c) in ``prob``, a_c s + b_c in ``logit``.
+    def __init__(self, score: Floats, category: Longs | Ints, space: ScoreSpace) -> None:
+        """score: float64 [N], in [0, 1] for ``prob``, finite for ``logit``. category: int [N], from 0."""
+        self._score, self._category, self._space = score, category.astype(np.int32, copy=False), space
 
-    score: float64 [N], in [0, 1] for ``prob``, finite for ``logit``. category: int [N], row in `affine`.
-    The scores of a class with a_c = 1 and b_c = 0 stay bit-identical. Different scores of a class stay different and in
-    order (reversed if a_c < 0); with a_c = 0 they become equal.
-    """
-    adjusted = score.copy()
-    changed = (affine.scale != 1) | (affine.shift != 0)
-    classes = len(affine.scale)
-    order = np.argsort(category.astype(np.min_scalar_type(classes)), kind="stable")  # small integers sort fast
-    bounds = np.concatenate([[0], np.cumsum(np.bincount(category, minlength=classes))])
-    for c in np.flatnonzero(changed & (np.diff(bounds) > 0)).tolist():
-        rows = order[bounds[c] : bounds[c + 1]]
-        values, inverse = np.unique(score[rows], return_inverse=True)
-        adjusted[rows] = _mapped(values, float(affine.scale[c]), float(affine.shift[c]), space)[inverse]
-    return adjusted
+    def adjusted(self, affine: ColumnAffine) -> Floats:
+        """The adjusted score of each detection, float64 [N]; the scores themselves if nothing changes.
+
+        With a_c, b_c the scale and shift of its class: sigmoid(a_c logit(s) + b_c) in ``prob``, a_c s + b_c in
+        ``logit``.
+
+        The scores of a class with a_c = 1 and b_c = 0 stay bit-identical. Different scores of a class stay different
+        and in order (reversed if a_c < 0); with a_c = 0 they become equal.
+        """
+        changed = (affine.scale != 1) | (affine.shift != 0)
+        if not changed.any():
+            return self._score
+        adjusted = np.empty(len(self._score))
+
+        def adjust(first: int, last: int) -> None:
+            for low in range(first, last, _BLOCK):
+                rows = slice(low, min(low + _BLOCK, last))
+                own, values = self._category[rows], self._score[rows]
+                mapped = _mapped(values, affine.scale[own], affine.shift[own], self._space)
+                adjusted[rows] = np.where(changed[own], mapped + 0.0, values)  # -0.0 becomes 0.0
+
+        in_parts(adjust, len(adjusted))
+        start, row = self._best_first
+        moved = np.where(changed, affine.scale, 0.0)
+        bits = int(np.array(MIN_SCORE[self._space]).view(np.int64))
+        least = bits if bits >= 0 else _SIGN - bits
+
+        def keep_apart(first: int, last: int) -> None:
+            engine.keep_apart(first, last, start, row, self._score, moved, least, _SIGN, adjusted.view(np.int64))
+
+        in_threads(keep_apart, cuts_of(start))
+        return adjusted
+
+    @cached_property
+    def _best_first(self) -> tuple[Longs, Longs]:
+        """Where each class starts, int64 [C + 1], and the rows by class, best first, int64 [N]."""
+        classes = int(self._category.max(initial=-1)) + 1
+        start, row = np.zeros(classes + 1, np.int64), np.empty(len(self._score), np.int64)
+        ordering.by_category(self._category, start, row)
+        bits = self._score.view(np.int64)
+        in_threads(lambda first, last: ordering.best_first(first, last, start, bits, _SIGN, row), cuts_of(start))
+        return start, row
 
 
-def _mapped(values: Floats, scale: float, shift: float, space: ScoreSpace) -> Floats:
-    """Ascending, different scores of one class after its map."""
+def _mapped(score: Floats, scale: Floats, shift: Floats, space: ScoreSpace) -> Floats:
+    """The scores after the map of their class, in which different ones may have become equal."""
     with np.errstate(over="ignore"):
-        z = scale * (logit(values) if space == "prob" else values) + shift
-    mapped = sigmoid(z) if space == "prob" else np.clip(z, MIN_SCORE["logit"], -MIN_SCORE["logit"])
-    if scale == 0:
-        return mapped
-    if scale < 0:
-        return _ascending(mapped[::-1], MIN_SCORE[space])[::-1]
-    return _ascending(mapped, MIN_SCORE[space])
-
-
-def _ascending(values: Floats, least: float) -> Floats:
-    """`values`, which ascend except for ties and rounding, moved by the fewest floats so that they ascend strictly.
-
-    Works on the ordinals of the floats, in which the next float is 1 more. A value moves down as far as those above it
-    require, then up again if there would not be enough floats from `least` for those below it.
-    """
-    index = np.arange(len(values))
-    ordinal = _ordinal(values + 0.0) - index  # + 0.0 makes -0.0 the same float as 0.0
-    ordinal = np.minimum.accumulate(ordinal[::-1])[::-1] + index
-    return _float(np.maximum(ordinal, _ordinal(np.array([least])) + index))
-
-
-def _ordinal(values: Floats) -> Longs:
-    """Floats as integers in the same order, consecutive for consecutive floats; 0.0 is 0."""
-    bits = values.view(np.int64)
-    return np.where(bits < 0, np.int64(-(2**63)) - bits, bits)
-
-
-def _float(ordinal: Longs) -> Floats:
-    bits = np.where(ordinal < 0, np.int64(-(2**63)) - ordinal, ordinal)
-    return bits.view(np.float64)
+        z = scale * (logit(score) if space == "prob" else score) + shift
+    return sigmoid(z) if space == "prob" else np.clip(z, MIN_SCORE["logit"], -MIN_SCORE["logit"])

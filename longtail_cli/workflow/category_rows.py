@@ -71,7 +71,8 @@ def group_sizes(evaluation: Evaluation) -> dict[str, GroupSize]:
 
     def size(member: Bools) -> GroupSize:
         inside = member[category]
-        return GroupSize(len(np.unique(category[inside])), len(np.unique(image[inside])), int(inside.sum()))
+        kinds, images = (int((np.bincount(of[inside]) > 0).sum()) for of in (category, image))
+        return GroupSize(kinds, images, int(inside.sum()))
 
     return {name: size(member) for name, member in {**everything, **evaluation.groups}.items()}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,16 @@ from longtail_cli.errors import Problem, UsageError
 from longtail_cli.files.results.file import ResultFile, open_results
 from longtail_cli.methods.base import Method
 from longtail_cli.methods.registry import parse_method
-from longtail_cli.tables import FrequencyTable, Longs, Results
+from longtail_cli.tables import Detections, FrequencyTable, GroundTruth, Longs, Results
+from longtail_cli.workflow.locate_detections import locate, sharing
 from longtail_cli.workflow.options import LogitOptions, device_of, kind_of, require_torch
 from longtail_cli.workflow.progress import Progress, bytes_progress
-from longtail_cli.workflow.rescore_results import adjust_results
+from longtail_cli.workflow.rescore_results import AdjustableResults
 
 if TYPE_CHECKING:
     from longtail_cli.files.logits.reader import LogitsFile
 
-Detections = Any
+Predictions = Any
 """A path, or in memory: a list of COCO result dicts, columns, a data frame, or a mapping of detection logits."""
 
 GEOMETRY: dict[IouType, str] = {"bbox": "bbox", "segm": "masks"}
@@ -36,7 +37,7 @@ class RunInput:
     name: str
     method: str | None
     """The spec of the method that adjusted the scores here, or None."""
-    results: Results
+    detections: Detections
     notes: tuple[str, ...] = ()
 
 
@@ -62,7 +63,7 @@ class Adjustments:
 
 
 def open_inputs(
-    predictions: Sequence[Detections], options: LogitOptions, stack: ExitStack
+    predictions: Sequence[Predictions], options: LogitOptions, stack: ExitStack
 ) -> list[ResultFile | LogitsFile]:
     """Open the result files and logits; `stack` closes the files. Raises InputError if one is not valid."""
     return [
@@ -71,17 +72,17 @@ def open_inputs(
     ]
 
 
-def _open_logits(detections: Detections, options: LogitOptions) -> LogitsFile:
+def _open_logits(predictions: Predictions, options: LogitOptions) -> LogitsFile:
     require_torch()
     from longtail_cli.workflow.prepare_methods import open_with_options
 
-    return open_with_options(detections, options)
+    return open_with_options(predictions, options)
 
 
-def _holds_logits(detections: Detections) -> bool:
-    if isinstance(detections, Path):
-        return kind_of(detections) == "logits"
-    return isinstance(detections, Mapping) and "logits" in detections
+def _holds_logits(predictions: Predictions) -> bool:
+    if isinstance(predictions, Path):
+        return kind_of(predictions) == "logits"
+    return isinstance(predictions, Mapping) and "logits" in predictions
 
 
 def held_iou_types(file: ResultFile | LogitsFile) -> tuple[IouType, ...]:
@@ -97,23 +98,25 @@ def adjusted_sources(
     iou_types: Sequence[IouType],
     pool: ThreadPoolExecutor,
     progress: Progress,
-) -> Iterator[Source]:
-    """A source for each input, with a run for each method. Reading starts at once."""
+) -> Callable[[GroundTruth], Iterator[Source]]:
+    """A source for each input, with a run for each method, once there is a ground truth. Reading starts at once."""
     logits = [file for file in files if not isinstance(file, ResultFile)]
     if logits and tuple(iou_types) != ("bbox",):
         problem = Problem("`iou_types=`", "bbox", ", ".join(iou_types))
         raise UsageError(logits[0].source, [problem], "logits hold boxes only; evaluate masks from a result file")
     results = _Prefetch([file for file in files if isinstance(file, ResultFile)], iou_types, pool, progress)
 
-    def iterate() -> Iterator[Source]:
+    def iterate(truth: GroundTruth) -> Iterator[Source]:
+        before: Detections | None = None
         for file, own_names in zip(files, names, strict=True):
             if isinstance(file, ResultFile):
-                read, sha256 = results.next()
-                yield Source(file.source, sha256, _of_results(read, adjustments, own_names))
+                source = _of_results(*results.next(), truth, adjustments, own_names, before)
+                before = source.runs[0].detections
             else:
-                yield _of_logits(file, adjustments, own_names, progress)
+                source = _of_logits(file, truth, adjustments, own_names, progress)
+            yield source
 
-    return iterate()
+    return iterate
 
 
 class _Prefetch:
@@ -140,18 +143,28 @@ class _Prefetch:
         return results, self._digests.pop(0).result()
 
 
-def _of_results(results: Results, adjustments: Adjustments, names: Sequence[str]) -> tuple[RunInput, ...]:
+def _of_results(
+    results: Results, sha256: str | None, truth: GroundTruth, adjustments: Adjustments, names: Sequence[str],
+    before: Detections | None,
+) -> Source:  # fmt: skip
+    """The runs of a result file, of which only what the evaluation needs stays in memory."""
     methods = adjustments.methods
     if not methods:
-        return (RunInput(names[0], None, results),)
-    found = [adjust_results(results, adjustments.table, method, adjustments.score_space) for method in methods]
-    return tuple(
-        RunInput(name, method.spec, one.results, one.notes)
+        detections = sharing(locate(results, truth), before)
+        return Source(results.source, sha256, (RunInput(names[0], None, detections),))
+    adjustable = AdjustableResults(results, adjustments.table, adjustments.score_space)
+    found = [adjustable.adjusted(method) for method in methods]
+    located = sharing(locate(results, truth), before)
+    runs = tuple(
+        RunInput(name, method.spec, replace(located, score=one.results.score), one.notes)
         for name, method, one in zip(names, methods, found, strict=True)
     )
+    return Source(results.source, sha256, runs)
 
 
-def _of_logits(file: LogitsFile, adjustments: Adjustments, names: Sequence[str], progress: Progress) -> Source:
+def _of_logits(
+    file: LogitsFile, truth: GroundTruth, adjustments: Adjustments, names: Sequence[str], progress: Progress
+) -> Source:
     from longtail_cli.workflow.decode_logits import as_results, decode_all, objectness_note, saturation_note
     from longtail_cli.workflow.prepare_methods import prepare_methods
 
@@ -165,7 +178,7 @@ def _of_logits(file: LogitsFile, adjustments: Adjustments, names: Sequence[str],
         RunInput(
             name,
             one.spec,
-            as_results(detections, file.source),
+            locate(as_results(detections, file.source), truth),
             one.notes + about_file + saturation_note(int((detections.score == 1).sum())),
         )
         for name, one, detections in zip(names, prepared, decoded, strict=True)

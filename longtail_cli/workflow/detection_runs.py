@@ -1,4 +1,4 @@
-"""Evaluates sets of detections as the runs of a report. Imports numba."""
+"""Evaluates sets of detections as the runs of a report."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from longtail_cli.evaluation.detections import DetectionMetrics, Evaluation
-from longtail_cli.evaluation.geometry import Overlaps, rows_of
+from longtail_cli.evaluation.detections import Candidates, DetectionMetrics, Evaluation, Ordered
 from longtail_cli.evaluation.protocol import Protocol
 from longtail_cli.evaluation.reliability import are_confidences
 from longtail_cli.evaluation.selection import images_over
 from longtail_cli.files.source import printable
 from longtail_cli.reports.model import Run
-from longtail_cli.tables import Detections, Longs, Masks
+from longtail_cli.tables import Detections, Longs
 from longtail_cli.workflow.category_rows import TrainCounts, category_rows
 from longtail_cli.workflow.detection_inputs import RunInput, Source
 from longtail_cli.workflow.intervals import Outcome
-from longtail_cli.workflow.locate_detections import locate
+from longtail_cli.workflow.locate_detections import same_geometry
 from longtail_cli.workflow.progress import Progress
 
 
@@ -27,49 +26,42 @@ def evaluate_sources(
     """The outcome of each run; geometry is computed once per source, and again only if boxes or masks differ."""
     outcomes: list[Outcome] = []
     before: Detections | None = None
-    geometry: list[Overlaps] = []
+    candidates: list[Candidates] = []
+    ordered: list[Ordered | None] = []
     for source in sources:
-        located = [locate(run.results, evaluations[0].ground_truth) for run in source.runs]
+        located = [run.detections for run in source.runs]
         shared = None if source.box_index is None else _shared_geometry(evaluations, located, source.box_index)
         for number, (run, detections) in enumerate(zip(source.runs, located, strict=True)):
             progress(f"evaluating {run.name}", None)
-            if shared is not None:
-                geometry = shared[number]
-            elif before is None or not _same_geometry(before, detections):
-                geometry = [one.geometry(detections) for one in evaluations]
-            found = [one.metrics(detections, pairs) for one, pairs in zip(evaluations, geometry, strict=True)]
-            resampled = {name: values for one in found for name, values in (one.resampled or {}).items()}
-            outcomes.append(Outcome(_run(evaluations, found, detections, source, run, train), resampled))
+            if shared is not None or before is None or not same_geometry(before, detections):
+                candidates = shared[number] if shared else [one.candidates(detections) for one in evaluations]
+                ordered = [None for _ in evaluations]
+            found = [
+                one.evaluate(detections, own, known)
+                for one, own, known in zip(evaluations, candidates, ordered, strict=True)
+            ]
+            ordered = [one.ordered for one in found]
+            metrics = [one.metrics for one in found]
+            resampled = {name: values for one in metrics for name, values in (one.resampled or {}).items()}
+            outcomes.append(Outcome(_run(evaluations, metrics, detections, source, run, train), resampled))
             before = None if shared is not None else detections
     return tuple(outcomes)
 
 
 def _shared_geometry(
     evaluations: Sequence[Evaluation], located: Sequence[Detections], box_index: Sequence[Longs]
-) -> list[list[Overlaps]]:
-    """The overlaps of each set of detections, for each evaluation; those of a box are computed once."""
+) -> list[list[Candidates]]:
+    """The candidates of each set of detections, for each evaluation; the overlaps of a box are computed once."""
     known, first = np.unique(np.concatenate(box_index), return_index=True)
     image, bbox = (np.concatenate([getattr(one, name) for one in located])[first] for name in ("image", "bbox"))
     nothing = np.zeros(len(first))
     boxes = Detections(image, np.zeros(len(first), np.int32), nothing, bbox, nothing, None, "")
-    pairs = [one.geometry_of_boxes(boxes) for one in evaluations]
+    pairs = [one.overlaps_of_boxes(boxes) for one in evaluations]
     rows = [np.searchsorted(known, own) for own in box_index]
-    return [[rows_of(one, row) for one in pairs] for row in rows]
-
-
-def _same_geometry(one: Detections, other: Detections) -> bool:
-    """Whether both hold the same boxes and masks of the same categories in the same order."""
-    columns = ("image", "category", "bbox")
-    if not all(np.array_equal(getattr(one, name), getattr(other, name)) for name in columns):
-        return False
-    if one.masks is None or other.masks is None:
-        return one.masks is other.masks
-    return _same_masks(one.masks, other.masks)
-
-
-def _same_masks(one: Masks, other: Masks) -> bool:
-    columns = ("size", "start", "counts")
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in columns)
+    return [
+        [one.candidates_of_boxes(detections, shared, row) for one, shared in zip(evaluations, pairs, strict=True)]
+        for detections, row in zip(located, rows, strict=True)
+    ]
 
 
 def _run(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from longtail_cli.engine import ordering as engine
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.evaluation.geometry import mask_areas
 from longtail_cli.files.faults import Fault, fault, raise_faults
 from longtail_cli.files.masks import mask_boxes
+from longtail_cli.parallel import in_parts
 from longtail_cli.tables import Detections, Floats, GroundTruth, Ints, Longs, Results
+
+Array = npt.NDArray[Any]
 
 _SHOWN_IDS = 8
 _TABLE = 1 << 22  # ids in a range up to this are looked up in a table, ten times faster than by bisection
@@ -27,12 +35,39 @@ def locate(results: Results, ground_truth: GroundTruth) -> Detections:
     return Detections(image, category, results.score, bbox, area, results.masks, results.source)
 
 
+def sharing(detections: Detections, before: Detections | None) -> Detections:
+    """`detections`, with the memory of those `before` if they have the same geometry."""
+    if before is None or not same_geometry(before, detections):
+        return detections
+    return replace(before, score=detections.score, source=detections.source)
+
+
+def same_geometry(one: Detections, other: Detections) -> bool:
+    """Whether both hold the same boxes and masks of the same categories in the same order."""
+    columns = ("image", "category", "bbox", "area")
+    if not all(_same(getattr(one, name), getattr(other, name)) for name in columns):
+        return False
+    if one.masks is None or other.masks is None:
+        return one.masks is other.masks
+    runs = ("size", "start", "counts")
+    return all(_same(getattr(one.masks, name), getattr(other.masks, name)) for name in runs)
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Whether both arrays hold the same values."""
+    if one.__array_interface__ == other.__array_interface__:
+        return True
+    if one.shape != other.shape:
+        return False
+    return all(in_parts(lambda low, high: np.array_equal(one[low:high], other[low:high]), len(one)))
+
+
 def _look_up(name: str, ids: Longs, known: Longs, source: str) -> tuple[Ints, list[Fault]]:
     """int32 [N], the index of each id in `known` (ascending), and a fault if some are missing."""
-    index = _nearest(ids, known)
-    rows = np.flatnonzero(known[index] != ids)
-    if not len(rows):
+    index, complete = index_of(ids, known)
+    if complete:
         return index, []
+    rows = np.flatnonzero(index < 0)
     unknown = np.unique(ids[rows])
     shown = ", ".join(map(str, unknown[:_SHOWN_IDS].tolist()))
     more = f", ... ({len(unknown)} different ones)" if len(unknown) > _SHOWN_IDS else ""
@@ -42,15 +77,19 @@ def _look_up(name: str, ids: Longs, known: Longs, source: str) -> tuple[Ints, li
     return index, [fault(where, f"an id in {source}", shown + more, fix)]
 
 
-def _nearest(ids: Longs, known: Longs) -> Ints:
-    """int32 [N], the index of each id in `known`, or any index for an id that is not in it."""
-    span = int(known[-1]) - int(known[0]) + 1
+def index_of(ids: Longs, known: Longs) -> tuple[Ints, bool]:
+    """int32 [N], the index of each id in `known`, -1 for an id that is not in it; and whether all are."""
+    if not len(known):
+        return np.full(len(ids), -1, np.int32), not len(ids)
+    least, span = int(known[0]), int(known[-1]) - int(known[0]) + 1
     if span > _TABLE:
-        return np.minimum(np.searchsorted(known, ids), len(known) - 1).astype(np.int32)
-    table = np.zeros(span, np.int32)
-    table[known - known[0]] = np.arange(len(known))
-    nearest: Ints = table.take(ids - known[0], mode="clip")
-    return nearest
+        nearest = np.minimum(np.searchsorted(known, ids), len(known) - 1).astype(np.int32)
+        index = np.where(known[nearest] == ids, nearest, np.int32(-1))
+        return index, bool((index >= 0).all())
+    table = np.full(span, -1, np.int32)
+    table[known - least] = np.arange(len(known))
+    index = np.empty(len(ids), np.int32)
+    return index, all(in_parts(lambda low, high: engine.look_up(low, high, ids, table, least, index), len(ids)))
 
 
 def _off_by_one(name: str, ids: Longs, known: Longs) -> str | None:
@@ -64,8 +103,9 @@ def _off_by_one(name: str, ids: Longs, known: Longs) -> str | None:
 def _boxes_and_areas(results: Results) -> tuple[Floats, Floats]:
     """float64 [N, 4] and [N]; see `Detections`."""
     if results.bbox is not None:
-        with np.errstate(over="ignore"):
-            return results.bbox, results.bbox[:, 2] * results.bbox[:, 3]
+        boxes, areas = results.bbox, np.empty(len(results))
+        in_parts(lambda low, high: engine.box_areas(low, high, boxes, areas), len(results))
+        return boxes, areas
     if results.masks is None:
         problem = Problem("entries", "a field `segmentation`, or `bbox` to evaluate boxes", "neither")
         raise InputError(results.source, [problem], "evaluate what the file holds: choose other `iou_types=`")

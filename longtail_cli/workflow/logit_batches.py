@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from math import prod
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
-from longtail_cli.files.logits.reader import LogitsFile, parts_of
+from longtail_cli.errors import InputError
+from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.methods.apply import Adjuster, activated
+from longtail_cli.parallel import THREADS
 from longtail_cli.tables import LogitColumns, Logits
 from longtail_cli.workflow.progress import Progress
 
@@ -22,13 +23,11 @@ Result = TypeVar("Result")
 Work = Callable[[torch.Tensor, LogitColumns, Logits], Result]
 """Called with scores [N, K] float32, their columns and their batch; scores and logits are valid until it returns."""
 
-LOGITS_PER_STEP = {"cpu": 1 << 19, "cuda": 1 << 26}
-"""Logits processed together: as many as fit into the caches of a CPU, or keep a GPU busy."""
+LOGITS_PER_BATCH = {"cpu": 1 << 20, "cuda": 1 << 26}
+"""Logits processed together: few enough for the caches of a CPU, enough to keep a GPU busy."""
 
-STEPS_PER_READ = {"cpu": 8, "cuda": 1}
-"""How many of these steps are read together and processed by one thread; waking a thread takes time."""
-
-THREADS = os.cpu_count() or 1
+BATCHES_PER_TASK = {"cpu": 4, "cuda": 1}
+"""How many batches a thread processes before it hands over the results; waking a thread takes time."""
 
 
 def map_batches(
@@ -36,75 +35,79 @@ def map_batches(
 ) -> Iterator[list[Result]]:
     """The results of the tasks, one per task, for each batch in file order.
 
-    A task is an adjuster and the work on its scores; a file of scores needs no activation. Batches are processed by one
-    thread per processor, with at most two batches per thread in memory.
+    A task is an adjuster and the work on its scores; a file of scores needs no activation. Batches are read and
+    processed by one thread per processor, each in its own memory.
     """
-    rows = max(1, LOGITS_PER_STEP[device.type] // file.width)
-    memory, recycled, done = _Memory(device), _Recycled(), 0
+    reader: _Reader[Result] = _Reader(file, LOGITS_PER_BATCH[device.type])
+    memory, done = _Memory(device), 0
 
-    def process_part(part: Logits) -> list[Result]:
-        file.check(part)
+    def process(batch: Logits) -> list[Result]:
+        file.check(batch)
         results = []
         for adjuster, work in tasks:
-            own = memory.shaped(part.logits.shape)
-            scores = adjuster(part.logits, part.features, own)
+            own = memory.shaped(batch.logits.shape)
+            scores = adjuster(batch.logits, batch.features, own)
             fits = device.type == "cpu" and scores.shape == own.shape
             scores = activated(scores, adjuster.columns, out=own if fits else None)
-            results.append(work(scores, adjuster.columns, part))
+            results.append(work(scores, adjuster.columns, batch))
         return results
 
-    def process(batch: Logits) -> list[list[Result]]:
-        results = [process_part(part) for part in parts_of(batch, rows)]
-        recycled.give(batch.logits)
-        return results
+    def process_some() -> bool:
+        return all(reader.hand_out(process) for _ in range(BATCHES_PER_TASK[device.type]))
 
     with one_thread_each(), ThreadPoolExecutor(THREADS) as pool:
-        ahead: deque[tuple[int, Future[list[list[Result]]]]] = deque()
-        for batch in file.unchecked_batches(STEPS_PER_READ[device.type] * rows, recycled.take):
-            ahead.append((len(batch), pool.submit(process, batch)))
-            if len(ahead) >= 2 * THREADS:
-                count, future = ahead.popleft()
-                done += count
+        running = deque(pool.submit(process_some) for _ in range(2 * THREADS))
+        while running:
+            if running.popleft().result():
+                running.append(pool.submit(process_some))
+            for rows, results in reader.in_order():
+                done += rows
                 progress("adjusting", done / max(file.rows, 1))
-                yield from future.result()
-        while ahead:
-            yield from ahead.popleft()[1].result()
+                yield results
+
+
+class _Reader(Generic[Result]):
+    """Reads a file batch by batch, each in the thread that processes it, so that it is in the cache of that one."""
+
+    def __init__(self, file: LogitsFile, logits: int) -> None:
+        memory = _Memory(torch.device("cpu"))
+        self._batches = file.unchecked_batches(max(1, logits // file.width), memory.shaped)
+        self._lock = threading.Lock()
+        self._ahead: deque[Future[tuple[int, list[Result]]]] = deque()
+
+    def hand_out(self, process: Callable[[Logits], list[Result]]) -> bool:
+        """Read the next batch and process it; it is valid until then. False after the last batch and after an error."""
+        outcome: Future[tuple[int, list[Result]]] = Future()
+        try:
+            with self._lock:
+                self._ahead.append(outcome)
+                batch = next(self._batches, None)
+            outcome.set_result((0, []) if batch is None else (len(batch), process(batch)))
+        except InputError as error:
+            outcome.set_exception(error)
+            return False
+        return batch is not None
+
+    def in_order(self) -> Iterator[tuple[int, list[Result]]]:
+        """Number of rows and results of the batches that are done, up to the first that is not. Raises its error."""
+        while self._ahead and self._ahead[0].done():
+            rows, results = self._ahead.popleft().result()
+            if rows:
+                yield rows, results
 
 
 class _Memory(threading.local):
     """A buffer for each thread, reused for every batch: allocating memory would take longer than the work."""
 
     def __init__(self, device: torch.device) -> None:
-        self._flat = torch.empty(0, device=device)
+        self._bytes = torch.empty(0, dtype=torch.uint8, device=device)
 
-    def shaped(self, shape: torch.Size) -> torch.Tensor:
-        """Uninitialised float32 of this shape."""
-        if len(self._flat) < shape.numel():
-            self._flat = torch.empty(shape.numel(), device=self._flat.device)
-        return self._flat[: shape.numel()].view(shape)
-
-
-class _Recycled:
-    """Buffers that batches are read into, returned after use from any thread."""
-
-    def __init__(self) -> None:
-        self._free: deque[torch.Tensor] = deque()
-        self._lent: dict[int, torch.Tensor] = {}
-
-    def take(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-        """An uninitialised tensor, in a returned buffer if that is large enough."""
-        size = prod(shape)
-        flat = self._free.popleft() if self._free else torch.empty(0, dtype=dtype)
-        if flat.dtype != dtype or len(flat) < size:
-            flat = torch.empty(size, dtype=dtype)
-        self._lent[flat.data_ptr()] = flat
-        return flat[:size].view(shape)
-
-    def give(self, tensor: torch.Tensor) -> None:
-        """Return a tensor from `take`; tensors with other memory are ignored."""
-        flat = self._lent.pop(tensor.data_ptr(), None)
-        if flat is not None:
-            self._free.append(flat)
+    def shaped(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """Uninitialised memory of this shape and type."""
+        size = prod(shape) * dtype.itemsize
+        if len(self._bytes) < size:
+            self._bytes = torch.empty(size, dtype=torch.uint8, device=self._bytes.device)
+        return self._bytes[:size].view(dtype).view(shape)
 
 
 @contextmanager

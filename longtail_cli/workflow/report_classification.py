@@ -1,4 +1,4 @@
-"""`ltcal report` of classifiers: logits or scores against class labels. Imports torch and numba."""
+"""`ltcal report` of classifiers: logits or scores against class labels. Imports torch."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ from longtail_cli.methods.apply import Adjuster
 from longtail_cli.methods.base import Method
 from longtail_cli.methods.registry import parse_method
 from longtail_cli.metrics import CategoryMetrics
+from longtail_cli.parallel import THREADS
 from longtail_cli.reports.model import GroupSize, Report, Run, Signature
 from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Longs
 from longtail_cli.workflow.category_rows import TrainCounts, groups_sha256, iif_curves
 from longtail_cli.workflow.intervals import Outcome, Resampled, add_intervals
-from longtail_cli.workflow.logit_batches import THREADS, map_batches
+from longtail_cli.workflow.logit_batches import map_batches
 from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, device_of, load_frequencies
 from longtail_cli.workflow.prepare_methods import PreparedMethod, check_classes, open_with_options, prepare_methods
 from longtail_cli.workflow.progress import Progress, no_progress

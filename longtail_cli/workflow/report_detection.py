@@ -59,8 +59,6 @@ def evaluate(
     with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
         truth_file = stack.enter_context(open_annotations(annotations))
         annotations_sha256 = pool.submit(truth_file.sha256)
-        # imported here, as numba takes its time: the annotations are hashed meanwhile
-        from longtail_cli.evaluation.detections import load_kernels
         from longtail_cli.workflow import category_rows, detection_inputs, detection_runs, intervals
 
         files = detection_inputs.open_inputs(predictions, logit_options, stack)
@@ -68,12 +66,11 @@ def evaluate(
         adjustments = detection_inputs.Adjustments(methods, table, options.score_space, logit_options)
         sources = detection_inputs.adjusted_sources(files, names_by_input, adjustments, iou_types, pool, progress)
         truth_read = pool.submit(truth_file.read, masks="segm" in iou_types)
-        load_kernels(options)
         truth = truth_read.result()
         labels = _groups(truth, table)
         evaluations = _evaluations(truth, iou_types, labels, options, bootstrap)
         train = category_rows.train_counts(truth, table)
-        outcomes = detection_runs.evaluate_sources(evaluations, sources, train, progress)
+        outcomes = detection_runs.evaluate_sources(evaluations, sources(truth), train, progress)
     signature = _signature(evaluations, annotations_sha256.result(), frequencies_sha256, labels)
     notes = () if labels is not None else (_NO_GROUPS,)
     weights = category_rows.iif_curves(train, truth.categories.id) if options.per_category else {}

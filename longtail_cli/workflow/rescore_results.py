@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,9 +19,10 @@ from longtail_cli.files.results.file import open_results
 from longtail_cli.files.results.problems import entry_name
 from longtail_cli.methods.base import Method, needs_logits
 from longtail_cli.methods.registry import score_affine
-from longtail_cli.methods.scores import adjusted_scores
+from longtail_cli.methods.scores import AdjustableScores
 from longtail_cli.methods.steps import ColumnAffine, Step
-from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Results, Singles
+from longtail_cli.tables import Floats, FrequencyTable, Ints, LogitColumns, Longs, Results, Singles
+from longtail_cli.workflow.locate_detections import index_of
 from longtail_cli.workflow.progress import Progress, bytes_progress, no_progress, note_lines
 
 LIMITS = (100, 300)
@@ -73,8 +75,8 @@ class AdjustedResults:
     """Results with adjusted scores."""
 
     results: Results
-    category: Longs
-    """int64 [N], the row of each detection's class in the table."""
+    category: Ints
+    """int32 [N], the row of each detection's class in the table."""
     affine: ColumnAffine
     """The map of the binary logit for each row of the table."""
     notes: tuple[str, ...]
@@ -107,7 +109,7 @@ def rescore(
         refuse_overwriting(out, path, "input")
         results = file.read(frozenset(), bytes_progress(progress, "reading", file.size))
         progress("adjusting", None)
-        adjusted = adjust_results(results, table, method, score_space)
+        adjusted = AdjustableResults(results, table, score_space).adjusted(method)
         file.write_rescored(adjusted.results.score, out, bytes_progress(progress, "writing", file.size))
     return _summary(adjusted, method)
 
@@ -120,8 +122,8 @@ def rescore_in_memory(
     Raises as `rescore` does.
     """
     with open_results(predictions) as file:
-        adjusted = adjust_results(file.read(frozenset()), table, method, score_space)
-    scores = adjusted.results.score
+        adjusted = AdjustableResults(file.read(frozenset()), table, score_space).adjusted(method)
+    scores = adjusted.results.score.copy()  # not those of `predictions`
     if isinstance(predictions, Mapping):
         return {**predictions, "score": scores}, adjusted.notes
     if hasattr(predictions, "assign"):
@@ -148,21 +150,35 @@ def _run_lengths(ascending: Longs) -> Longs:
     return np.diff(edges, prepend=0, append=len(ascending)) if len(ascending) else np.zeros(0, np.int64)
 
 
-def adjust_results(
-    results: Results, table: FrequencyTable | None, method: Method, score_space: ScoreSpace
-) -> AdjustedResults:
-    """`results` with the scores that `method` gives them.
+class AdjustableResults:
+    """Results to be adjusted by any number of methods, which share their classes and the order of their scores."""
 
-    Raises InputError if a score is not a probability or a category is not in the table, UsageError if the method
-    needs a table and there is none, or needs the full logits.
-    """
-    if score_space == "prob":
-        _check_probabilities(results)
-    frequencies = _frequencies(table, method, results)
-    category = _rows(results, frequencies)
-    affine, notes = score_affine(method, frequencies, _ResultAccess(method.spec, classes_known=table is not None))
-    scores = adjusted_scores(results.score, category, affine, score_space)
-    return AdjustedResults(replace(results, score=scores), category, affine, note_lines(notes, frequencies))
+    def __init__(self, results: Results, table: FrequencyTable | None, score_space: ScoreSpace) -> None:
+        """Raises InputError if a score is not a probability."""
+        if score_space == "prob":
+            _check_probabilities(results)
+        self._results, self._table, self._space = results, table, score_space
+
+    def adjusted(self, method: Method) -> AdjustedResults:
+        """The results with the scores that `method` gives them.
+
+        Raises InputError if a category is not in the table, UsageError if the method needs a table and there is none,
+        or needs the full logits.
+        """
+        if self._table is None and method.uses_counts:
+            problem = Problem("frequency table", f"one, for the method {method.spec}", "none")
+            raise UsageError("`frequencies=`", [problem], "pass one that `ltcal compute-freq` made")
+        table, category, scores = self._classes
+        affine, notes = score_affine(method, table, _ResultAccess(method.spec, classes_known=self._table is not None))
+        adjusted = replace(self._results, score=scores.adjusted(affine))
+        return AdjustedResults(adjusted, category, affine, note_lines(notes, table))
+
+    @cached_property
+    def _classes(self) -> tuple[FrequencyTable, Ints, AdjustableScores]:
+        """The table, or one of the categories that the file holds; the row of each detection in it; their scores."""
+        table = _table_of(self._results.category_id) if self._table is None else self._table
+        category = _rows(self._results, table)
+        return table, category, AdjustableScores(self._results.score, category, self._space)
 
 
 class _ResultAccess:
@@ -202,25 +218,19 @@ def _check_probabilities(results: Results) -> None:
         raise InputError(results.source, problems, fix, total=len(outside))
 
 
-def _frequencies(table: FrequencyTable | None, method: Method, results: Results) -> FrequencyTable:
-    """The table; if there is none and the method uses no counts, one of the categories that the file holds."""
-    if table is not None:
-        return table
-    if method.uses_counts:
-        problem = Problem("frequency table", f"one, for the method {method.spec}", "none")
-        raise UsageError("`frequencies=`", [problem], "pass one that `ltcal compute-freq` made")
-    ids = np.unique(results.category_id)
+def _table_of(category_id: Longs) -> FrequencyTable:
+    """A table without counts, for the methods that use none."""
+    ids = np.unique(category_id)
     zeros = np.zeros(len(ids), np.int64)
     return FrequencyTable(ids, ("",) * len(ids), zeros, zeros, ("",) * len(ids), None)
 
 
-def _rows(results: Results, table: FrequencyTable) -> Longs:
-    """The row of the table for each detection, int64 [N]."""
-    row = np.searchsorted(table.category_id, results.category_id)
-    known = row < len(table)
-    known[known] = table.category_id[row[known]] == results.category_id[known]
-    if known.all():
+def _rows(results: Results, table: FrequencyTable) -> Ints:
+    """The row of the table for each detection, int32 [N]."""
+    row, complete = index_of(results.category_id, table.category_id)
+    if complete:
         return row
+    known = row >= 0
     ids, first = np.unique(results.category_id[~known], return_index=True)
     entries = np.flatnonzero(~known)[first]
     problems = [

@@ -63,7 +63,7 @@ def test_logits_become_scores(folder: Path) -> None:
 
 
 def test_batches_are_written_before_their_memory_is_reused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(batches.LOGITS_PER_STEP, "cpu", 64)
+    monkeypatch.setitem(batches.LOGITS_PER_BATCH, "cpu", 64)
     logits = np.random.default_rng(0).normal(size=(5000, 10)).astype(np.float32)
     with LogitsWriter(
         Path("logits"), head="softmax", background="none", category_ids=range(10), dtype="float32"

@@ -130,7 +130,7 @@ def test_several_methods_in_one_pass_give_the_results_of_single_runs(folder: Pat
 def test_the_size_of_batches_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["--freq", "freq.csv", "--method", "iif", "--method", "norcal"]
     assert ltcal("rescore", LOGITS, *arguments, "-o", "a.json", "-o", "b.json").exit_code == 0
-    monkeypatch.setitem(batches.LOGITS_PER_STEP, "cpu", 64)
+    monkeypatch.setitem(batches.LOGITS_PER_BATCH, "cpu", 64)
     assert ltcal("rescore", LOGITS, *arguments, "-o", "c.json", "-o", "d.json").exit_code == 0
     assert Path("a.json").read_bytes() == Path("c.json").read_bytes()
     assert Path("b.json").read_bytes() == Path("d.json").read_bytes()

@@ -17,7 +17,7 @@ from longtail_cli.methods.iif import InverseImageFrequency, iif_weights
 from longtail_cli.methods.learned import DisAlign, LearnableWeightScaling, TauNormalized, VectorScaling
 from longtail_cli.methods.prior import BalancedSoftmax, LabelDistributionAwareMargin, LogitAdjustment, NorCal
 from longtail_cli.methods.registry import Chain, parse_method
-from longtail_cli.methods.scores import adjusted_scores
+from longtail_cli.methods.scores import AdjustableScores
 from longtail_cli.methods.steps import ColumnAffine
 from longtail_cli.methods.target import TARGETS, TargetPrior
 from longtail_cli.methods.uniform import Temperature, Unchanged
@@ -137,7 +137,7 @@ def test_inputs_are_never_changed(
     affine = coefficients(method, frequencies)
     inputs = (score, category, frequencies.image_count, frequencies.instance_count, affine.scale, affine.shift)
     before = [column.copy() for column in inputs]
-    adjusted_scores(score, category, ColumnAffine(affine.scale, affine.shift), space)
+    AdjustableScores(score, category, space).adjusted(ColumnAffine(affine.scale, affine.shift))
     assert all(np.array_equal(was, now) for was, now in zip(before, inputs, strict=True))
 
 
@@ -147,7 +147,7 @@ def test_the_order_within_a_class_is_kept_strictly(
 ) -> None:
     score = np.array(values)
     affine = ColumnAffine(np.array([scale]), np.array([shift]))
-    result = adjusted_scores(score, np.zeros(len(score), np.int64), affine, space)
+    result = AdjustableScores(score, np.zeros(len(score), np.int64), space).adjusted(affine)
     assert np.array_equal(np.sign(score[:, None] - score), np.sign(result[:, None] - result))
     assert np.isfinite(result).all()
     if space == "prob":
@@ -161,5 +161,5 @@ def test_scores_are_those_of_a_plain_loop(values: list[float], scale: float, shi
     z = [scale * (math.log(s) - math.log1p(-s)) + shift for s in inside]
     plain = [1 / (1 + math.exp(-x)) if x > -700 else 0.0 for x in z]
     affine = ColumnAffine(np.array([scale]), np.array([shift]))
-    result = adjusted_scores(np.array(values), np.zeros(len(values), np.int64), affine, "prob")
+    result = AdjustableScores(np.array(values), np.zeros(len(values), np.int64), "prob").adjusted(affine)
     assert result == pytest.approx(plain, rel=1e-12, abs=1e-12)

@@ -17,7 +17,7 @@ from longtail_cli.choices import BackgroundName, HeadName
 from longtail_cli.methods.apply import Adjuster, activated
 from longtail_cli.methods.base import MethodContext
 from longtail_cli.methods.registry import parse_method, score_affine
-from longtail_cli.methods.scores import adjusted_scores, logit
+from longtail_cli.methods.scores import AdjustableScores, logit
 from longtail_cli.methods.target import by_confusion, by_maximum_likelihood
 from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Singles
 
@@ -191,7 +191,7 @@ def test_a_result_file_is_a_sigmoid_head(case: Case, spec: str) -> None:
     score = case.scores("none")
     category = np.broadcast_to(np.arange(len(case.columns)), score.shape)
     affine, _ = score_affine(parse_method(spec), case.frequencies, NoData())
-    adjusted = adjusted_scores(score.ravel(), category.ravel(), affine, "prob").reshape(score.shape)
+    adjusted = AdjustableScores(score.ravel(), category.ravel(), "prob").adjusted(affine).reshape(score.shape)
     from_logits = replace(case, logits=logit(score)).scores(spec)
     assert adjusted == pytest.approx(from_logits, rel=1e-12, abs=1e-12)
 

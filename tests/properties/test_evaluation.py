@@ -28,7 +28,7 @@ def truth_of(known, negative, partial):
 
 def evaluated(truth, seen, protocol="lvis", cap=300):
     evaluation = Evaluation.prepare(truth, Protocol(protocol, cap), "bbox", {}, ALL)
-    return evaluation.metrics(seen, evaluation.geometry(seen))
+    return evaluation.metrics(seen, evaluation.candidates(seen))
 
 
 def same(one, other):

@@ -1,9 +1,11 @@
 """A reader returns a table or raises InputError for any damaged file."""
 
+import dataclasses
 import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from opened import read_annotations, read_occurrences
 
 from longtail_cli.errors import InputError
+from longtail_cli.files.annotations.columns import ImageEntry
+from longtail_cli.files.annotations.lists import read_lists
 from longtail_cli.files.frequencies import frequencies_csv, read_frequencies, write_frequencies
 from longtail_cli.files.labels import read_labels
 from longtail_cli.tables import FrequencyTable
@@ -70,6 +74,40 @@ def test_the_undamaged_file_is_valid(tmp_path: Path) -> None:
     masks = read_annotations(tmp_path / "val.json", masks=True).masks
     assert masks is not None
     assert len(masks) == 3
+
+
+def bits(table: Any) -> Any:
+    """A table with bytes in place of arrays, or a tuple of such."""
+    if dataclasses.is_dataclass(table):
+        return [bits(getattr(table, field.name)) for field in dataclasses.fields(table)]
+    if isinstance(table, tuple):
+        return list(map(bits, table))
+    return (str(table.dtype), table.shape, table.tobytes()) if isinstance(table, np.ndarray) else table
+
+
+def outcome(read: Callable[[Path], object], path: Path) -> Any:
+    try:
+        return bits(read(path))
+    except InputError as error:
+        return str(error)
+
+
+@many
+@given(content=damaged(LVIS), read=st.sampled_from([read_annotations, read_with_masks, read_occurrences]))
+def test_the_engine_reads_what_msgspec_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "val.json"
+    path.write_bytes(content)
+    found = outcome(read, path)
+    with monkeypatch.context() as patch:
+        patch.setattr("longtail_cli.files.annotations.reader.read_lists", lambda *_, **__: None)
+        assert found == outcome(read, path)
+
+
+def test_the_engine_reads_files_as_they_are() -> None:
+    for kinds in ({}, {"masks": True}, {"counting": True}):
+        assert read_lists(bytearray(LVIS), ImageEntry, **kinds) is not None
 
 
 @many

@@ -12,8 +12,8 @@ from reliability_twins import average, counted, errors, split, table_row
 from longtail_cli.evaluation.geometry import overlaps
 from longtail_cli.evaluation.matching import match
 from longtail_cli.evaluation.protocol import Protocol, objects_of
-from longtail_cli.evaluation.reliability import BINS, reliability
-from longtail_cli.evaluation.selection import select
+from longtail_cli.evaluation.reliability import BINS, are_confidences, reliability
+from longtail_cli.evaluation.selection import capped, in_order
 
 CATEGORIES, IMAGES, MAX_DETS = 4, 2, 3
 KINDS = ("D-ECE", "LaECE")
@@ -36,9 +36,10 @@ def result(seen, known):
     truth = ground_truth([one for one, _ in known], images=IMAGES, categories=CATEGORIES, crowd=crowd)
     found, partial = detections([one for one, _ in seen]), np.array([flag for _, flag in seen], bool)
     objects = objects_of(truth, protocol)
-    pairs = overlaps(found, truth, objects, "bbox", np.ones(len(found), bool))
-    selection = select(found, found.area, CATEGORIES, protocol, None)
-    return reliability(found, pairs, match(selection, pairs, objects, found.area, partial, CATEGORIES), GROUPS)
+    pairs = overlaps(found, truth, objects, "bbox", np.arange(len(found)))
+    selection = capped(in_order(found, None, CATEGORIES), found, protocol.max_dets)
+    matches = match(selection, pairs, objects, found.category, found.area, partial, CATEGORIES)
+    return reliability(found, pairs, matches, GROUPS, defined=are_confidences(found.score))
 
 
 def plain(seen, known):
@@ -107,7 +108,10 @@ def test_scores_that_are_the_share_of_true_positives_have_no_error(number, data)
     found = detections([(i, 0, hits / number, [0 if i < hits else 50, 0, 10, 10]) for i in range(number)])
     protocol = Protocol("coco", MAX_DETS)
     objects = objects_of(truth, protocol)
-    pairs = overlaps(found, truth, objects, "bbox", np.ones(number, bool))
-    selection = select(found, found.area, 1, protocol, None)
-    matches = match(selection, pairs, objects, found.area, np.zeros(number, bool), 1)
-    assert reliability(found, pairs, matches, {}).metrics.errors["all"] == {"D-ECE": close(0), "LaECE": close(0)}
+    pairs = overlaps(found, truth, objects, "bbox", np.arange(number))
+    selection = capped(in_order(found, None, 1), found, protocol.max_dets)
+    matches = match(selection, pairs, objects, found.category, found.area, np.zeros(number, bool), 1)
+    assert reliability(found, pairs, matches, {}, defined=True).metrics.errors["all"] == {
+        "D-ECE": close(0),
+        "LaECE": close(0),
+    }

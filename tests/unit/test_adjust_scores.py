@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from longtail_cli.choices import ScoreSpace
-from longtail_cli.methods.scores import adjusted_scores, logit, sigmoid
+from longtail_cli.methods.scores import AdjustableScores, logit, sigmoid
 from longtail_cli.methods.steps import ColumnAffine
 
 JUST_BELOW_1 = float(np.nextafter(1.0, 0.0))
@@ -16,7 +16,9 @@ JUST_BELOW_1 = float(np.nextafter(1.0, 0.0))
 def adjusted(score: list[float], scale: float = 1.0, shift: float = 0.0, space: ScoreSpace = "prob") -> list[float]:
     """Adjusted scores of detections of one class."""
     affine = ColumnAffine(np.array([scale]), np.array([shift]))
-    result: list[float] = adjusted_scores(np.array(score), np.zeros(len(score), np.int64), affine, space).tolist()
+    result: list[float] = (
+        AdjustableScores(np.array(score), np.zeros(len(score), np.int64), space).adjusted(affine).tolist()
+    )
     return result
 
 
@@ -33,7 +35,8 @@ def test_a_logit_is_mapped_directly() -> None:
 def test_each_detection_is_mapped_by_its_class() -> None:
     affine = ColumnAffine(np.array([1.0, 2.0, 1.0]), np.array([0.0, 0.0, math.log(3)]))
     score, category = np.array([0.5, 0.8, 0.8, 0.8]), np.array([2, 1, 0, 1])
-    assert adjusted_scores(score, category, affine, "prob") == pytest.approx([0.75, 16 / 17, 0.8, 16 / 17])
+    result = AdjustableScores(score, category, "prob").adjusted(affine)
+    assert result == pytest.approx([0.75, 16 / 17, 0.8, 16 / 17])
 
 
 def test_scores_of_classes_with_the_identity_map_are_bit_identical() -> None:

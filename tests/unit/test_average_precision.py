@@ -34,9 +34,7 @@ def matches_of(outcomes: list[str], numbers: list[int], rank: list[int] | None =
     every = np.uint16(1023)
     table = np.array(list(joined) or [""])[: len(joined), None]
     return Matches(
-        selection=Selection(
-            np.arange(len(joined)), start, None if rank is None else np.array(rank), np.arange(len(joined))
-        ),
+        selection=Selection(np.arange(len(joined)), start, None if rank is None else np.array(rank)),
         true_positive=np.where(table == TRUE, every, np.uint16(0)).repeat(4, axis=1),
         ignored=np.where(table == IGNORED, every, np.uint16(0)).repeat(4, axis=1),
         taken=np.zeros(len(joined), np.int32),

@@ -16,7 +16,7 @@ COCO = Protocol("coco", 100)
 def dense(found, truth, iou_type="bbox"):
     """The sparse overlaps as a matrix [N, G], zero for pairs that are not kept; columns in file order."""
     objects = objects_of(truth, COCO)
-    pairs = overlaps(found, truth, objects, iou_type, np.ones(len(found), bool))
+    pairs = overlaps(found, truth, objects, iou_type, np.arange(len(found)))
     matrix = np.zeros((len(found), len(truth.id)))
     for n in range(len(found)):
         for pair in range(pairs.start[n], pairs.start[n + 1]):
@@ -36,7 +36,7 @@ def test_detections_can_share_the_overlaps_of_a_box():
     truth = ground_truth([(0, 0, [*rng.integers(0, 20, 2), 10, 10]) for _ in range(5)])
     boxes = detections([(0, 0, 1.0, [*rng.integers(0, 20, 2), 10, 10]) for _ in range(8)])
     objects = objects_of(truth, COCO)
-    pairs = overlaps(boxes, truth, objects, "bbox", np.ones(8, bool))
+    pairs = overlaps(boxes, truth, objects, "bbox", np.arange(8))
     row = np.array([3, 3, 0, 7, 5, 3])
     assigned = rows_of(pairs, row)
     for index, box in enumerate(row):

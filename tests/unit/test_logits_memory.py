@@ -13,6 +13,7 @@ from longtail_cli.files.logits.metadata import Declared
 from longtail_cli.files.logits.reader import LogitsFile, open_logits
 from longtail_cli.methods.apply import Adjuster, activated
 from longtail_cli.methods.steps import ColumnAffine
+from longtail_cli.workflow import logit_batches
 from longtail_cli.workflow.logit_batches import map_batches
 from longtail_cli.workflow.progress import no_progress
 
@@ -158,3 +159,17 @@ def test_arrays_stay_as_they_are(content: str, head: Any) -> None:
     plain = torch.cat([found[0] for found in map_batches(file, tasks, device, no_progress)])
     assert torch.equal(held, before)
     assert torch.equal(plain, activated(held, columns) + 1)
+
+
+def test_results_and_errors_come_in_file_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever thread finds an error first, the first in the file is raised, after the results before it."""
+    monkeypatch.setitem(logit_batches.LOGITS_PER_BATCH, "cpu", 6)
+    logits = np.zeros((600, 3))
+    logits[200:, 1] = np.nan
+    file, device = open_logits({"logits": logits}, SOFTMAX), torch.device("cpu")
+    for _ in range(20):
+        found = []
+        tasks = [(Adjuster((), file.columns, device), lambda scores, columns, batch: batch.first)]
+        with pytest.raises(InputError, match="row 200, column 1"):
+            found.extend(first for (first,) in map_batches(file, tasks, device, no_progress))
+        assert found == list(range(0, 200, 2))

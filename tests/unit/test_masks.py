@@ -9,7 +9,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from longtail_cli.evaluation.geometry import mask_areas
-from longtail_cli.files.masks import decode_counts, mask_boxes, read_segmentations
+from longtail_cli.files.masks import GrowingMasks, Pieces, decode_counts, mask_boxes, read_segmentations
 from longtail_cli.tables import Masks
 
 SIZE = (37, 53)
@@ -24,6 +24,12 @@ def read(segmentations: list[Any], size: tuple[int, int] = SIZE) -> Masks:
     masks, faults = read_segmentations(raws(segmentations), sizes, str)
     assert faults == []
     return masks
+
+
+def pieces(segmentations: list[Any]) -> Pieces:
+    texts = [json.dumps(segmentation).encode() + b" " for segmentation in segmentations]
+    ends = np.cumsum([0, *map(len, texts)])
+    return Pieces(np.frombuffer(b"".join([*texts, b"\0"]), np.uint8), np.stack([ends[:-1], ends[1:]], axis=1))
 
 
 def problems_of(segmentations: list[Any], size: tuple[int, int] | None = SIZE) -> list[str]:
@@ -106,6 +112,48 @@ def test_polygons_are_merged_as_the_official_evaluation_does() -> None:
     for row, segmentation in enumerate(segmentations):
         official = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(segmentation, *SIZE)))
         np.testing.assert_array_equal(bitmap(masks, row), official)
+
+
+def test_pieces_of_a_file_are_read_as_one_by_one() -> None:
+    segmentations = [
+        *(polygons(seed) for seed in range(20)),
+        *map(rle, random_bitmaps(0)),
+        *(polygons(seed) for seed in range(5)),
+    ]
+    segmentations.insert(3, {"size": SIZE, "counts": plain_counts(coco_mask.encode(random_bitmaps(1)[2])["counts"])})
+    sizes = np.tile(np.array(SIZE, np.int32), (len(segmentations), 1))
+    masks, faults = read_segmentations(pieces(segmentations), sizes, str)
+    assert faults == []
+    expected = read(segmentations)
+    for name in ("size", "start", "counts"):
+        np.testing.assert_array_equal(getattr(masks, name), getattr(expected, name))
+
+
+def test_faults_in_pieces_are_those_of_one_by_one() -> None:
+    segmentations = [
+        polygons(0),
+        [[1, 1, 9, 9]],
+        rle(random_bitmaps(0)[0]),
+        {"size": SIZE, "counts": "0"},
+        polygons(1),
+        None,
+    ]
+    sizes = np.tile(np.array(SIZE, np.int32), (len(segmentations), 1))
+    _, faults = read_segmentations(pieces(segmentations), sizes, str)
+    assert faults == read_segmentations(raws(segmentations), sizes, str)[1]
+    assert sum(fault.total for fault in faults) == 3
+
+
+def test_masks_of_results_are_appended_or_none_of_them() -> None:
+    found = list(map(rle, random_bitmaps(0)))
+    growing = GrowingMasks(1, 1)
+    for part in (found[:5], [*found[:2], {"size": SIZE, "counts": [1961]}], found[5:]):
+        some = pieces(part)
+        assert growing.read(some.text, some.spans) == (len(part) != 3)
+    growing.append(read([{"size": SIZE, "counts": [1961]}]))
+    expected = read([*found, {"size": SIZE, "counts": [1961]}])
+    for name in ("size", "start", "counts"):
+        np.testing.assert_array_equal(getattr(growing.masks(), name), getattr(expected, name))
 
 
 def test_areas_and_boxes_are_those_of_pycocotools() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from longtail_cli.evaluation.geometry import overlaps
 from longtail_cli.evaluation.matching import UNMATCHED, match
 from longtail_cli.evaluation.protocol import IOU_THRESHOLDS, Protocol, objects_of, outside
-from longtail_cli.evaluation.selection import select
+from longtail_cli.evaluation.selection import capped, in_order
 
 COCO = Protocol("coco", 100)
 
@@ -17,15 +17,15 @@ COCO = Protocol("coco", 100)
 def matched(found, truth, partial=None):
     """Matches, and the overlaps as a matrix [N, G] in file order of both."""
     objects = objects_of(truth, COCO)
-    everything = np.ones(len(found), bool)
+    everything = np.arange(len(found))
     pairs = overlaps(found, truth, objects, "bbox", everything)
-    selection = select(found, found.area, len(truth.categories), COCO, None)
+    selection = capped(in_order(found, None, len(truth.categories)), found, COCO.max_dets)
     partial = np.zeros(len(found), bool) if partial is None else partial
     matrix = np.zeros((len(found), len(truth.id)))
     for n in range(len(found)):
         for pair in range(pairs.start[n], pairs.start[n + 1]):
             matrix[n, objects.row[pairs.object[pair]]] = pairs.iou[pair]
-    return match(selection, pairs, objects, found.area, partial, len(truth.categories)), matrix, objects
+    return match(selection, pairs, objects, found.category, found.area, partial, len(truth.categories)), matrix, objects
 
 
 def plain(found, truth, partial, iou, order):

@@ -14,7 +14,7 @@ A, B, FAR = [0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 10.0, 10.0], [80.0, 80.0, 10.0, 
 def metrics(truth, found, protocol, groups=None):
     wanted = EvaluationOptions(fixed_ap=True, pooled_ap=True, per_category=False, tide="off")
     evaluation = Evaluation.prepare(truth, protocol, "bbox", groups or {}, wanted)
-    return evaluation.metrics(found, evaluation.geometry(found))
+    return evaluation.metrics(found, evaluation.candidates(found))
 
 
 def test_pooled_ap_needs_scores_that_compare_across_categories():

@@ -8,7 +8,7 @@ from longtail_cli.evaluation.geometry import overlaps
 from longtail_cli.evaluation.matching import match
 from longtail_cli.evaluation.protocol import Protocol, objects_of
 from longtail_cli.evaluation.reliability import BINS, IOU_THRESHOLD, are_confidences, reliability
-from longtail_cli.evaluation.selection import select
+from longtail_cli.evaluation.selection import capped, in_order
 from longtail_cli.metrics import DetectionBin
 
 UNDEFINED = {"D-ECE": None, "LaECE": None}
@@ -20,11 +20,11 @@ ELSEWHERE = [0.0, 50.0, 10.0, 10.0]
 def result(found, truth, groups=None, partial=None, max_dets=100):
     protocol, seen = Protocol("coco", max_dets), detections(found)
     objects, number = objects_of(truth, protocol), len(truth.categories)
-    pairs = overlaps(seen, truth, objects, "bbox", np.ones(len(seen), bool))
+    pairs = overlaps(seen, truth, objects, "bbox", np.arange(len(seen)))
     partial = np.zeros(len(seen), bool) if partial is None else np.array(partial)
-    selection = select(seen, seen.area, number, protocol, None)
-    matches = match(selection, pairs, objects, seen.area, partial, number)
-    return reliability(seen, pairs, matches, {} if groups is None else groups)
+    selection = capped(in_order(seen, None, number), seen, protocol.max_dets)
+    matches = match(selection, pairs, objects, seen.category, seen.area, partial, number)
+    return reliability(seen, pairs, matches, {} if groups is None else groups, defined=are_confidences(seen.score))
 
 
 def metrics(*scene, **options):

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_cli.files.results.entries import CLOSED, FIRST, NEXT, START, Broken, EntryBlock, Refused, read_entries
+from longtail_cli.files.results.entries import (
+    CLOSED,
+    FIRST,
+    NEXT,
+    START,
+    Broken,
+    EntryBlock,
+    Refused,
+    Window,
+    read_entries,
+)
 
 PLAIN = '{"image_id":1,"category_id":2,"bbox":[1,2.5,3,4],"score":0.5}'
 SPACED = '{ "score" : 1.5e-3 , "category_id" : 3 ,\n\t"bbox" : [ 0 , -1.0 , 2e0 , 0.25 ] , "image_id" : 42.0 }'
@@ -32,7 +42,7 @@ def parts(content: bytes, block_bytes: int = 1 << 20, *, boxes: bool = True) -> 
         }
         if isinstance(part, EntryBlock)
         else part
-        for part in read_entries(io.BytesIO(content), boxes=boxes, block_bytes=block_bytes)
+        for part in read_entries(io.BytesIO(content), boxes=boxes, window=Window(block_bytes))
     ]
 
 

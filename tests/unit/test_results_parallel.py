@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ BOXES = frozenset({"bbox"})
 def small_parts(monkeypatch):
     """Parts of 100 bytes, four at a time, on any machine."""
     monkeypatch.setattr(result_parts, "PART_BYTES", 100)
-    monkeypatch.setattr(result_parts.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(result_parts, "THREADS", 4)
 
 
 def entry(number, **more):
@@ -34,9 +35,9 @@ def write(folder, entries):
     return path
 
 
-def in_parts(path):
+def in_parts(path, fields=BOXES):
     with closing(open_file(path)) as content:
-        return gather_in_parts(content, BOXES, None)
+        return gather_in_parts(content, fields, None)
 
 
 def in_one_go(path, monkeypatch):
@@ -55,6 +56,26 @@ def test_parts_join_to_the_whole(tmp_path, monkeypatch):
     columns = in_parts(path)
     assert columns is not None
     assert_equal(columns.results(), in_one_go(path, monkeypatch))
+
+
+def masked(number, counts):
+    return entry(number, segmentation={"size": [6, 8], "counts": counts})
+
+
+def test_masks_of_all_parts_are_joined_in_order(tmp_path):
+    path = write(tmp_path, [masked(number, ["74U1", "`1", "0`1"][number % 3]) for number in range(50)])
+    columns = in_parts(path, BOXES | {"masks"})
+    assert columns is not None
+    masks = columns.results().masks
+    runs = [masks.counts[begin:end].tolist() for begin, end in pairwise(masks.start)]
+    assert runs == [[[7, 4, 37], [48], [0, 48]][number % 3] for number in range(50)]
+
+
+@pytest.mark.parametrize("row", [0, 30, 49])
+def test_masks_that_are_written_otherwise_are_read_in_one_go(tmp_path, row):
+    path = write(tmp_path, [masked(number, [7, 4, 37] if number == row else "74U1") for number in range(50)])
+    assert in_parts(path, BOXES | {"masks"}) is None
+    assert read_results(path, fields=BOXES | {"masks"}).masks.counts.tolist() == [7, 4, 37] * 50
 
 
 awkward = st.sampled_from(

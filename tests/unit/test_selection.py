@@ -11,16 +11,29 @@ from longtail_cli.errors import UsageError
 from longtail_cli.evaluation.detections import Evaluation
 from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.evaluation.protocol import Protocol, judgements, objects_of
-from longtail_cli.evaluation.selection import best_per_image, descending, images_over, select, select_fixed
+from longtail_cli.evaluation.selection import (
+    best_per_category,
+    best_per_image,
+    by_category,
+    capped,
+    descending,
+    image_order,
+    images_over,
+    in_order,
+    judged_rows,
+)
 
 BOX = [0.0, 0.0, 10.0, 10.0]
 LVIS, COCO = Protocol("lvis", 2), Protocol("coco", 2)
 
 
 def selected(found, protocol, truth, categories):
-    objects = objects_of(truth, protocol)
-    judged = judgements(truth, objects) if protocol.federated else None
-    return select(found, found.area, categories, protocol, judged)
+    if not protocol.federated:
+        return capped(in_order(found, None, categories), found, protocol.max_dets)
+    within = best_per_image(found, protocol.max_dets)
+    judged = np.zeros(len(found), bool)
+    judged[judged_rows(found, found.area, judgements(truth, objects_of(truth, protocol)))] = True
+    return in_order(found, judged if within is None else judged & within, categories)
 
 
 def test_lvis_caps_the_image_over_all_categories():
@@ -66,7 +79,7 @@ def test_ties_are_broken_by_image_id_and_then_by_entry():
 def test_fixed_ap_has_no_cap_per_image(monkeypatch):
     monkeypatch.setattr("longtail_cli.evaluation.selection.FIXED_AP_PER_CATEGORY", 2)
     found = detections([(0, 0, 0.1, BOX), (0, 0, 0.3, BOX), (1, 0, 0.2, BOX), (0, 1, 0.1, BOX)])
-    assert select_fixed(found, found.area, 2, None).row.tolist() == [1, 2, 3]
+    assert best_per_category(found).tolist() == [False, True, True, True]
 
 
 def test_images_that_reach_and_exceed_the_cap():
@@ -79,7 +92,35 @@ def test_no_detections():
     selection = selected(detections([]), COCO, truth, 1)
     assert (selection.row.tolist(), selection.start.tolist()) == ([], [0, 0])
     assert images_over(detections([]), 300) == (0, 0)
-    assert best_per_image(detections([]), 300).dtype == np.bool_
+    assert best_per_image(detections([]), 300) is None
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from([0.0, -0.0, 0.5, 0.7, -1e300])), max_size=90
+    )
+)
+def test_the_order_is_by_category_score_image_and_entry(rows):
+    found = detections([(image, category, score, BOX) for image, category, score in rows])
+    selection = selected(found, Protocol("coco", 100), ground_truth([(0, 0, BOX)], images=4), 4)
+    expected = np.lexsort((np.arange(len(found)), found.image, -found.score, found.category))
+    assert selection.row.tolist() == expected.tolist()
+    place = image_order(found, np.arange(len(found)))
+    assert np.argsort(place).tolist() == np.argsort(found.image, kind="stable").tolist()
+
+
+@given(
+    arrays(np.float64, st.integers(0, 300), elements=st.integers(0, 40).map(lambda score: score / 8)),
+    st.integers(1, 3),
+    st.integers(0, 100),
+)
+def test_the_sort_by_category_is_numpys_stable_sort(score, categories, seed):
+    rng = np.random.default_rng(seed)
+    category = rng.integers(0, categories, len(score)).astype(np.int32)
+    rows = rng.permutation(len(score))
+    ordered, start = by_category(category, score, rows, categories)
+    assert ordered.tolist() == rows[np.lexsort((-score[rows], category[rows]))].tolist()
+    assert start.tolist() == [int((category < c).sum()) for c in range(categories + 1)]
 
 
 @given(arrays(np.float64, st.integers(0, 50), elements=st.sampled_from([0.0, -0.0, 0.5, 1.0, -3.0, 5e-324, 1e300])))

@@ -17,7 +17,7 @@ MAIN = ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss")
 def broken_down(truth, found, mode="aligned", protocol="coco", groups=None):
     wanted = EvaluationOptions(fixed_ap=False, pooled_ap=False, per_category=False, tide=mode)
     evaluation = Evaluation.prepare(truth, Protocol(protocol, 100), "bbox", groups or {}, wanted)
-    return evaluation.metrics(found, evaluation.geometry(found))
+    return evaluation.metrics(found, evaluation.candidates(found))
 
 
 def only(**gains):

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from longtail_cli.evaluation.matching import Bits, Matches
 from longtail_cli.evaluation.protocol import AREA_NAMES, IOU_THRESHOLDS, Objects
-from longtail_cli.evaluation.selection import sort_key
+from longtail_cli.evaluation.selection import Scored, sort_key
 from longtail_cli.evaluation.tide import FixedCurve, Points
-from longtail_cli.tables import Bools, Detections, Ints, Longs
+from longtail_cli.tables import Bools, Ints, Longs
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def events_of(curve: Longs, image: Ints, hit: Bits, miss: Bits, objects: CurveOb
     )
 
 
-def by_category(detections: Detections, objects: Objects, matches: Matches) -> CurveEvents:
+def by_category(detections: Scored, objects: Objects, matches: Matches) -> CurveEvents:
     """A curve for each area range and category, the categories of one range side by side: K = 4 C."""
     row, number = matches.selection.row, len(matches.num_objects)
     category, image = detections.category[row].astype(np.int64), detections.image[row]
@@ -101,7 +101,7 @@ def by_category(detections: Detections, objects: Objects, matches: Matches) -> C
     )  # fmt: skip
 
 
-def by_rank(detections: Detections, objects: Objects, matches: Matches, max_rank: int) -> CurveEvents:
+def by_rank(detections: Scored, objects: Objects, matches: Matches, max_rank: int) -> CurveEvents:
     """A curve for each category over all sizes, with only the hits among the `max_rank` best of an image and category.
 
     Only its recall is meaningful. Raises ValueError under LVIS, which has no ranks.
@@ -121,7 +121,7 @@ def by_rank(detections: Detections, objects: Objects, matches: Matches, max_rank
     )  # fmt: skip
 
 
-def by_pool(detections: Detections, objects: Objects, matches: Matches, pools: list[Bools]) -> CurveEvents:
+def by_pool(detections: Scored, objects: Objects, matches: Matches, pools: list[Bools]) -> CurveEvents:
     """A curve over all sizes for each of `pools` (bool [C]), with its categories together."""
     row = matches.selection.row
     order = np.lexsort((detections.category[row], detections.image[row], -detections.score[row]))

@@ -14,28 +14,29 @@ from longtail_cli.evaluation.bootstrap.weighted_curves import weighted_curves
 from longtail_cli.evaluation.geometry import Overlaps
 from longtail_cli.evaluation.matching import Matches
 from longtail_cli.evaluation.protocol import AREA_NAMES, Objects, Protocol
+from longtail_cli.evaluation.selection import Scored
 from longtail_cli.metrics import Value, mean
-from longtail_cli.tables import Bools, Detections, Floats
+from longtail_cli.tables import Bools, Floats
 
 
 def headline(
-    detections: Detections, objects: Objects, matches: Matches, protocol: Protocol, groups: Mapping[str, Bools]
+    detections: Scored, objects: Objects, matches: Matches, protocol: Protocol, groups: Mapping[str, Bools]
 ) -> Reduction:
     """AP, AP50, ... of weighted images, by the names and definitions of `summary.headline`."""
     events, number = by_category(detections, objects, matches), len(matches.num_objects)
     ranked = {rank: by_rank(detections, objects, matches, rank) for rank in summary.RANKS[protocol.name]}
 
     def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
-        recalls = {rank: weighted_curves(one, weight).recall for rank, one in ranked.items()}
+        recalls = {rank: weighted_curves(one, weight).recall.transpose(2, 1, 0) for rank, one in ranked.items()}
         return [
-            summary.headline(curves, {rank: found[lane].T for rank, found in recalls.items()}, protocol, groups)
+            summary.headline(curves, {rank: found[lane] for rank, found in recalls.items()}, protocol, groups)
             for lane, curves in enumerate(_by_size(events, number, weight))
         ]
 
     return reduction
 
 
-def fixed(detections: Detections, objects: Objects, matches: Matches, groups: Mapping[str, Bools]) -> Reduction:
+def fixed(detections: Scored, objects: Objects, matches: Matches, groups: Mapping[str, Bools]) -> Reduction:
     """Fixed AP of weighted images; the 10,000 detections of a category are chosen on the whole set."""
     events, number = by_category(detections, objects, matches), len(matches.num_objects)
 
@@ -45,20 +46,20 @@ def fixed(detections: Detections, objects: Objects, matches: Matches, groups: Ma
     return reduction
 
 
-def pooled(detections: Detections, objects: Objects, matches: Matches, groups: Mapping[str, Bools]) -> Reduction:
+def pooled(detections: Scored, objects: Objects, matches: Matches, groups: Mapping[str, Bools]) -> Reduction:
     """Pooled AP of weighted images, from the same detections as Fixed AP."""
     pools = pools_of(len(matches.num_objects), groups)
     events = by_pool(detections, objects, matches, list(pools.values()))
 
     def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
         found = weighted_curves(events, weight).ap
-        return [{name: mean(one) for name, one in zip(pools, ap, strict=True)} for ap in found]
+        return [{name: mean(one) for name, one in zip(pools, ap, strict=True)} for ap in found.transpose(2, 0, 1)]
 
     return reduction
 
 
 def aligned_tide(
-    detections: Detections, pairs: Overlaps, objects: Objects, matches: Matches, groups: Mapping[str, Bools]
+    detections: Scored, pairs: Overlaps, objects: Objects, matches: Matches, groups: Mapping[str, Bools]
 ) -> Reduction:
     """AP50 and TIDE's gains (`aligned`) of weighted images: ``Cls``, ..., and by group ``r/Cls``, ...
 
@@ -71,7 +72,7 @@ def aligned_tide(
     members = {"": np.ones(points.num_categories, bool), **{f"{name}/": member for name, member in groups.items()}}
 
     def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
-        found = {name: weighted_curves(one, weight).ap[:, :, 0] for name, one in events.items()}
+        found = {name: weighted_curves(one, weight).ap[:, 0].T.copy() for name, one in events.items()}
         return [_gains({name: ap[lane] for name, ap in found.items()}, members) for lane in range(LANES)]
 
     return reduction
@@ -89,6 +90,7 @@ def _gains(ap: Mapping[str, Floats], members: Mapping[str, Bools]) -> dict[str, 
 def _by_size(events: CurveEvents, categories: int, weight: ImageWeights) -> list[Curves]:
     """The curves of each lane, by threshold, category and area range."""
     found = weighted_curves(events, weight)
-    shape = (LANES, len(AREA_NAMES), categories, events.thresholds)
-    ap, recall = (values.reshape(shape).transpose(0, 3, 2, 1) for values in (found.ap, found.recall))
-    return [Curves(*lane) for lane in zip(ap, recall, strict=True)]
+    shape = (len(AREA_NAMES), categories, events.thresholds, LANES)
+    # in memory by lane, area range, threshold and category, as the means go through them
+    by_lane = [values.reshape(shape).transpose(3, 0, 2, 1).copy() for values in (found.ap, found.recall)]
+    return [Curves(*lane) for lane in zip(*(values.transpose(0, 2, 3, 1) for values in by_lane), strict=True)]

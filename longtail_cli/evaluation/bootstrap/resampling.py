@@ -16,8 +16,8 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from longtail_cli.evaluation.options import THREADS
 from longtail_cli.metrics import Value
+from longtail_cli.parallel import THREADS
 from longtail_cli.tables import Floats
 
 ImageWeights = npt.NDArray[np.uint8]
@@ -28,7 +28,7 @@ Resampled = dict[str, Floats]
 Reduction = Callable[[ImageWeights], list[dict[str, Value]]]
 """Takes the weights of the images in `LANES` resamples, uint8 [I, LANES]; returns the metrics of each."""
 
-LANES = 16
+LANES = 32
 """Resamples that are processed together: each step is the same for all, so that the compiler vectorises it."""
 
 LEVEL = 0.95

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from longtail_cli.evaluation.classification.kernels import BINS, RUN, TINY, bin_of, count_above, find_peaks
+from longtail_cli.engine import score_rows as engine
+from longtail_cli.evaluation.classification.kernels import BINS
 from longtail_cli.evaluation.classification.metrics import GROUPS, check_groups, check_rows, ratios
 from longtail_cli.metrics import Value, mean, ratio
-from longtail_cli.tables import Bools, Floats, Ints, Longs, Singles
+from longtail_cli.tables import Ints, Longs, Singles
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -51,9 +51,9 @@ class RowTally:
             raise ValueError(f"expected rows from 0 to {len(self)}, found {first_row} to {first_row + len(scores)}")
         there = slice(first_row, first_row + len(scores))
         self.label[there] = labels
-        _fill_rows(
-            scores, labels, self.hit[there], self.in_first_five[there], self.confidence[there], self.bin[there],
-            self.log_loss[there], self.squares[there],
+        engine.fill_rows(
+            scores, scores.view(np.int32), labels, self.hit[there], self.in_first_five[there],
+            self.confidence[there], self.bin[there], self.log_loss[there], self.squares[there],
         )  # fmt: skip
 
 
@@ -66,11 +66,14 @@ def resampled_metrics(rows: RowTally, weight: Bytes) -> dict[str, Value]:
     """
     if weight.dtype != np.uint8 or weight.shape != (len(rows),):
         raise ValueError(f"expected weights uint8 [{len(rows)}], found {weight.dtype} {list(weight.shape)}")
-    weight = np.ascontiguousarray(weight)
-    count, gap = _weighted_counts(rows.classes, rows.label, rows.hit, rows.confidence, rows.bin, weight)
-    first_five, log_loss, squares = _weighted_totals(rows.in_first_five, rows.log_loss, rows.squares, weight)
+    count, gap, totals = np.zeros((rows.classes + 1, 2), np.int64), np.zeros(BINS), np.zeros(3)
+    engine.weighted_sums(
+        rows.label, rows.hit, rows.in_first_five, rows.confidence, rows.bin, rows.log_loss, rows.squares,
+        np.ascontiguousarray(weight), count, gap, totals,
+    )  # fmt: skip
     if count[rows.classes].any():
         raise ValueError(f"expected all {len(rows)} rows to be added, found rows without scores")
+    first_five, log_loss, squares = totals.tolist()
     number, hits = int(count.sum()), count[: rows.classes, 1]
     samples = count[: rows.classes].sum(axis=1)
     recall = ratios(hits, samples)
@@ -83,71 +86,3 @@ def resampled_metrics(rows: RowTally, weight: Bytes) -> dict[str, Value]:
         "nll": ratio(log_loss, number),
         "brier": ratio(squares, number),
     }
-
-
-@numba.njit(cache=True, nogil=True)
-def _fill_rows(
-    scores: Singles, labels: Longs, hit: Bools, in_first_five: Bools, confidence: Singles, bins: Bytes,
-    log_loss: Floats, squares: Floats,
-) -> None:  # fmt: skip
-    """Fill in the last six arguments, with the steps of `kernels.add_rows`."""
-    bits = scores.view(np.int32)
-    peak_bits = np.empty((scores.shape[1] + RUN - 1) // RUN, np.int32)
-    peaks = peak_bits.view(np.float32)
-    for i in range(len(scores)):
-        row, y = scores[i], labels[i]
-        own = row[y]
-        find_peaks(bits[i], peak_bits)
-        top, above = peaks[0], 0
-        for run in range(len(peaks)):
-            if peaks[run] >= own:
-                above += count_above(row[run * RUN : (run + 1) * RUN], own, y - run * RUN)
-            top = max(top, peaks[run])
-        hit[i] = above == 0
-        in_first_five[i] = above < 5
-        confidence[i] = top
-        bins[i] = bin_of(top)
-        log_loss[i] = -np.log(max(np.float64(own), TINY))
-        squares[i] = max(_sum_of_squares(row) + 1 - 2 * np.float64(own), 0.0)  # may be below 0 by rounding
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _sum_of_squares(row: Singles) -> float:
-    """The sum in any order, so that it can be vectorised."""
-    total = 0.0
-    for c in range(len(row)):
-        score = np.float64(row[c])
-        total += score * score
-    return total
-
-
-@numba.njit(cache=True, nogil=True)
-def _weighted_counts(
-    classes: int, label: Ints, hit: Bools, confidence: Singles, bins: Bytes, weight: Bytes
-) -> tuple[Longs, Floats]:
-    """Misses and hits of each class, int64 [C + 1, 2], and by bin the confidences minus the hits, float64 [BINS].
-
-    The last row of the first counts rows without scores.
-    """
-    count = np.zeros((classes + 1, 2), np.int64)
-    gap = np.zeros(BINS)
-    for i in range(len(weight)):
-        times = weight[i]
-        right = np.int64(hit[i])
-        count[label[i], right] += times
-        gap[bins[i]] += times * (np.float64(confidence[i]) - right)
-    return count, gap
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _weighted_totals(
-    in_first_five: Bools, log_loss: Floats, squares: Floats, weight: Bytes
-) -> tuple[float, float, float]:
-    """Weighted sums of the three, in any order, so that they can be vectorised."""
-    first_five, loss, square = 0.0, 0.0, 0.0
-    for i in range(len(weight)):
-        times = np.float64(weight[i])
-        first_five += times * in_first_five[i]
-        loss += times * log_loss[i]
-        square += times * squares[i]
-    return first_five, loss, square

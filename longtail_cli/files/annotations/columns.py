@@ -7,16 +7,18 @@ Ids may be any 64-bit integers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 import numpy as np
 
 from longtail_cli.errors import Problem
 from longtail_cli.files.faults import Fault, faults_at
-from longtail_cli.tables import Bools, Categories, Ints, Longs
+from longtail_cli.files.masks import Segmentations
+from longtail_cli.tables import Bools, Categories, Floats, Ints, Longs
 
 Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -47,6 +49,9 @@ class ImageEntry(ImageKey, gc=False):
     width: Side | None = None
     neg_category_ids: list[Id] | None = None
     not_exhaustive_category_ids: list[Id] | None = None
+
+
+ImageT = TypeVar("ImageT", bound=ImageKey)
 
 
 class Occurrence(msgspec.Struct, gc=False):
@@ -96,6 +101,61 @@ class MaskFile(msgspec.Struct):
     annotations: list[MaskedObjectEntry]
 
 
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """The entries of `annotations` as G rows, ids not yet looked up."""
+
+    image_id: Longs
+    """int64 [G]."""
+    category_id: Longs
+    """int64 [G]."""
+    crowd: Bools
+    """bool [G]."""
+    ignore: Bools
+    """bool [G]."""
+    id: Longs
+    """int64 [G], empty in a file that is counted, as the next two."""
+    bbox: Floats
+    """float64 [G, 4], xywh."""
+    area: Floats
+    """float64 [G]."""
+    segmentations: Segmentations | None
+    """G of them, or None if they are not read."""
+
+    def __len__(self) -> int:
+        return len(self.image_id)
+
+    def name(self, row: int) -> str:
+        """What errors call an entry."""
+        return f"annotations[{row}] (id {self.id[row]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Lists(Generic[ImageT]):
+    """An annotation file."""
+
+    images: list[ImageT]
+    categories: list[CategoryEntry]
+    objects: Objects
+
+
+def objects_of(entries: Sequence[Occurrence]) -> Objects:
+    """The columns of entries that are all of one type."""
+    objects = cast("Sequence[ObjectEntry]", entries if entries and isinstance(entries[0], ObjectEntry) else [])
+    boxes = chain.from_iterable(map(attrgetter("bbox"), objects))
+    masked = not entries or isinstance(entries[0], MaskedObjectEntry)
+    return Objects(
+        image_id=column(entries, "image_id", np.int64),
+        category_id=column(entries, "category_id", np.int64),
+        crowd=column(entries, "iscrowd", np.bool_),
+        ignore=column(entries, "ignore", np.bool_),
+        id=column(objects, "id", np.int64),
+        bbox=np.fromiter(boxes, np.float64, 4 * len(objects)).reshape(-1, 4),
+        area=column(objects, "area", np.float64),
+        segmentations=[entry.segmentation for entry in entries] if masked else None,  # type: ignore[attr-defined]
+    )
+
+
 _FIX_DUPLICATES = "give each entry its own id, or drop the copies"
 _FIX_UNKNOWN = "add the missing entries to `images` or `categories`, or drop what refers to them"
 _FIX_LISTS = "give every image both lists (LVIS; they may be empty) or neither (COCO)"
@@ -121,9 +181,8 @@ def entry_name(key: str, row: int, entries: Sequence[HasId]) -> str:
     return f"{key}[{row}] (id {entries[row].id})"
 
 
-def sorted_ids(key: str, entries: Sequence[HasId]) -> tuple[Longs, Longs, list[Fault]]:
+def sorted_ids(key: str, ids: Longs) -> tuple[Longs, Longs, list[Fault]]:
     """The ids ascending, int64 [N]; the position of each in the file, int64 [N]; and the fault of repeated ids."""
-    ids = column(entries, "id", np.int64)
     order = np.argsort(ids, kind="stable")
     ids = ids[order]
 
@@ -136,7 +195,7 @@ def sorted_ids(key: str, entries: Sequence[HasId]) -> tuple[Longs, Longs, list[F
 
 def categories_of(entries: Sequence[CategoryEntry]) -> tuple[Categories, list[Fault]]:
     """The classes in order of id. Either all or none of them have the fields of LVIS."""
-    ids, order, faults = sorted_ids("categories", entries)
+    ids, order, faults = sorted_ids("categories", column(entries, "id", np.int64))
     frequency, letter_faults = _optional_field(entries, order, "frequency")
     image_count, image_faults = _optional_field(entries, order, "image_count")
     instance_count, instance_faults = _optional_field(entries, order, "instance_count")
@@ -173,9 +232,8 @@ def _letter_faults(entries: Sequence[CategoryEntry]) -> list[Fault]:
     return faults_at(unknown, describe, _FIX_LETTERS)
 
 
-def references(objects: Sequence[object], field: str, known: Longs, key: str) -> tuple[Ints, list[Fault]]:
-    """int32 [N], the index in `known` (ascending, not empty) of the ids in `field`; and the fault of unknown ids."""
-    ids = column(objects, field, np.int64)
+def references(ids: Longs, field: str, known: Longs, key: str) -> tuple[Ints, list[Fault]]:
+    """int32 [N], the index in `known` (ascending, not empty) of the `ids` in `field`; and the fault of unknown ids."""
     index, unknown = _look_up(known, ids)
 
     def describe(row: int) -> Problem:
@@ -191,7 +249,7 @@ def judged_categories(
 
     None and None if no image has such lists. `order` is that of `sorted_ids` of the images.
     """
-    missing = np.array([[getattr(image, field) is None for field in _LISTS] for image in images])
+    missing = np.column_stack([[ids is None for ids in map(attrgetter(field), images)] for field in _LISTS])
     if missing.all():
         return None, None, []
 
@@ -220,7 +278,8 @@ def _pairs(images: Sequence[ImageEntry], order: Longs, category_id: Longs, field
 
     index_of_row = np.empty(len(order), np.int32)
     index_of_row[order] = np.arange(len(order), dtype=np.int32)
-    pairs = np.unique(index_of_row[row_of_pair].astype(np.int64) * len(category_id) + category)
+    pairs = np.sort(index_of_row[row_of_pair].astype(np.int64) * len(category_id) + category)
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]
     distinct = np.column_stack(np.divmod(pairs, len(category_id))).astype(np.int32)
     return distinct, faults_at(unknown, describe, _FIX_UNKNOWN)
 

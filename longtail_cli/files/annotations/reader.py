@@ -7,8 +7,6 @@ import mmap
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +17,22 @@ from longtail_cli.files.annotations.columns import (
     BoxFile,
     CountingFile,
     ImageEntry,
+    ImageKey,
+    Lists,
     MaskFile,
     categories_of,
     column,
     entry_name,
     judged_categories,
+    objects_of,
     references,
     sorted_ids,
 )
+from longtail_cli.files.annotations.lists import read_lists
 from longtail_cli.files.annotations.memory import annotations_text
 from longtail_cli.files.annotations.typed_json import decode
 from longtail_cli.files.faults import Fault, fault, faults_at, input_error, raise_faults
+from longtail_cli.files.masks import read_segmentations
 from longtail_cli.files.source import Content, open_file
 from longtail_cli.tables import GroundTruth, Ints, Masks, Occurrences
 
@@ -64,9 +67,11 @@ class AnnotationFile:
         images or no categories at all; with `masks` also images without a size, and segmentations that cannot be read.
         """
         with self._mapped() as content:
-            truth, faults = _ground_truth(
-                decode(content, MaskFile, self.source) if masks else decode(content, BoxFile, self.source), self.source
-            )
+            lists = read_lists(content, ImageEntry, masks=masks)
+            if lists is None:
+                lists = _decoded(content, MaskFile if masks else BoxFile, self.source)
+            truth, faults = _ground_truth(lists, self.source, masks)
+            del lists  # it may hold on to `content`
         if truth is None or faults:  # raised after the block: its traceback would hold on to pieces of the mapped file
             raise input_error(self.source, faults)
         return truth
@@ -78,20 +83,22 @@ class AnnotationFile:
         of image and category are looked at. Raises InputError as `read` does.
         """
         with self._mapped() as content:
-            file = decode(content, CountingFile, self.source)
-        raise_faults(self.source, _empty_lists(file))
-        objects = file.annotations
-        categories, category_faults = categories_of(file.categories)
-        image_id, _, image_faults = sorted_ids("images", file.images)
-        image, unknown_images = references(objects, "image_id", image_id, "images")
-        category, unknown_categories = references(objects, "category_id", categories.id, "categories")
+            lists = read_lists(content, ImageKey, counting=True)
+            if lists is None:
+                lists = _decoded(content, CountingFile, self.source)
+        raise_faults(self.source, _empty_lists(lists))
+        objects = lists.objects
+        categories, category_faults = categories_of(lists.categories)
+        image_id, _, image_faults = sorted_ids("images", column(lists.images, "id", np.int64))
+        image, unknown_images = references(objects.image_id, "image_id", image_id, "images")
+        category, unknown_categories = references(objects.category_id, "category_id", categories.id, "categories")
         raise_faults(self.source, [*image_faults, *category_faults, *unknown_images, *unknown_categories])
-        left_out = column(objects, "iscrowd", np.bool_) | column(objects, "ignore", np.bool_)
+        left_out = objects.crowd | objects.ignore
         occurrences = Occurrences(categories, len(image_id), image[~left_out], category[~left_out], self.source)
         return occurrences, int(left_out.sum())
 
     @contextmanager
-    def _mapped(self) -> Iterator[bytes | mmap.mmap]:
+    def _mapped(self) -> Iterator[bytearray | mmap.mmap]:
         with self._content.unchanged(), self._content.unpacked().mapped() as content:
             yield content
 
@@ -122,47 +129,50 @@ def open_annotations(source: Any, name: str = "annotations") -> AnnotationFile:
     return AnnotationFile(name, annotations_text(source, name))
 
 
-def _ground_truth(file: BoxFile | MaskFile, source: str) -> tuple[GroundTruth | None, list[Fault]]:
+def _decoded(content: bytearray | mmap.mmap, file_type: type[BoxFile | MaskFile | CountingFile], source: str) -> Any:
+    file = decode(content, file_type, source)
+    return Lists(file.images, file.categories, objects_of(file.annotations))
+
+
+def _ground_truth(lists: Lists[ImageEntry], source: str, masks: bool) -> tuple[GroundTruth | None, list[Fault]]:
     """The file as a table, and its faults; if there are any, the table is undefined."""
-    empty = _empty_lists(file)
+    empty = _empty_lists(lists)
     if empty:
         return None, empty
-    objects = file.annotations
-    categories, category_faults = categories_of(file.categories)
-    image_id, order, image_faults = sorted_ids("images", file.images)
-    image, unknown_images = references(objects, "image_id", image_id, "images")
-    category, unknown_categories = references(objects, "category_id", categories.id, "categories")
-    negative, not_exhaustive, list_faults = judged_categories(file.images, order, categories.id)
+    objects = lists.objects
+    categories, category_faults = categories_of(lists.categories)
+    image_id, order, image_faults = sorted_ids("images", column(lists.images, "id", np.int64))
+    image, unknown_images = references(objects.image_id, "image_id", image_id, "images")
+    category, unknown_categories = references(objects.category_id, "category_id", categories.id, "categories")
+    negative, not_exhaustive, list_faults = judged_categories(lists.images, order, categories.id)
     truth = GroundTruth(
         categories=categories,
         image_id=image_id,
         image_position=order.astype(np.int32),
-        image_size=_image_sizes(file.images)[order],
-        id=column(objects, "id", np.int64),
+        image_size=_image_sizes(lists.images)[order],
+        id=objects.id,
         image=image,
         category=category,
-        bbox=np.fromiter(chain.from_iterable(map(attrgetter("bbox"), objects)), float, 4 * len(objects)).reshape(-1, 4),
-        area=column(objects, "area", np.float64),
-        crowd=column(objects, "iscrowd", np.bool_),
-        ignore=column(objects, "ignore", np.bool_),
+        bbox=objects.bbox,
+        area=objects.area,
+        crowd=objects.crowd,
+        ignore=objects.ignore,
         masks=None,
         negative=negative,
         not_exhaustive=not_exhaustive,
         source=source,
     )
     faults = [*image_faults, *category_faults, *list_faults, *unknown_images, *unknown_categories]
-    faults += [*sorted_ids("annotations", objects)[2], *_geometry_faults(truth)]
-    if isinstance(file, BoxFile):
+    faults += [*sorted_ids("annotations", objects.id)[2], *_geometry_faults(truth)]
+    if not masks:
         return truth, faults
-    read, mask_faults = _masks(file, truth)
+    read, mask_faults = _masks(lists, truth)
     return dataclasses.replace(truth, masks=read), [*faults, *mask_faults]
 
 
-def _empty_lists(file: CountingFile | BoxFile | MaskFile) -> list[Fault]:
-    lists = (("images", file.images), ("categories", file.categories))
-    return [
-        fault(f"`{key}`", "at least one entry", "an empty list", _FIX_EMPTY) for key, entries in lists if not entries
-    ]
+def _empty_lists(lists: Lists[Any]) -> list[Fault]:
+    empty = [key for key, entries in (("images", lists.images), ("categories", lists.categories)) if not entries]
+    return [fault(f"`{key}`", "at least one entry", "an empty list", _FIX_EMPTY) for key in empty]
 
 
 def _image_sizes(images: Sequence[ImageEntry]) -> Ints:
@@ -184,21 +194,19 @@ def _geometry_faults(truth: GroundTruth) -> list[Fault]:
     ]
 
 
-def _masks(file: MaskFile, truth: GroundTruth) -> tuple[Masks | None, list[Fault]]:
-    from longtail_cli.files.masks import read_segmentations  # imports numba and pycocotools, which only masks need
-
-    sizes = _image_sizes(file.images)
+def _masks(lists: Lists[ImageEntry], truth: GroundTruth) -> tuple[Masks | None, list[Fault]]:
+    sizes = _image_sizes(lists.images)
 
     def describe(row: int) -> Problem:
-        found = f"height {file.images[row].height}, width {file.images[row].width}"
-        return Problem(entry_name("images", row, file.images), "a height and a width above 0", found)
+        found = f"height {lists.images[row].height}, width {lists.images[row].width}"
+        return Problem(entry_name("images", row, lists.images), "a height and a width above 0", found)
 
     faults = faults_at((sizes[:, 0] <= 0) | (sizes[:, 1] <= 0), describe, _FIX_SIZES)
     if faults:
         return None, faults
     masks, mask_faults = read_segmentations(
-        [entry.segmentation for entry in file.annotations],
+        lists.objects.segmentations or [],
         truth.image_size[truth.image],
-        lambda row: f"{entry_name('annotations', row, file.annotations)}, `segmentation`",
+        lambda row: f"{lists.objects.name(row)}, `segmentation`",
     )
     return masks, mask_faults

@@ -16,7 +16,7 @@ import msgspec
 from longtail_cli.errors import MAX_PROBLEMS, Problem
 from longtail_cli.files.faults import Fault, fault, input_error
 
-Content = bytes | mmap.mmap
+Content = bytes | bytearray | mmap.mmap
 T = TypeVar("T", bound=msgspec.Struct)
 
 _MESSAGE = re.compile(r"(?:Expected (?P<expected>.*?)(?:, got .*?)?|.*?)(?: - at `\$(?P<path>.*)`)?")
@@ -87,7 +87,7 @@ def _sections(content: Content) -> dict[str, msgspec.Raw]:
 def _quote_constants(content: Content) -> bytes:
     """`content` with each NaN and Infinity in quotes; the characters around it tell it from a word in a string."""
     words = sorted(match.span() for word in (b"NaN", b"Infinity") for match in re.finditer(word, content))
-    pieces: list[bytes] = []
+    pieces: list[bytes | bytearray] = []
     end = 0
     for start, stop in words:
         start -= content[start - 1 : start] == b"-"

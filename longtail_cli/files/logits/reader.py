@@ -39,7 +39,7 @@ from longtail_cli.files.logits.writer import LogitsWriter
 from longtail_cli.files.source import check_readable
 from longtail_cli.tables import LogitColumns, Logits, Longs, Singles
 
-__all__ = ["SUFFIXES", "Declared", "LogitsFile", "LogitsWriter", "open_logits", "parts_of"]
+__all__ = ["SUFFIXES", "Declared", "LogitsFile", "LogitsWriter", "open_logits"]
 
 _OPEN: dict[str, Callable[[Path], Shard]] = {
     ".safetensors": SafetensorsShard.open,
@@ -264,23 +264,6 @@ def _classifier(shards: Sequence[Shard], layout: Layout) -> Singles | None:
                 raise_faults(str(shard.path), [_not_finite("weight", weight, 0, None)])
             return weight.to(torch.float32).numpy()
     return None
-
-
-def parts_of(batch: Logits, rows: int) -> Iterator[Logits]:
-    """The rows of a batch, at most `rows` (at least 1) at a time in whole images; views of its columns."""
-    start = 0
-    for size in batch_sizes(batch.image_id, len(batch), rows):
-        own = slice(start, start + size)
-        yield Logits(
-            batch.logits[own],
-            batch.first + start,
-            None if batch.labels is None else batch.labels[own],
-            None if batch.image_id is None else batch.image_id[own],
-            None if batch.boxes is None else batch.boxes[own],
-            None if batch.objectness is None else batch.objectness[own],
-            None if batch.features is None else batch.features[own],
-        )
-        start += size
 
 
 def _not_finite(name: str, values: torch.Tensor, first: int, columns: LogitColumns | None) -> Fault:

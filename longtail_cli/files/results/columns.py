@@ -9,7 +9,7 @@ import numpy as np
 
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.faults import Fault, fault, faults_among, faults_at, raise_faults
-from longtail_cli.files.masks import read_segmentations
+from longtail_cli.files.masks import GrowingMasks, read_segmentations
 from longtail_cli.files.results.entries import SHORTEST_ENTRY, START, Broken, EntryBlock, Refused
 from longtail_cli.files.results.problems import (
     FIX_FIELDS,
@@ -44,16 +44,22 @@ class ResultColumns:
         self.score: Floats = np.empty(rows)
         self.bbox: Floats = np.empty((rows if "bbox" in fields else 0, 4))
         self.has_mask: Bools = np.empty(rows, np.bool_)
-        self.masks: list[Masks] = []
+        self.masks = GrowingMasks(rows if "masks" in fields else 0, size if "masks" in fields else 0)
         self.refused: list[int] = []
         self.problems: dict[str, list[Problem]] = {}
         self.faults: list[Fault] = []
 
     def add(self, block: EntryBlock) -> None:
         """Append the entries of `block`."""
-        rows = slice(block.first, block.first + len(block.score))
-        self.rows = rows.stop
-        if self.rows > len(self.score):
+        self.place(block, block.first)
+        self.rows = block.first + len(block.score)
+        if "masks" in self.fields:
+            self._add_masks(block, np.flatnonzero(self.has_mask[block.first : self.rows]))
+
+    def place(self, block: EntryBlock, first: int) -> None:
+        """Write the entries of `block`, except for their masks, from row `first` on."""
+        rows = slice(first, first + len(block.score))
+        if rows.stop > len(self.score):
             problem = Problem("file", "a file that does not change", "more entries than its size has room for")
             raise InputError(self.source, [problem], "run again when nothing writes to the file")
         self.image_id[rows] = block.image_id
@@ -62,16 +68,12 @@ class ResultColumns:
         self.has_mask[rows] = block.mask_span[:, 1] > block.mask_span[:, 0]
         if "bbox" in self.fields:
             self.bbox[rows] = block.bbox
-        if "masks" in self.fields:
-            self._add_masks(block, np.flatnonzero(self.has_mask[rows]))
 
-    def extend(self, other: ResultColumns) -> None:
-        """Append the entries of `other`, which has no faults."""
-        rows = slice(self.rows, self.rows + other.rows)
-        self.rows = rows.stop
-        for name in ("image_id", "category_id", "score", "has_mask", *(("bbox",) if "bbox" in self.fields else ())):
-            getattr(self, name)[rows] = getattr(other, name)[: other.rows]
-        self.masks += other.masks
+    def masks_of(self, block: EntryBlock) -> Masks | None:
+        """The masks of `block`, none if they are not read; or None if they have to be read one by one."""
+        spans = block.mask_span if "masks" in self.fields else np.zeros((0, 2), np.int64)
+        found = GrowingMasks(len(spans), 0)
+        return found.masks() if found.read(block.content, spans[spans[:, 1] > spans[:, 0]]) else None
 
     def refuse(self, entry: Refused) -> None:
         """Note what is wrong with an entry; its row is undefined."""
@@ -113,11 +115,13 @@ class ResultColumns:
             category_id=self.category_id[rows],
             score=self.score[rows],
             bbox=self.bbox[rows] if boxes else None,
-            masks=_joined(self.masks) if masks else None,
+            masks=self.masks.masks() if masks else None,
             source=self.source,
         )
 
     def _add_masks(self, block: EntryBlock, rows: Longs) -> None:
+        if self.masks.read(block.content, block.mask_span[rows]):
+            return
         text = block.content.tobytes()
         segmentations = [msgspec.Raw(text[begin:end]) for begin, end in block.mask_span[rows].tolist()]
         masks, faults = read_segmentations(segmentations, None, lambda row: self._name(block.first + int(rows[row])))
@@ -159,11 +163,3 @@ def _unknown(entry: Refused) -> list[EntryProblem]:
     """An entry that the fast reader refuses must not pass, even if nothing is found wrong with it."""
     found = entry.content[:_SNIPPET_BYTES].decode(errors="replace")
     return [EntryProblem(Problem(f"entry {entry.number}", "a detection", found), FIX_FIELDS)]
-
-
-def _joined(parts: list[Masks]) -> Masks:
-    """All masks of `parts` in one."""
-    lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.start) for part in parts)])
-    size = np.concatenate([np.zeros((0, 2), np.int32), *(part.size for part in parts)])
-    counts = np.concatenate([np.zeros(0, np.uint32), *(part.counts for part in parts)])
-    return Masks(size, counts, np.cumsum(lengths))

@@ -132,7 +132,7 @@ def open_results(source: Any, name: str = "predictions") -> ResultFile:
     raise UsageError(name, [problem], "pass one of these")
 
 
-# The formats import numba and pyarrow, which take their time: a file is opened, and may be digested, before that.
+# The formats import the engine and pyarrow, which take their time: a file is opened, and may be digested, before that.
 
 
 def _json(content: Content) -> _Entries:

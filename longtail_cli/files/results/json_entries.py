@@ -1,8 +1,8 @@
 """Result files in JSON: a list of detections, read strictly, and rewritten with other scores.
 
-A large file is read in several parts at once, one thread per part. The seams are guessed: a closing brace, a comma, and
-an opening brace. Reading checks the guess: every part except the last must end at its seam, just after an entry. If one
-does not, or an entry has any fault, the file is read in one go, which reports the faults.
+A large file is read in parts, several at once. The seams are guessed: a closing brace, a comma, and an opening brace.
+Reading checks the guess: every part except the last must end at its seam, just after an entry. If one does not, or an
+entry has any fault, the file is read in one go, which reports the faults.
 
 When scores are rewritten, only the values of `score` change; every other byte stays.
 """
@@ -10,34 +10,43 @@ When scores are rewritten, only the values of `score` change; every other byte s
 from __future__ import annotations
 
 import gzip
-import os
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 import numpy as np
 
+from longtail_cli.engine.splicing import splice
 from longtail_cli.files.output import replacing
 from longtail_cli.files.results.columns import ResultColumns
-from longtail_cli.files.results.entries import NEXT, START, Broken, EntryBlock, Refused, read_entries
-from longtail_cli.files.results.json_kernels import CLOSE_LIST, COMMA, Bytes, kernel
+from longtail_cli.files.results.entries import (
+    BLOCK_BYTES,
+    NEXT,
+    START,
+    Broken,
+    EntryBlock,
+    Refused,
+    Window,
+    read_entries,
+)
 from longtail_cli.files.results.problems import wrong_count
 from longtail_cli.files.source import GZIP_ERRORS, Content, Reader
-from longtail_cli.tables import Floats, Longs, Results
+from longtail_cli.parallel import THREADS
+from longtail_cli.tables import Floats, Results
 
 _COMPRESSION = 6  # of gzip, its default
 
-PART_BYTES = 1 << 24
-"""The smallest size of a part; smaller ones are not worth a thread."""
+PART_BYTES = BLOCK_BYTES - (1 << 16)
+"""The size of a part, mostly read as one block."""
 
 SEAM = re.compile(rb"\}(?=\s*,\s*\{)")
 SEAM_WITHIN = 1 << 20
 """How far from an even cut to look for a seam; entries with masks are long."""
+_FIRST_LOOK = 1 << 12
 
 
 class _Writable(Protocol):
@@ -108,41 +117,65 @@ def gather_in_parts(
     content: Content, fields: frozenset[str], advance: Callable[[int], None] | None
 ) -> ResultColumns | None:
     """The columns of the whole file, or None if it is small or must be read in one go."""
-    size = content.size
-    seams = _seams(content, min(os.cpu_count() or 1, size // PART_BYTES))
+    seams = _seams(content, content.size // PART_BYTES)
     if not seams:
         return None
-
-    def gather(part: tuple[int, int]) -> ResultColumns | None:
-        begin, end = part
-        columns = ResultColumns(content.source, size if begin == 0 else end - begin, fields)
-        return columns if _fill(columns, content, begin, end, last=end == size, advance=advance) else None
-
-    with ThreadPoolExecutor(len(seams) + 1) as pool:
-        first, *others = pool.map(gather, pairwise([0, *seams, size]))
-    for other in others:
-        if first is None or other is None:
-            return None
-        first.extend(other)
-    return first
+    parts = _Parts(content, [0, *seams, content.size], fields, advance)
+    with ThreadPoolExecutor(THREADS) as pool:
+        parts.windows = [Window() for _ in range(THREADS)]
+        whole = all(pool.map(parts.gather, range(len(seams) + 1)))
+    return parts.columns if whole else None
 
 
-def _fill(
-    columns: ResultColumns, content: Content, begin: int, end: int, *, last: bool, advance: Callable[[int], None] | None
-) -> bool:
-    """Read ``content[begin:end]`` into `columns`; whether it held nothing but entries without faults."""
-    done = 0
-    part = Reader(content, begin, end)
-    for piece in read_entries(part, boxes="bbox" in columns.fields, state=NEXT if begin else START):
-        if isinstance(piece, Broken):
-            return not last and done == end - begin and not columns.faults
-        if not isinstance(piece, EntryBlock):
-            return False
-        columns.add(piece)
-        done += len(piece.content)
-        if advance is not None:
-            advance(len(piece.content))
-    return last and not columns.faults
+class _Parts:
+    """Parts of a file that are read at once into one table."""
+
+    def __init__(
+        self, content: Content, ends: list[int], fields: frozenset[str], advance: Callable[[int], None] | None
+    ) -> None:
+        self.content, self.ends, self.advance = content, ends, advance
+        self.columns = ResultColumns(content.source, content.size, fields)
+        self.windows: list[Window] = []
+        self.first: list[Future[int]] = [Future() for _ in ends]
+        """The row with which each part begins, known as soon as the parts before it are read; -1 if one is not."""
+        self.first[0].set_result(0)
+
+    def gather(self, part: int) -> bool:
+        """Read a part; whether it held nothing but entries without faults, and those before it too."""
+        window = self.windows.pop()
+        known = self.first[part]
+        try:
+            return not (known.done() and known.result() < 0) and self._gather(part, window)
+        finally:
+            self.windows.append(window)
+            if not self.first[part + 1].done():
+                self.first[part + 1].set_result(-1)
+
+    def _gather(self, part: int, window: Window) -> bool:
+        begin, end = self.ends[part : part + 2]
+        last = part + 2 == len(self.ends)
+        done, columns = 0, self.columns
+        reader = Reader(self.content, begin, end)
+        for piece in read_entries(
+            reader, boxes="bbox" in columns.fields, state=NEXT if begin else START, window=window
+        ):
+            if isinstance(piece, Broken):
+                return not last and done == end - begin
+            masks = columns.masks_of(piece) if isinstance(piece, EntryBlock) else None
+            if not isinstance(piece, EntryBlock) or masks is None:
+                return False
+            row = self.first[part].result() if done == 0 else columns.rows
+            if row < 0:
+                return False
+            columns.masks.append(masks)
+            columns.rows = row + len(piece.score)
+            done += len(piece.content)
+            if done == end - begin:
+                self.first[part + 1].set_result(columns.rows)
+            columns.place(piece, row)
+            if self.advance is not None:
+                self.advance(len(piece.content))
+        return last
 
 
 def _seams(content: Content, parts: int) -> list[int]:
@@ -150,7 +183,8 @@ def _seams(content: Content, parts: int) -> list[int]:
     seams: list[int] = []
     for part in range(1, parts):
         start = part * content.size // parts
-        found = SEAM.search(Reader(content, start).read(SEAM_WITHIN) or b"")
+        found = SEAM.search(Reader(content, start).read(_FIRST_LOOK) or b"")
+        found = found or SEAM.search(Reader(content, start).read(SEAM_WITHIN) or b"")
         if found and start + found.end() > max(seams, default=0):
             seams.append(start + found.end())
     return seams
@@ -163,30 +197,8 @@ def _respelled(block: EntryBlock, scores: Floats) -> memoryview:
     )
     texts = np.frombuffer(msgspec.json.encode(scores[rows].tolist()), np.uint8)
     out = np.empty(len(block.content) + len(texts), np.uint8)
-    length = _splice(block.content, block.score_span[rows], texts, out)
+    length = splice(block.content, block.score_span[rows], texts, out)
     return out[:length].data
-
-
-@kernel
-def _splice(data: Bytes, spans: Longs, texts: Bytes, out: Bytes) -> int:
-    """Copy `data` to `out` with the pieces at `spans` replaced by `texts`; returns how many bytes were written.
-
-    spans: int64 [M, 2], begin and end, ascending. texts: ``[first,second,...]``, the M pieces as a JSON list.
-    """
-    read, taken, written = 0, 1, 0
-    for piece in range(len(spans) + 1):
-        end = spans[piece, 0] if piece < len(spans) else len(data)
-        for position in range(read, end):
-            out[written + position - read] = data[position]
-        written += end - read
-        if piece < len(spans):
-            read = spans[piece, 1]
-            while texts[taken] != COMMA and texts[taken] != CLOSE_LIST:
-                out[written] = texts[taken]
-                written += 1
-                taken += 1
-            taken += 1
-    return written
 
 
 @contextmanager

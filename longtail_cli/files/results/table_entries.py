@@ -186,7 +186,7 @@ def _block(batch: pa.RecordBatch, first: int, faults: list[Fault], boxes: bool) 
     texts = _texts(batch.column("segmentation")) if "segmentation" in batch.schema.names else [b""] * len(score)
     end = np.cumsum([len(text) for text in texts], dtype=np.int64)
     span = np.stack([np.append(0, end[:-1]), end], axis=1) if len(score) else np.zeros((0, 2), np.int64)
-    content = np.frombuffer(b"".join(texts), np.uint8)
+    content = np.frombuffer(b"".join([*texts, b"\0"]), np.uint8)
     return EntryBlock(first, content, ids[0], ids[1], score, bbox, np.zeros_like(span), span)
 
 
