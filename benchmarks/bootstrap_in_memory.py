@@ -39,7 +39,7 @@ def main() -> None:
 
 def seconds(evaluation: Evaluation, detections: Detections) -> float:
     begin = time.perf_counter()
-    evaluation.metrics(detections, evaluation.geometry(detections))
+    evaluation.metrics(detections, evaluation.candidates(detections))
     return time.perf_counter() - begin
 
 

@@ -6,12 +6,19 @@ writes `annotations.json` (1,203 categories, image counts from 1 to about a tent
 positive / negative / not-exhaustive lists), `predictions.json` (300 detections per image) and `rescored.json`
 (the same boxes in the same order with different scores). `--polygons 40` adds polygons of that many points to every
 object; 100,170 images with polygons and `--no-predictions` give a file of the size of LVIS train (1.1 GB).
+
+Predictions as a user has them: `--digits 15` writes boxes and scores with all the digits of a float32, as models
+do; `--format detectron2` or `mmdet` writes keys and white space as these do; `--near 0.9` puts most detections near
+objects; `--masks` adds run lengths. 1,000 images with `--masks --polygons 40 --detections 100 --digits 15 --format
+detectron2` give 100,000 masks.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -19,12 +26,32 @@ import numpy as np
 import numpy.typing as npt
 
 NUM_CATEGORIES = 1203
-DETECTIONS_PER_IMAGE = 300
 IMAGE_SIZE = (480, 640)
 LARGEST_SHARE = 1900 / 19809  # the most frequent class of LVIS v1 val is in 1,900 of its 19,809 images
 
+COMPACT = '{{"image_id":{image_id},"category_id":{category_id},"bbox":[{bbox}],"score":{score}{mask}}}'
+FORMATS = {  # an entry, and what is between two numbers and two entries
+    "compact": (COMPACT, ","),
+    "detectron2": (COMPACT.replace(":", ": ").replace(",", ", "), ", "),
+    "mmdet": (
+        '{{"image_id": {image_id}, "bbox": [{bbox}], "score": {score}, "category_id": {category_id}{mask}}}',
+        ", ",
+    ),
+}
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """How predictions are made and written; see the options."""
+
+    detections: int
+    near: float
+    digits: int
+    format: str
+    masks: bool
 
 
 def image_counts(num_images: int) -> Ints:
@@ -54,18 +81,20 @@ def random_boxes(number: int, rng: np.random.Generator) -> Floats:
     return np.hstack([origin, size])
 
 
-def detections_of(boxes: Floats, categories: Ints, rng: np.random.Generator) -> tuple[Ints, Floats, Floats]:
-    """Categories, boxes and scores of an image's 300 detections.
+def detections_of(
+    boxes: Floats, categories: Ints, options: Predictions, rng: np.random.Generator
+) -> tuple[Ints, Floats, Floats]:
+    """Categories, boxes and scores of an image's detections.
 
-    A third are near objects (a fifth of these with a wrong class); the rest are background, with a class drawn with a
-    bias to low ids, as detectors favour frequent classes.
+    Some are near objects (a fifth of these with a wrong class); the rest are background, with a class drawn with a bias
+    to low ids, as detectors favour frequent classes.
     """
-    number = DETECTIONS_PER_IMAGE // 3 if len(boxes) else 0
+    number = int(options.detections * options.near) if len(boxes) else 0
     copied = rng.integers(len(boxes), size=number) if number else np.zeros(0, np.int64)
     jitter = rng.normal(0, 0.12, (number, 4)) * np.tile(boxes[copied, 2:], 2)
     near = boxes[copied] + jitter
     near[:, 2:] = np.maximum(near[:, 2:], 1.0)
-    background = DETECTIONS_PER_IMAGE - number
+    background = options.detections - number
     wrong = rng.random(number) < 0.2
     near_class = np.where(wrong, rng.integers(NUM_CATEGORIES, size=number), categories[copied])
     far_class = (NUM_CATEGORIES * rng.random(background) ** 2).astype(np.int64)
@@ -73,20 +102,33 @@ def detections_of(boxes: Floats, categories: Ints, rng: np.random.Generator) -> 
     return np.concatenate([near_class, far_class]), np.vstack([near, random_boxes(background, rng)]), score
 
 
-def polygon_text(box: Floats, points: int, rng: np.random.Generator) -> str:
-    """One polygon of `points` points on an irregular ellipse inside `box`, as JSON."""
+def polygon(box: Floats, points: int, rng: np.random.Generator) -> Floats:
+    """The points [points, 2] of an irregular ellipse inside `box`."""
     angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
     radius = rng.uniform(0.8, 1.0, points)
     x = box[0] + box[2] * (0.5 + 0.5 * radius * np.cos(angle))
     y = box[1] + box[3] * (0.5 + 0.5 * radius * np.sin(angle))
-    return "[[" + ",".join(f"{value:.2f}" for value in np.column_stack([x, y]).ravel()) + "]]"
+    return np.column_stack([x, y])
 
 
-def write_joined(file: TextIO, entries: Iterator[str]) -> None:
+def polygon_text(points: Floats) -> str:
+    """One polygon as JSON."""
+    return "[[" + ",".join(f"{value:.2f}" for value in points.ravel()) + "]]"
+
+
+def mask_text(points: Floats) -> str:
+    """The run lengths of a polygon as JSON."""
+    from pycocotools import mask
+
+    (runs,) = mask.frPyObjects([points.ravel().tolist()], *IMAGE_SIZE)
+    return json.dumps({"size": list(IMAGE_SIZE), "counts": runs["counts"].decode()})
+
+
+def write_joined(file: TextIO, entries: Iterator[str], comma: str = ",") -> None:
     """Write `entries` as the body of a JSON list."""
     file.write("[" + next(entries))
     for entry in entries:
-        file.write("," + entry)
+        file.write(comma + entry)
     file.write("]")
 
 
@@ -115,7 +157,7 @@ def object_entries(images: list[tuple[Ints, Floats]], points: int, rng: np.rando
     for index, (categories, boxes) in enumerate(images):
         for category, box in zip(categories.tolist(), boxes, strict=True):
             number += 1
-            mask = f'"segmentation":{polygon_text(box, points, rng)},' if points else ""
+            mask = f'"segmentation":{polygon_text(polygon(box, points, rng))},' if points else ""
             x, y, w, h = box.tolist()
             yield (
                 f'{{"id":{number},"image_id":{index + 1},"category_id":{category + 1},{mask}'
@@ -123,21 +165,34 @@ def object_entries(images: list[tuple[Ints, Floats]], points: int, rng: np.rando
             )
 
 
-def detection_entries(images: list[tuple[Ints, Floats]], seed: int, *, rescored: bool) -> Iterator[str]:
+def detection_entries(
+    images: list[tuple[Ints, Floats]], seed: int, options: Predictions, *, rescored: bool
+) -> Iterator[str]:
     rng = np.random.default_rng(seed)
     other = np.random.default_rng(seed + 1)
+    shape = np.random.default_rng(seed + 2)
+    entry, comma = FORMATS[options.format]
     for index, (categories, boxes) in enumerate(images):
-        classes, found, scores = detections_of(boxes, categories, rng)
+        classes, found, scores = detections_of(boxes, categories, options, rng)
         if rescored:
             scores = scores ** other.uniform(0.5, 1.5, len(scores))
-        for category, (x, y, w, h), score in zip(classes.tolist(), found.tolist(), scores.tolist(), strict=True):
-            yield (
-                f'{{"image_id":{index + 1},"category_id":{category + 1},'
-                f'"bbox":[{x:.3f},{y:.3f},{w:.3f},{h:.3f}],"score":{score:.6f}}}'
+        for category, box, score in zip(classes.tolist(), found, scores, strict=True):
+            mask = mask_text(polygon(box, 24, shape)) if options.masks else ""
+            yield entry.format(
+                image_id=index + 1,
+                category_id=category + 1,
+                bbox=comma.join(number_text(side, 3, options) for side in box),
+                score=number_text(score, 6, options),
+                mask=f'{comma}"segmentation": {mask}' if mask else "",
             )
 
 
-def write_case(folder: Path, num_images: int, *, points: int, predictions: bool) -> None:
+def number_text(value: np.float64, places: int, options: Predictions) -> str:
+    """A number with `places` decimal places, or all digits of the float32."""
+    return f"{value:.{places}f}" if options.digits < 15 else repr(float(np.float32(value)))
+
+
+def write_case(folder: Path, num_images: int, *, points: int, predictions: Predictions | None) -> None:
     """Write the files listed in the docstring of this module into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(1)
@@ -158,7 +213,9 @@ def write_case(folder: Path, num_images: int, *, points: int, predictions: bool)
     if predictions:
         for name, rescored in (("predictions.json", False), ("rescored.json", True)):
             with (folder / name).open("w") as file:
-                write_joined(file, detection_entries(images, 2, rescored=rescored))
+                write_joined(
+                    file, detection_entries(images, 2, predictions, rescored=rescored), FORMATS[predictions.format][1]
+                )
 
 
 def main() -> None:
@@ -167,8 +224,19 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--polygons", type=int, default=0, metavar="POINTS")
     parser.add_argument("--no-predictions", action="store_true")
+    parser.add_argument("--detections", type=int, default=300, metavar="N", help="per image")
+    parser.add_argument("--near", type=float, default=1 / 3, metavar="SHARE", help="of the detections are near objects")
+    parser.add_argument("--digits", type=int, default=6, choices=(6, 15), help="of scores")
+    parser.add_argument("--format", default="compact", choices=FORMATS)
+    parser.add_argument("--masks", action="store_true", help="run lengths in the predictions")
     options = parser.parse_args()
-    write_case(options.folder, options.images, points=options.polygons, predictions=not options.no_predictions)
+    predictions = Predictions(options.detections, options.near, options.digits, options.format, options.masks)
+    write_case(
+        options.folder,
+        options.images,
+        points=options.polygons,
+        predictions=None if options.no_predictions else predictions,
+    )
 
 
 if __name__ == "__main__":
