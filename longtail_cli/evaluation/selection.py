@@ -74,9 +74,9 @@ def _best_of(group: Ints, score: Floats, limit: int) -> Bools | None:
     if not crowded.any():
         return None
     keep = np.ones(len(group), bool)
-    row = np.flatnonzero(crowded[group])
-    row = row[np.lexsort((-score[row], group[row]))]
-    keep[row[_position_in_run(group[row]) >= limit]] = False
+    ordered, start = by_category(group, score, np.flatnonzero(crowded[group]), len(crowded))
+    place = np.arange(len(ordered)) - np.repeat(start[:-1], np.diff(start))
+    keep[ordered[place >= limit]] = False
     return keep
 
 
@@ -175,9 +175,3 @@ def descending(score: Floats) -> Longs:
 def sort_key(category: Ints) -> npt.NDArray[np.integer]:
     """The categories as 16-bit integers if they fit, which numpy sorts in linear time."""
     return category.astype(np.uint16) if category.max(initial=0) < 1 << 16 else category
-
-
-def _position_in_run(value: npt.NDArray[np.integer]) -> Longs:
-    """For sorted values, the position of each within its run of equal values, from 0: int64 [N]."""
-    first = np.flatnonzero(np.r_[True, value[1:] != value[:-1]]) if len(value) else np.zeros(0, np.int64)
-    return np.arange(len(value)) - np.repeat(first, np.diff(np.r_[first, len(value)]))
