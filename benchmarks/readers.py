@@ -118,7 +118,7 @@ def reaction(name: str, content: bytes) -> str:
         path.write_bytes(content)
         try:
             found = READERS[name](path)
-        except Exception as error:
+        except Exception as error:  # every library has its own kinds
             return f"refused ({type(error).__name__})"
     return "READ as " + " ".join(str(np.asarray(column)[-1]) for column in found[:3])
 

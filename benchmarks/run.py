@@ -1,6 +1,6 @@
 """Compare the time and peak memory of whole processes with those of other packages, in one run on one machine.
 
-    python benchmarks/run.py                        # everything except the slowest packages
+    python benchmarks/run.py                        # everything, against the fastest packages
     python benchmarks/run.py report --images 4000   # one benchmark
 
 Every row is the median of `--runs` runs, after one that is not counted (a single run for slow packages). Two commands
@@ -226,7 +226,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("which", nargs="*", choices=[*BENCHMARKS, []], help="default: all")
     parser.add_argument("--images", type=int, action="append", help="default: 4000 and 19809")
-    parser.add_argument("--peer", action="append", help="modules in peers/; by default hotcoco and faster-coco-eval")
+    parser.add_argument(
+        "--peer",
+        action="append",
+        help="modules in peers/; default: hotcoco",
+    )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--cases", type=Path, default=Path(tempfile.gettempdir()) / "ltcal-cases")
     options = parser.parse_args()
@@ -238,7 +242,7 @@ def main() -> None:
         start(options.runs)
     for images in sizes:
         if "report" in which:
-            report(options.cases, options.runs, images, options.peer or ["hotcoco_lvis", "faster_coco_eval_lvis"])
+            report(options.cases, options.runs, images, options.peer or ["hotcoco_lvis"])
         if "stages" in which:
             stages(options.cases, images)
         if "bootstrap" in which:
@@ -246,7 +250,7 @@ def main() -> None:
         if "rescore" in which:
             rescore(options.cases, options.runs, images)
     if "masks" in which:
-        masks(options.cases, options.runs, 1000, options.peer or ["hotcoco_coco_masks", "faster_coco_eval_coco_masks"])
+        masks(options.cases, options.runs, 1000, options.peer or ["hotcoco_coco_masks"])
     if "readers" in which:
         readers(options.cases, options.runs)
     if "compute-freq" in which:

@@ -12,7 +12,7 @@ TOOLS = Path(__file__).resolve().parent
 KERNELS = runpy.run_path(str(TOOLS / "kernels.py"), run_name="kernels")
 
 
-class KernelHook(BuildHookInterface):  # type: ignore[type-arg]
+class KernelHook(BuildHookInterface[Any]):
     """Compiles the kernels before a wheel is put together."""
 
     def dependencies(self) -> list[str]:

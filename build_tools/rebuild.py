@@ -2,6 +2,8 @@
 
 # ruff: noqa: PTH118, PTH120  (pathlib would slow down every start of Python)
 
+from __future__ import annotations
+
 import os
 import sys
 
@@ -10,15 +12,15 @@ class RebuildKernels:
     """A finder that finds nothing. It looks at the kernels when `longtail_cli.engine` is first imported."""
 
     @staticmethod
-    def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def]
-        if name == "longtail_cli.engine":
+    def find_spec(name: str, path: list[str] | None = None, target: object = None) -> None:
+        if name == "longtail_cli.engine" and path:
             sys.meta_path.remove(RebuildKernels)
             root = os.path.dirname(path[0])
             if _changed(os.path.join(path[0], "engine")):
                 _rebuild(root)
 
 
-def _changed(folder):  # type: ignore[no-untyped-def]
+def _changed(folder: str) -> bool:
     """Whether the source of a kernel is newer than its module, or has none."""
     from importlib.machinery import EXTENSION_SUFFIXES
 
@@ -28,7 +30,7 @@ def _changed(folder):  # type: ignore[no-untyped-def]
     return any(times[f"{name}.py"] > compiled[name] for name in kernels)
 
 
-def _rebuild(root):  # type: ignore[no-untyped-def]
+def _rebuild(root: str) -> None:
     import subprocess
 
     print("compiling the kernels that changed", file=sys.stderr)

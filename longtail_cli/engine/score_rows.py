@@ -88,7 +88,7 @@ def fill_rows(
     hit: FilledBools,
     in_first_five: FilledBools,
     confidence: FilledSingles,
-    bin: FilledBools,  # noqa: A002
+    bins: FilledBools,
     log_loss: Sums,
     squares: Sums,
 ) -> None:
@@ -111,7 +111,7 @@ def fill_rows(
             hit[i] = above == 0
             in_first_five[i] = above < 5
             confidence[i] = top
-            bin[i] = _bin_of(top)
+            bins[i] = _bin_of(top)
             log_loss[i] = -log(max(own, TINY))
             squares[i] = max(_sum_of_squares(scores, i, lanes) + 1 - 2 * own, 0.0)  # may be below 0 by rounding
 
@@ -121,7 +121,7 @@ def weighted_sums(
     hit: Bools,
     in_first_five: Bools,
     confidence: Singles,
-    bin: Bools,  # noqa: A002
+    bins: Bools,
     log_loss: Floats,
     squares: Floats,
     weight: Bools,
@@ -141,7 +141,7 @@ def weighted_sums(
         for i in range(weight.shape[0]):
             times = weight[i]
             count[label[i], cython.cast(cython.int, hit[i])] += weight[i]
-            gap[bin[i]] += times * (cython.cast(cython.double, confidence[i]) - cython.cast(cython.int, hit[i]))
+            gap[bins[i]] += times * (cython.cast(cython.double, confidence[i]) - cython.cast(cython.int, hit[i]))
             totals[0] += times * in_first_five[i]
             totals[1] += times * log_loss[i]
             totals[2] += times * squares[i]

@@ -1,16 +1,21 @@
-"""The metrics of many resamples of the images, from one set of matches."""
+"""The metrics of many resamples of the images, from one set of matches.
+
+Matching needs no weights, as no two images share an object. An image that is drawn twice counts its objects and
+detections twice, and copies of a detection are adjacent, so the curve of a resample is that of the weighted matches.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from longtail_cli.engine import weighted_curves as engine
 from longtail_cli.evaluation import summary, tide
 from longtail_cli.evaluation.average_precision import Curves, pools_of
 from longtail_cli.evaluation.bootstrap.events import CurveEvents, by_category, by_fixed_curve, by_pool, by_rank
 from longtail_cli.evaluation.bootstrap.resampling import LANES, ImageWeights, Reduction
-from longtail_cli.evaluation.bootstrap.weighted_curves import weighted_curves
 from longtail_cli.evaluation.geometry import Overlaps
 from longtail_cli.evaluation.matching import Matches
 from longtail_cli.evaluation.protocol import AREA_NAMES, Objects, Protocol
@@ -27,7 +32,7 @@ def headline(
     ranked = {rank: by_rank(detections, objects, matches, rank) for rank in summary.RANKS[protocol.name]}
 
     def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
-        recalls = {rank: weighted_curves(one, weight).recall.transpose(2, 1, 0) for rank, one in ranked.items()}
+        recalls = {rank: _weighted_curves(one, weight).recall.transpose(2, 1, 0) for rank, one in ranked.items()}
         return [
             summary.headline(curves, {rank: found[lane] for rank, found in recalls.items()}, protocol, groups)
             for lane, curves in enumerate(_by_size(events, number, weight))
@@ -52,7 +57,7 @@ def pooled(detections: Scored, objects: Objects, matches: Matches, groups: Mappi
     events = by_pool(detections, objects, matches, list(pools.values()))
 
     def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
-        found = weighted_curves(events, weight).ap
+        found = _weighted_curves(events, weight).ap
         return [{name: mean(one) for name, one in zip(pools, ap, strict=True)} for ap in found.transpose(2, 0, 1)]
 
     return reduction
@@ -72,10 +77,30 @@ def aligned_tide(
     members = {"": np.ones(points.num_categories, bool), **{f"{name}/": member for name, member in groups.items()}}
 
     def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
-        found = {name: weighted_curves(one, weight).ap[:, 0].T.copy() for name, one in events.items()}
+        found = {name: _weighted_curves(one, weight).ap[:, 0].T.copy() for name, one in events.items()}
         return [_gains({name: ap[lane] for name, ap in found.items()}, members) for lane in range(LANES)]
 
     return reduction
+
+
+@dataclass(frozen=True, slots=True)
+class _WeightedCurves:
+    """AP and recall of K curves at T thresholds; NaN if none of a curve's objects is drawn."""
+
+    ap: Floats
+    """float64 [K, T, LANES] in [0, 1]."""
+    recall: Floats
+    """float64 [K, T, LANES] in [0, 1]."""
+
+
+def _weighted_curves(events: CurveEvents, weight: ImageWeights) -> _WeightedCurves:
+    """The curves of `LANES` resamples; image i occurs ``weight[i, l]`` times in the l-th (uint8 [I, LANES])."""
+    ap, recall = np.empty((2, len(events.start) - 1, events.thresholds, LANES))
+    engine.weighted_curves(
+        events.start, events.image, events.hit, events.miss, events.false_start, events.false_image,
+        events.object_start, events.object_image, weight, weight.view(np.uint64), ap, recall,
+    )  # fmt: skip
+    return _WeightedCurves(ap, recall)
 
 
 def _gains(ap: Mapping[str, Floats], members: Mapping[str, Bools]) -> dict[str, Value]:
@@ -89,7 +114,7 @@ def _gains(ap: Mapping[str, Floats], members: Mapping[str, Bools]) -> dict[str, 
 
 def _by_size(events: CurveEvents, categories: int, weight: ImageWeights) -> list[Curves]:
     """The curves of each lane, by threshold, category and area range."""
-    found = weighted_curves(events, weight)
+    found = _weighted_curves(events, weight)
     shape = (len(AREA_NAMES), categories, events.thresholds, LANES)
     # in memory by lane, area range, threshold and category, as the means go through them
     by_lane = [values.reshape(shape).transpose(3, 0, 2, 1).copy() for values in (found.ap, found.recall)]
