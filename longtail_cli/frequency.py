@@ -116,6 +116,13 @@ def tail_ratio(table: FrequencyTable, threshold: float) -> float:
     return float(table.image_count[table.image_rate < threshold].sum() / total) if total else 0.0
 
 
+def uncounted_table(category_id: Longs) -> FrequencyTable:
+    """A table of classes whose counts are not known, for notes and for methods that use none. Ids may repeat."""
+    ids = np.unique(category_id)
+    zeros = np.zeros(len(ids), np.int64)
+    return FrequencyTable(ids, ("",) * len(ids), zeros, zeros, ("",) * len(ids), None)
+
+
 def named(table: FrequencyTable, rows: Bools, limit: int = 5) -> str:
     """Classes as text for a note: ids and names of the first `limit` in `rows` (bool [C])."""
     chosen = np.flatnonzero(rows)

@@ -97,3 +97,76 @@ def fracal_sigmoid(row: Row, rates: Sequence[float], dimension: Sequence[float],
         sigmoid(z) * sigmoid(z + fracal_shift(rate, classes) - math.log10(phi**strength / total) - math.log10(classes))
         for z, rate, phi in zip(row, rates, dimension, strict=True)
     ]
+
+
+def iif_weights(weights: Sequence[float], strength: float, scaled: bool) -> list[float]:
+    """The weights over their mean if `scaled`, each to the power of `strength` with its sign kept."""
+    mean = math.fsum(weights) / len(weights) if scaled else 1.0
+    return [math.copysign(abs(w / mean) ** strength, w / mean) if strength else 1.0 for w in weights]
+
+
+def logit_adjusted(z: float, n: Sequence[int], c: int, tau: float, reference: str) -> float:
+    """The new logit z - tau (ln n_c - ln ref) of class c."""
+    log_reference = {
+        "total": math.log(sum(n)),
+        "mean": math.fsum(map(math.log, n)) / len(n),
+        "max": math.log(max(n)),
+        "one": 0.0,
+    }[reference]
+    return z - tau * (math.log(n[c]) - log_reference)
+
+
+def norcal_factor(form: str, gamma: float, n: int) -> float:
+    """1 / n^gamma, or (1 - gamma) / (1 - gamma^n) as 1 / (1 + gamma + ... + gamma^(n-1))."""
+    return n**-gamma if form == "gamma" else 1 / math.fsum(gamma**k for k in range(n))
+
+
+def norcal(
+    row: Row, background: int | None, factors: Sequence[float], on: str, renormalize: bool, head: str
+) -> list[float]:
+    """What the factors multiply, one column at a time: exponentials or probabilities, then over their sum; or logits.
+
+    A sigmoid is a softmax of two columns, of which the other has logit 0.
+    """
+    if head == "sigmoid":
+        return [
+            norcal([z, 0.0], 1, [factor], on, renormalize, "softmax")[0]
+            for z, factor in zip(classes_of(row, background), factors, strict=True)
+        ]
+    columns = class_columns(row, background)
+    factor_of = dict(zip(columns, factors, strict=True))
+    factor = [factor_of.get(column, 1.0) for column in range(len(row))]
+    if on == "logits":
+        scores = softmax([z * f for z, f in zip(row, factor, strict=True)])
+        return [scores[column] for column in columns]
+    exponentials = softmax(row) if on == "probabilities" or not renormalize else [math.exp(z) for z in row]
+    scaled = [e * f for e, f in zip(exponentials, factor, strict=True)]
+    total = math.fsum(scaled) if renormalize else 1.0
+    return [scaled[column] / total for column in columns]
+
+
+def prior_of_model(
+    rows: Sequence[Row], background: int | None, head: str, log_shares: Sequence[float] | None
+) -> list[float]:
+    """The q of Prior2Posterior. log_shares: ln p_c of each class for a model trained with logit adjustment, or None."""
+    added = [0.0] * len(class_columns(rows[0], background)) if log_shares is None else list(log_shares)
+    scores = []
+    for row in rows:
+        shifted = list(row)
+        for column, shift in zip(class_columns(row, background), added, strict=True):
+            shifted[column] += shift
+        whole = softmax(shifted) if head == "softmax" else [sigmoid(z) for z in shifted]
+        scores.append(classes_of(whole, background))
+    means = [math.fsum(one) / len(rows) / math.exp(s) for one, s in zip(zip(*scores, strict=True), added, strict=True)]
+    return [mean / math.fsum(means) for mean in means]
+
+
+def log_normalized(rows: Sequence[Row], background: int | None) -> list[tuple[float, float]]:
+    """mu_c - beta and sigma_c of LogN for each class, from the rows."""
+    means, deviations = [], []
+    for logits in zip(*(classes_of(row, background) for row in rows), strict=True):
+        mean = math.fsum(logits) / len(logits)
+        means.append(mean)
+        variance = math.fsum((z - mean) ** 2 for z in logits) / len(logits)
+        deviations.append(math.sqrt(max(variance, 1e-11)))
+    return [(mean - min(means), deviation) for mean, deviation in zip(means, deviations, strict=True)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from longtail_cli.methods.base import ClassAffine, Method
+from longtail_cli.methods.base import ClassAffine, Method, RowKind
 from longtail_cli.methods.registry import score_affine
 from longtail_cli.methods.steps import Step
 from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Singles
@@ -51,4 +51,7 @@ class NoData:
         return iter(())
 
     def labelled(self, path: str, steps: tuple[Step, ...]) -> Iterator[tuple[Singles, Longs]]:
+        return iter(())
+
+    def rows(self, path: str, steps: tuple[Step, ...], kind: RowKind) -> Iterator[Singles | Floats]:
         return iter(())

@@ -12,7 +12,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, get_type_hints
+from typing import ClassVar, Literal, Protocol, get_type_hints
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from longtail_cli.methods.steps import ColumnAffine, Step
 from longtail_cli.tables import Bools, Floats, FrequencyTable, LogitColumns, Longs, Singles
 
 Value = float | str
+RowKind = Literal["scores", "logits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,13 @@ class DataAccess(Protocol):
         """Scores after `steps` and true classes (column indices, int64 [n]) of another logits file."""
         ...
 
+    def rows(self, path: str, steps: tuple[Step, ...], kind: RowKind) -> Iterator[Singles | Floats]:
+        """The scores or the logits of the classes after `steps`, in blocks [n, C] in file order.
+
+        path: another logits file of the same model, or empty for the input itself.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MethodContext:
@@ -90,6 +98,10 @@ class MethodContext:
     def table_rows(self) -> Longs:
         """The row of each class in the table, which is in order of id: int64 [C], in column order."""
         return np.argsort(np.argsort(self.columns.category_id))
+
+    def by_row(self, values: Floats) -> Floats:
+        """Values of the classes in column order, [C], in the order of the table."""
+        return values[np.argsort(self.columns.category_id)]
 
     def width(self) -> int:
         """K. Raises UsageError for a ``bags`` head with unknown slices."""
@@ -164,6 +176,9 @@ class Number:
     meaning: str
     low: float = -1e6
     high: float = 1e6
+    default_shown: bool = True
+    """Whether the canonical spec states the default. It does not for a parameter that was added to a method later, so
+    that the spec of a run, which is its name, stays what it was."""
 
     @property
     def range(self) -> str:
@@ -234,13 +249,16 @@ class NamedMethod(ABC):
     """
 
     name: ClassVar[str]
-    uses_counts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         wrong = [p for p in self.parameters() if not p.accepts(getattr(self, p.name))]
         if wrong:
             problems = [Problem(p.name, p.kind.range, repr(getattr(self, p.name))) for p in wrong]
             raise UsageError(f"method {self.name}", problems, "`ltcal methods` lists the parameters and their ranges")
+
+    @property
+    def uses_counts(self) -> bool:
+        return True
 
     @abstractmethod
     def adjustment(self, context: MethodContext) -> Adjustment: ...
@@ -265,11 +283,14 @@ class NamedMethod(ABC):
 
     @property
     def spec(self) -> str:
-        """``name:parameter=value,...``: all numbers, and the words that are not the default."""
+        """``name:parameter=value,...``: the numbers, and the words that are not the default.
+
+        A number that is the default is left out if its `Number` says so.
+        """
         shown = []
         for p in self.parameters():
             value = getattr(self, p.name)
-            if isinstance(p.kind, Number):
+            if isinstance(p.kind, Number) and (p.kind.default_shown or value != p.default):
                 shown.append(f"{p.name}={float(value)!r}")
             elif value != p.default:
                 shown.append(f"{p.name}={value}")

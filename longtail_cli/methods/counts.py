@@ -66,6 +66,14 @@ def shares(counts: Longs, total: float, zero_count: ZeroCountName, ids: Longs) -
     return Shares(count, totals, (Note(zero, text),))
 
 
+def class_shares(table: FrequencyTable, count: CountName, zero_count: ZeroCountName) -> tuple[Floats, tuple[Note, ...]]:
+    """p_c = n_c / Σ n with zeros replaced as in `shares`: float64 [C], > 0, sums to 1; and notes on these classes."""
+    counts = counts_of(table, count)
+    given = shares(counts, float(counts.sum()), zero_count, table.category_id)
+    share = given.count / given.total
+    return share / share.sum(), given.notes
+
+
 def _refuse(wrong: Bools, ids: Longs, counts: Longs, expected: str, fix: str) -> None:
     rows = np.flatnonzero(wrong).tolist()
     if rows:

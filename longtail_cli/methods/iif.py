@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, get_args
 
 import numpy as np
 
 from longtail_cli.choices import NORMALIZERS, VARIANTS, CountName, NormalizerName, VariantName, ZeroCountName
 from longtail_cli.errors import InputError, Problem
-from longtail_cli.methods.base import Choice, ClassAffine, CountMethod, Note
+from longtail_cli.methods.base import Choice, ClassAffine, CountMethod, Note, Number
 from longtail_cli.methods.counts import Count, Shares, ZeroCount, counts_of, shares
 from longtail_cli.tables import Floats, FrequencyTable, Longs
 
@@ -19,6 +20,11 @@ Normalizer = Annotated[
     NormalizerName,
     Choice("K: the sum of n over the classes, or the number of training images (image counts only)", NORMALIZERS),
 ]
+Scale = Literal["none", "mean"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
+
+LEAST_MEAN = 1e-6
+"""A mean weight that is a smaller share of the mean absolute weight counts as 0, which it may be up to rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,9 @@ class IifWeights:
 @dataclass(frozen=True, slots=True)
 class InverseImageFrequency(CountMethod):
     """z'_c = w_c z_c with p = n_c / K and w_c = ln(1/p) (raw), ln((K+1)/(n_c+1)) + 1 (smooth), ln((1-p)/p) (relative),
-    log2(1/p) (base2), log10(1/p) (base10), -Φ⁻¹(p) (normit), -ln(-ln(1-p)) (gombit).
+    log2(1/p) (base2), log10(1/p) (base10), -Φ⁻¹(p) (normit), -ln(-ln(1-p)) (gombit). With scale=mean the
+    weights are divided by their mean, so that a class of average weight keeps its place against the background, whose
+    weight is 1. A strength s then makes w_c sign(w_c) |w_c|^s, or 1 if s = 0.
 
     Source: Alexandridis et al., "Inverse Image Frequency for Long-tailed Image Recognition", IEEE TIP 2023, Table III
     """
@@ -42,11 +50,41 @@ class InverseImageFrequency(CountMethod):
     count: Count = "image"
     normalizer: Normalizer = "occurrences"
     zero_count: ZeroCount = "max"
+    strength: Annotated[
+        float, Number("s, the exponent of the weights; 0 makes all of them 1", low=0.0, high=4.0, default_shown=False)
+    ] = 1.0
+    scale: Annotated[
+        Scale, Choice("what the weights are divided by before the strength: nothing, or their mean", SCALES)
+    ] = "none"
 
     def coefficients(self, table: FrequencyTable) -> ClassAffine:
         counts, total = counts_of(table, self.count), normalizing_total(table, self.count, self.normalizer)
         weights = iif_weights(counts, total, self.variant, self.zero_count, table.category_id)
-        return ClassAffine(weights.value, np.zeros(len(counts)), weights.notes)
+        value = with_mean_1(weights.value) if self.scale == "mean" else weights.value
+        return ClassAffine(powers(value, self.strength), np.zeros(len(counts)), weights.notes if self.strength else ())
+
+
+def powers(weights: Floats, strength: float) -> Floats:
+    """sign(w) |w|^strength, which keeps the sign and the order of the weights; 1 for every class if strength is 0.
+
+    weights: float64 [C]. strength: >= 0; 1 changes nothing.
+    """
+    return np.sign(weights) * np.abs(weights) ** strength if strength else np.ones(len(weights))
+
+
+def with_mean_1(weights: Floats) -> Floats:
+    """The weights divided by their mean over the classes, float64 [C].
+
+    Raises InputError if the mean is not above 0, which can happen if some weights are negative or all are 0.
+    """
+    if not len(weights):
+        return weights
+    mean = math.fsum(weights.tolist()) / len(weights)  # the same for every order of the classes
+    if mean <= LEAST_MEAN * float(np.abs(weights).mean()):
+        problem = Problem("weights", "a mean above 0, for scale=mean", f"{mean:.3g}")
+        fix = "choose a variant without negative weights, such as raw or smooth, or scale=none"
+        raise InputError("frequency table", [problem], fix)
+    return weights / mean
 
 
 def normalizing_total(table: FrequencyTable, count: CountName, normalizer: NormalizerName) -> float:

@@ -25,11 +25,12 @@ from longtail_cli.methods.base import (
 )
 from longtail_cli.methods.fracal import FractalCalibration
 from longtail_cli.methods.iif import InverseImageFrequency
+from longtail_cli.methods.label_free import LogitNormalization, PriorToPosterior
 from longtail_cli.methods.learned import DisAlign, LearnableWeightScaling, TauNormalized, VectorScaling
 from longtail_cli.methods.prior import BalancedSoftmax, LabelDistributionAwareMargin, LogitAdjustment, NorCal
 from longtail_cli.methods.steps import ColumnAffine, Step
 from longtail_cli.methods.target import TargetPrior
-from longtail_cli.methods.uniform import Temperature, Unchanged
+from longtail_cli.methods.uniform import Foreground, Temperature, Unchanged
 from longtail_cli.tables import FrequencyTable, LogitColumns
 
 METHODS: Mapping[str, type[NamedMethod]] = MappingProxyType(
@@ -43,6 +44,9 @@ METHODS: Mapping[str, type[NamedMethod]] = MappingProxyType(
             BalancedSoftmax,
             FractalCalibration,
             TargetPrior,
+            PriorToPosterior,
+            LogitNormalization,
+            Foreground,
             Temperature,
             LearnableWeightScaling,
             DisAlign,

@@ -10,7 +10,7 @@ import numpy as np
 
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.methods.base import Adjustment, Choice, ClassAffine, FileName, MethodContext, NamedMethod, Note
-from longtail_cli.methods.counts import Count, ZeroCount, counts_of, shares
+from longtail_cli.methods.counts import Count, ZeroCount, class_shares
 from longtail_cli.tables import Floats, FrequencyTable, Longs, Singles
 
 TargetName = Literal["uniform", "file", "em", "bbse"]
@@ -42,17 +42,10 @@ class TargetPrior(NamedMethod):
             problem = Problem("file", "a name for prior=file and prior=bbse, none otherwise", repr(self.file))
             raise UsageError(f"method {self.spec}", [problem], "for example target-prior:prior=file,file=target.csv")
         table = context.counts(self.spec)
-        source, notes = self._shares(table)
+        source, notes = class_shares(table, self.count, self.zero_count)
         target, target_notes = self._target(context, table, source)
         affine = ClassAffine(np.ones(len(table)), np.log(target) - np.log(source))
         return Adjustment((context.on_columns(affine),), context.columns, notes + target_notes)
-
-    def _shares(self, table: FrequencyTable) -> tuple[Floats, tuple[Note, ...]]:
-        """n_c / Σ n with zeros replaced, float64 [C], sums to 1."""
-        counts = counts_of(table, self.count)
-        given = shares(counts, float(counts.sum()), self.zero_count, table.category_id)
-        share = given.count / given.total
-        return share / share.sum(), given.notes
 
     def _target(self, context: MethodContext, table: FrequencyTable, source: Floats) -> tuple[Floats, tuple[Note, ...]]:
         """p_t in the order of the table, all above 0."""
@@ -63,7 +56,7 @@ class TargetPrior(NamedMethod):
             if not np.array_equal(other.category_id, table.category_id):
                 problem = Problem("category_id", f"the {len(table)} classes of the training table", "others")
                 raise InputError(self.file, [problem], "count both sets with the same list of categories")
-            return self._shares(other)
+            return class_shares(other, self.count, self.zero_count)
         self._refuse_detection(context)
         row = context.table_rows()
         estimate = np.empty(len(table))

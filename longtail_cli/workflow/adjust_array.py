@@ -11,11 +11,13 @@ import torch
 from longtail_cli.choices import BackgroundName, HeadName
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.files.logits.metadata import checked_columns
+from longtail_cli.frequency import uncounted_table
 from longtail_cli.methods.apply import Adjuster, activated
-from longtail_cli.methods.base import Method, MethodContext
+from longtail_cli.methods.base import Method, MethodContext, RowKind
 from longtail_cli.methods.steps import Step
-from longtail_cli.tables import FrequencyTable, LogitColumns, Longs, Singles
-from longtail_cli.workflow.prepare_methods import FileAccess, check_classes
+from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Singles
+from longtail_cli.workflow.options import LogitOptions
+from longtail_cli.workflow.prepare_methods import FileAccess, check_classes, class_blocks, open_like
 from longtail_cli.workflow.progress import note_lines
 
 
@@ -44,7 +46,7 @@ def adjust_array(
     adjusted = adjuster(exact)
     result = (adjusted.clone() if adjusted is exact else adjusted).to(given.dtype)
     result = result.reshape(*given.shape[:-1], adjusted.shape[1])
-    notes = () if table is None else note_lines(adjustment.notes, table)
+    notes = note_lines(adjustment.notes, uncounted_table(columns.category_id) if table is None else table)
     return (result if isinstance(logits, torch.Tensor) else result.numpy()), notes
 
 
@@ -76,12 +78,25 @@ class _ArrayAccess(FileAccess):
         self._logits, self._columns = logits, columns
 
     def predictions(self, steps: tuple[Step, ...]) -> Iterator[Singles]:
-        adjuster = Adjuster(steps, self._columns, self._logits.device, self._logits.dtype)
-        scores = activated(adjuster(self._logits), adjuster.columns)
-        yield scores[:, adjuster.columns.classes].float().cpu().numpy()
+        return (scores.astype(np.float32) for scores in self._own_rows(steps, "scores"))
 
     def labelled(self, path: str, steps: tuple[Step, ...]) -> Iterator[tuple[Singles, Longs]]:
         self._refuse()
+
+    def rows(self, path: str, steps: tuple[Step, ...], kind: RowKind) -> Iterator[Singles | Floats]:
+        if not path:
+            return self._own_rows(steps, kind)
+        columns = self._columns
+        options = LogitOptions(columns.head, columns.background, columns.category_id)
+        file = open_like(path, options, columns, steps, "the given array")
+        return (block for block, _ in class_blocks(file, steps, kind, torch.device("cpu")))
+
+    def _own_rows(self, steps: tuple[Step, ...], kind: RowKind) -> Iterator[Singles | Floats]:
+        adjuster = Adjuster(steps, self._columns, self._logits.device, self._logits.dtype)
+        rows = adjuster(self._logits)
+        if kind == "scores":
+            rows = activated(rows, adjuster.columns)
+        yield rows[:, adjuster.columns.classes].cpu().numpy()
 
     def _refuse(self) -> NoReturn:
         problem = Problem("prior", "uniform, file or em", "bbse, which needs a labelled logits file of the same model")

@@ -31,12 +31,17 @@ BATCHES_PER_TASK = {"cpu": 4, "cuda": 1}
 
 
 def map_batches(
-    file: LogitsFile, tasks: Sequence[tuple[Adjuster, Work[Result]]], device: torch.device, progress: Progress
+    file: LogitsFile,
+    tasks: Sequence[tuple[Adjuster, Work[Result]]],
+    device: torch.device,
+    progress: Progress,
+    *,
+    activate: bool = True,
 ) -> Iterator[list[Result]]:
     """The results of the tasks, one per task, for each batch in file order.
 
-    A task is an adjuster and the work on its scores; a file of scores needs no activation. Batches are read and
-    processed by one thread per processor, each in its own memory.
+    A task is an adjuster and the work on its scores, or without `activate` on the adjusted logits; a file of scores
+    needs no activation. Batches are read and processed by one thread per processor, each in its own memory.
     """
     reader: _Reader[Result] = _Reader(file, LOGITS_PER_BATCH[device.type])
     memory, done = _Memory(device), 0
@@ -47,8 +52,9 @@ def map_batches(
         for adjuster, work in tasks:
             own = memory.shaped(batch.logits.shape)
             scores = adjuster(batch.logits, batch.features, own)
-            fits = device.type == "cpu" and scores.shape == own.shape
-            scores = activated(scores, adjuster.columns, out=own if fits else None)
+            if activate:
+                fits = device.type == "cpu" and scores.shape == own.shape
+                scores = activated(scores, adjuster.columns, out=own if fits else None)
             results.append(work(scores, adjuster.columns, batch))
         return results
 

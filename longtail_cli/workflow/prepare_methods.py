@@ -15,10 +15,11 @@ from longtail_cli.files.frequencies import read_frequencies
 from longtail_cli.files.learned_parameters import read_learned
 from longtail_cli.files.logits.metadata import Declared, read_category_ids
 from longtail_cli.files.logits.reader import LogitsFile, open_logits
+from longtail_cli.frequency import uncounted_table
 from longtail_cli.methods.apply import Adjuster
 from longtail_cli.methods.bags import slice_softmax
-from longtail_cli.methods.base import Adjustment, Method, MethodContext
-from longtail_cli.methods.steps import ColumnAffine, SliceSoftmax, Step
+from longtail_cli.methods.base import Adjustment, Method, MethodContext, RowKind
+from longtail_cli.methods.steps import ColumnAffine, Reclassify, SliceSoftmax, Step
 from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Logits, Longs, Singles
 from longtail_cli.workflow.logit_batches import map_batches
 from longtail_cli.workflow.options import LogitOptions
@@ -70,7 +71,7 @@ def prepare_methods(
     for method in methods:
         found = _with_activation(method.adjustment(context))
         _check_width(file, found.steps)
-        notes = () if table is None else note_lines(found.notes, table)
+        notes = note_lines(found.notes, uncounted_table(file.columns.category_id) if table is None else table)
         notes += _log_probability_notes(file, found.steps)
         prepared.append(PreparedMethod(method.spec, Adjuster(found.steps, file.columns, device), notes))
     return tuple(prepared)
@@ -93,27 +94,54 @@ class _LogitsAccess(FileAccess):
         self._file, self._options, self._device = file, options, device
 
     def predictions(self, steps: tuple[Step, ...]) -> Iterator[Singles]:
-        return (scores for scores, _ in self._scored(self._file, steps))
+        return (scores for scores, _ in class_blocks(self._file, steps, "scores", self._device))
 
     def labelled(self, path: str, steps: tuple[Step, ...]) -> Iterator[tuple[Singles, Longs]]:
-        file = open_with_options(Path(path), self._options)
-        here, there = self._file.columns, file.columns
-        same_head = (here.head, here.background) == (there.head, there.background)
-        if file.content == "scores" or not same_head or not np.array_equal(here.category_id, there.category_id):
-            problem = Problem("columns", f"logits of the head and the category ids of {self._file.source}", "others")
-            raise InputError(path, [problem], "pass logits of the same model")
+        file = self._other(path, steps)
         if file.labels is None:
             problem = Problem("tensors", "`labels`", "none")
             raise InputError(path, [problem], "save the true classes with the logits")
-        return ((scores, labels) for scores, labels in self._scored(file, steps) if labels is not None)
+        blocks = class_blocks(file, steps, "scores", self._device)
+        return ((scores, labels) for scores, labels in blocks if labels is not None)
 
-    def _scored(self, file: LogitsFile, steps: tuple[Step, ...]) -> Iterator[tuple[Singles, Longs | None]]:
-        adjuster = Adjuster(steps, file.columns, self._device)
+    def rows(self, path: str, steps: tuple[Step, ...], kind: RowKind) -> Iterator[Singles]:
+        file = self._other(path, steps) if path else self._file
+        return (block for block, _ in class_blocks(file, steps, kind, self._device))
 
-        def kept(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> tuple[Singles, Longs | None]:
-            return scores[:, columns.classes].cpu().numpy().copy(), batch.labels
+    def _other(self, path: str, steps: tuple[Step, ...]) -> LogitsFile:
+        return open_like(path, self._options, self._file.columns, steps, self._file.source)
 
-        return (found for (found,) in map_batches(file, [(adjuster, kept)], self._device, no_progress))
+
+def open_like(
+    path: str, options: LogitOptions, columns: LogitColumns, steps: tuple[Step, ...], source: str
+) -> LogitsFile:
+    """Another logits file of the model whose logits `source` have these columns, for the same steps.
+
+    Raises InputError if it holds scores, its columns are others, or it lacks the features that a step needs.
+    """
+    file = open_with_options(Path(path), options)
+    other = file.columns
+    same_head = (columns.head, columns.background) == (other.head, other.background)
+    if file.content == "scores" or not same_head or not np.array_equal(columns.category_id, other.category_id):
+        problem = Problem("columns", f"logits of the head and the category ids of {source}", "others")
+        raise InputError(path, [problem], "pass logits of the same model")
+    if any(isinstance(step, Reclassify) for step in steps) and not file.has_features:
+        problem = Problem("tensors", "`features`, which the preceding method needs", "none")
+        raise InputError(path, [problem], "save the features with the logits")
+    return file
+
+
+def class_blocks(
+    file: LogitsFile, steps: tuple[Step, ...], kind: RowKind, device: torch.device
+) -> Iterator[tuple[Singles, Longs | None]]:
+    """Scores or logits of the classes after `steps`, float32 [n, C], and the labels, batch by batch in file order."""
+    adjuster = Adjuster(steps, file.columns, device)
+
+    def kept(values: torch.Tensor, columns: LogitColumns, batch: Logits) -> tuple[Singles, Longs | None]:
+        return values[:, columns.classes].cpu().numpy().copy(), batch.labels
+
+    batches = map_batches(file, [(adjuster, kept)], device, no_progress, activate=kind == "scores")
+    return (found for (found,) in batches)
 
 
 def _with_activation(found: Adjustment) -> Adjustment:

@@ -17,7 +17,8 @@ from longtail_cli.files.learned_parameters import read_learned
 from longtail_cli.files.output import refuse_overwriting
 from longtail_cli.files.results.file import open_results
 from longtail_cli.files.results.problems import entry_name
-from longtail_cli.methods.base import Method, needs_logits
+from longtail_cli.frequency import uncounted_table
+from longtail_cli.methods.base import Method, RowKind, needs_logits
 from longtail_cli.methods.registry import score_affine
 from longtail_cli.methods.scores import AdjustableScores
 from longtail_cli.methods.steps import ColumnAffine, Step
@@ -176,7 +177,7 @@ class AdjustableResults:
     @cached_property
     def _classes(self) -> tuple[FrequencyTable, Ints, AdjustableScores]:
         """The table, or one of the categories that the file holds; the row of each detection in it; their scores."""
-        table = _table_of(self._results.category_id) if self._table is None else self._table
+        table = uncounted_table(self._results.category_id) if self._table is None else self._table
         category = _rows(self._results, table)
         return table, category, AdjustableScores(self._results.score, category, self._space)
 
@@ -203,6 +204,9 @@ class _ResultAccess:
     def labelled(self, path: str, steps: tuple[Step, ...]) -> Iterator[tuple[Singles, Longs]]:
         self._refuse()
 
+    def rows(self, path: str, steps: tuple[Step, ...], kind: RowKind) -> Iterator[Singles]:
+        self._refuse()
+
     def _refuse(self) -> NoReturn:
         raise needs_logits(self._spec)
 
@@ -216,13 +220,6 @@ def _check_probabilities(results: Results) -> None:
         ]
         fix = "if the scores are logits, pass `score_space='logit'`"
         raise InputError(results.source, problems, fix, total=len(outside))
-
-
-def _table_of(category_id: Longs) -> FrequencyTable:
-    """A table without counts, for the methods that use none."""
-    ids = np.unique(category_id)
-    zeros = np.zeros(len(ids), np.int64)
-    return FrequencyTable(ids, ("",) * len(ids), zeros, zeros, ("",) * len(ids), None)
 
 
 def _rows(results: Results, table: FrequencyTable) -> Ints:

@@ -18,11 +18,17 @@ def ltcal(*arguments: str) -> str:
 def test_a_method_is_listed_with_formula_parameters_and_source() -> None:
     assert """
 logit-adjust
-  z'_c = z_c - tau ln p_c with p_c = n_c / Σ n; the background stays as it is.
-  tau=1.0         strength; 0 changes nothing (a number from 0 to 1e+06)
-  count=image     n_c counts images with the class, or its objects (one of image, instance)
-  zero_count=max  what n_c = 0 becomes: the smallest n above 0 (max), n = 1 of K + 1 (smooth), or an
-                  error (one of max, smooth, error)
+  z'_c = z_c - tau ln p_c with p_c = n_c / Σ n; the background stays as it is. The counts may be
+  divided by another reference than Σ n: their geometric mean (mean), the largest of them (max), or
+  1 (one). Another reference adds the same to every class, which matters only against a background
+  and for a sigmoid head. With reference=one it is norcal with gamma = tau, and with tau=1 too
+  balanced-softmax.
+  tau=1.0          strength; 0 changes nothing (a number from 0 to 1e+06)
+  count=image      n_c counts images with the class, or its objects (one of image, instance)
+  zero_count=max   what n_c = 0 becomes: the smallest n above 0 (max), n = 1 of K + 1 (smooth), or
+                   an error (one of max, smooth, error)
+  reference=total  what divides n_c: Σ n, the geometric mean of n, the largest n, or 1 (one of
+                   total, mean, max, one)
   Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, section 4.1
 """ in ltcal()
 
@@ -67,6 +73,18 @@ def test_json_lists_the_same() -> None:
                 "default": "yes",
                 "range": "one of yes, no",
                 "meaning": "whether to renormalise the scores",
+            },
+            {
+                "name": "form",
+                "default": "gamma",
+                "range": "one of gamma, cb",
+                "meaning": "the factor of a class: 1 / n_c^gamma, or the class-balanced one",
+            },
+            {
+                "name": "on",
+                "default": "exponentials",
+                "range": "one of exponentials, probabilities, logits",
+                "meaning": "what is multiplied by the factor",
             },
         ],
     }

@@ -10,20 +10,30 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from longtail_cli.choices import COUNTS, NORMALIZERS, SCORE_SPACES, VARIANTS, ScoreSpace, VariantName, ZeroCountName
+from longtail_cli.errors import InputError
 from longtail_cli.methods.bags import BalancedGroupSoftmax
 from longtail_cli.methods.base import Method
 from longtail_cli.methods.fracal import FractalCalibration
-from longtail_cli.methods.iif import InverseImageFrequency, iif_weights
+from longtail_cli.methods.iif import SCALES, InverseImageFrequency, iif_weights
+from longtail_cli.methods.label_free import TRAININGS, LogitNormalization, PriorToPosterior
 from longtail_cli.methods.learned import DisAlign, LearnableWeightScaling, TauNormalized, VectorScaling
-from longtail_cli.methods.prior import BalancedSoftmax, LabelDistributionAwareMargin, LogitAdjustment, NorCal
+from longtail_cli.methods.prior import (
+    CALIBRATED,
+    REFERENCES,
+    BalancedSoftmax,
+    LabelDistributionAwareMargin,
+    LogitAdjustment,
+    NorCal,
+)
 from longtail_cli.methods.registry import Chain, parse_method
 from longtail_cli.methods.scores import AdjustableScores
 from longtail_cli.methods.steps import ColumnAffine
 from longtail_cli.methods.target import TARGETS, TargetPrior
-from longtail_cli.methods.uniform import Temperature, Unchanged
+from longtail_cli.methods.uniform import Foreground, Temperature, Unchanged
 from longtail_cli.tables import FrequencyTable
 
 numbers = st.floats(0, 1e6)
+open_shares = st.floats(0, 1, exclude_min=True, exclude_max=True)
 policies = st.sampled_from(("max", "smooth"))
 counted = st.sampled_from(COUNTS)
 steps = st.one_of(
@@ -31,6 +41,11 @@ steps = st.one_of(
     st.builds(InverseImageFrequency, st.sampled_from(VARIANTS), counted, st.sampled_from(NORMALIZERS), policies),
     st.builds(LogitAdjustment, numbers, counted, policies),
     st.builds(NorCal, numbers, counted, policies),
+    st.builds(InverseImageFrequency, st.sampled_from(VARIANTS), strength=st.floats(0, 4)),
+    st.builds(LogitAdjustment, numbers, counted, policies, st.sampled_from(REFERENCES)),
+    st.builds(NorCal, numbers, counted, policies, on=st.sampled_from(CALIBRATED)),
+    st.builds(NorCal, open_shares, counted, policies, form=st.just("cb"), on=st.sampled_from(CALIBRATED)),
+    st.builds(Foreground, st.floats(-1e6, 1e6)),
     st.builds(LabelDistributionAwareMargin, st.floats(-1e6, 1e6), counted, policies),
     st.builds(Temperature, st.floats(1e-6, 1e6)),
 )
@@ -107,6 +122,25 @@ def test_a_rarer_class_never_gets_a_smaller_weight(
     assert (np.diff(by_count) <= 0).all()
 
 
+@given(tables(), st.sampled_from(VARIANTS), st.floats(0, 4), st.data())
+def test_scaled_weights_have_mean_1_before_the_strength(
+    frequencies: FrequencyTable, variant: VariantName, strength: float, data: st.DataObject
+) -> None:
+    """The same for every order of the classes; or there is no mean to divide by."""
+    order = data.draw(st.permutations(range(len(frequencies))))
+    method = InverseImageFrequency(variant, strength=strength, scale="mean")
+    try:
+        found = coefficients(method, frequencies).scale
+    except InputError:
+        plain = coefficients(InverseImageFrequency(variant), frequencies).scale
+        assert plain.mean() < 1e-5 * np.abs(plain).mean() or not plain.any()
+        return
+    assert coefficients(method, permuted(frequencies, order)).scale.tolist() == found[order].tolist()
+    whole = coefficients(InverseImageFrequency(variant, scale="mean"), frequencies).scale
+    assert whole.mean() == pytest.approx(1, rel=1e-9)
+    assert found == pytest.approx(np.sign(whole) * np.abs(whole) ** strength if strength else 1, rel=1e-12)
+
+
 names = st.text(st.characters(codec="utf-8", exclude_characters=",+"), min_size=1).map(str.strip).filter(bool)
 others = st.one_of(
     st.builds(NorCal, numbers, counted, policies, st.sampled_from(("yes", "no"))),
@@ -118,6 +152,9 @@ others = st.one_of(
     st.builds(VectorScaling, names),
     st.builds(TauNormalized, numbers),
     st.just(BalancedGroupSoftmax()),
+    st.builds(InverseImageFrequency, strength=st.floats(0, 4), scale=st.sampled_from(SCALES)),
+    st.builds(PriorToPosterior, st.just("") | names, st.sampled_from(TRAININGS), counted, policies),
+    st.builds(LogitNormalization, st.just("") | names),
 )
 
 

@@ -24,10 +24,15 @@ from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Sin
 COUNTED = [
     "iif", "iif:variant=smooth", "iif:variant=base10,count=instance", "iif:variant=gombit,normalizer=images",
     "logit-adjust:tau=1.3", "norcal:gamma=0.6", "balanced-softmax", "ldam:c=-2", "target-prior",
-    "logit-adjust:tau=1+iif:variant=smooth",
+    "logit-adjust:tau=1+iif:variant=smooth", "iif:strength=0.5,scale=mean", "logit-adjust:reference=mean",
+    "norcal:gamma=0.99,form=cb", "norcal:gamma=0.6,on=logits", "norcal:on=probabilities",
 ]  # fmt: skip
 FULL = [*COUNTED, "fracal", "none"]
-DECOUPLED = ["norcal:gamma=0.6,renormalize=no", "iif+norcal:gamma=1,renormalize=no+logit-adjust"]
+DECOUPLED = [
+    "norcal:gamma=0.6,renormalize=no",
+    "iif+norcal:gamma=1,renormalize=no+logit-adjust",
+    "norcal:0.9,form=cb,renormalize=no",
+]
 
 heads: st.SearchStrategy[HeadName] = st.sampled_from(("softmax", "sigmoid"))
 backgrounds: st.SearchStrategy[BackgroundName] = st.sampled_from(("none", "first", "last"))
@@ -138,8 +143,16 @@ def _rows_of(frequencies: FrequencyTable, rows: Longs, ids: Longs) -> FrequencyT
 IDENTITIES: list[tuple[str, Callable[[float, int, int], float]]] = [
     ("iif", lambda z, n, c: math.log(c) * z),
     ("iif:variant=smooth", lambda z, n, c: (math.log((n * c + 1) / (n + 1)) + 1) * z),
+    ("iif:strength=0.5", lambda z, n, c: math.sqrt(math.log(c)) * z),
+    ("iif:variant=smooth,strength=0", lambda z, n, c: z),
+    ("iif:strength=0.5,scale=mean", lambda z, n, c: z),
     ("logit-adjust:tau=1.3", lambda z, n, c: z + 1.3 * math.log(c)),
+    ("logit-adjust:tau=1.3,reference=mean", lambda z, n, c: z),
+    ("logit-adjust:tau=1.3,reference=max", lambda z, n, c: z),
+    ("logit-adjust:tau=1.3,reference=one", lambda z, n, c: z - 1.3 * math.log(n)),
     ("norcal:gamma=0.6", lambda z, n, c: z - 0.6 * math.log(n)),
+    ("norcal:gamma=0.6,on=logits", lambda z, n, c: z / n**0.6),
+    ("norcal:gamma=0.9,form=cb", lambda z, n, c: z + math.log((1 - 0.9) / (1 - 0.9**n))),
     ("balanced-softmax", lambda z, n, c: z - math.log(n)),
     ("ldam:c=-2", lambda z, n, c: z + 2 * n**-0.25),
     ("target-prior", lambda z, n, c: z),
