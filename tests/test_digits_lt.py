@@ -13,7 +13,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 FOLDER = Path(__file__).parents[1] / "examples" / "digits_lt"
-MADE = ("train.txt", "logits.npz", "logits.meta.json")
+LOGITS = ("logits", "train_logits")
+MADE = ("train.txt", *(f"{name}.{ending}" for name in LOGITS for ending in ("npz", "meta.json")))
 CLASSES = 10
 
 
@@ -24,9 +25,8 @@ def train_list() -> list[tuple[int, int]]:
     return [(int(Path(path).stem), int(label)) for path, label in map(str.split, lines)]
 
 
-@pytest.fixture(scope="module")
-def arrays() -> dict[str, np.ndarray]:
-    with np.load(FOLDER / "logits.npz") as found:
+def load_logits(name: str) -> dict[str, np.ndarray]:
+    with np.load(FOLDER / f"{name}.npz") as found:
         return dict(found)
 
 
@@ -52,8 +52,10 @@ def test_train_images_are_of_the_first_half_and_test_images_of_the_second(train_
     assert len({row for row, _ in train_list}) == len(train_list)
 
 
-def test_logits_follow_their_format(arrays: dict[str, np.ndarray]) -> None:
-    meta = json.loads((FOLDER / "logits.meta.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", LOGITS)
+def test_logits_follow_their_format(name: str) -> None:
+    arrays = load_logits(name)
+    meta = json.loads((FOLDER / f"{name}.meta.json").read_text(encoding="utf-8"))
     assert (meta["format"], meta["head"], meta["background"]) == ("ltcal-logits/1", "softmax", "none")
     assert meta["category_ids"] == list(range(CLASSES))
     assert arrays.keys() == {"logits", "labels"}
@@ -61,13 +63,24 @@ def test_logits_follow_their_format(arrays: dict[str, np.ndarray]) -> None:
     assert arrays["logits"].shape == (len(arrays["labels"]), CLASSES)
 
 
-def test_test_set_is_balanced(arrays: dict[str, np.ndarray]) -> None:
-    assert np.bincount(arrays["labels"]).tolist() == [86] * CLASSES
+def test_test_set_is_balanced() -> None:
+    assert np.bincount(load_logits("logits")["labels"]).tolist() == [86] * CLASSES
 
 
-def test_the_classifier_is_better_on_frequent_digits(
-    train_list: list[tuple[int, int]], arrays: dict[str, np.ndarray]
-) -> None:
+def test_train_logits_are_those_of_the_train_images(train_list: list[tuple[int, int]]) -> None:
+    assert load_logits("train_logits")["labels"].tolist() == [label for _, label in train_list]
+
+
+def test_train_logits_are_not_memorised(train_list: list[tuple[int, int]]) -> None:
+    """A classifier is right about nearly every image it was trained on; out of fold it misses many rare digits."""
+    arrays = load_logits("train_logits")
+    right = arrays["logits"].argmax(axis=1) == arrays["labels"]
+    rare = [label for label, count in Counter(label for _, label in train_list).items() if count < 10]
+    assert right[np.isin(arrays["labels"], rare)].mean() < 0.8
+
+
+def test_the_classifier_is_better_on_frequent_digits(train_list: list[tuple[int, int]]) -> None:
+    arrays = load_logits("logits")
     right = arrays["logits"].argmax(axis=1) == arrays["labels"]
     order = [label for label, _ in Counter(label for _, label in train_list).most_common()]
     recall = np.array([right[arrays["labels"] == label].mean() for label in order])

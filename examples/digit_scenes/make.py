@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from annotations import CATEGORY_ID, annotation_file, category_entries, label_scene
 from classifier import exact_logits, train
 from detection import detections
@@ -25,6 +28,19 @@ VAL_COUNT = 54  # val scenes that contain a digit, the same for all
 FIRST_VAL_ID = TRAIN_SCENES + 1
 BACKGROUND = len(CATEGORY_ID)  # the last column
 SCORE_THRESHOLD = 0.01
+FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a detector says about N proposals.
+
+    logits: float16 [N, C + 1], background last. image_id: int64 [N], ascending. boxes: int64 [N, 4] xyxy.
+    """
+
+    logits: npt.NDArray[np.float16]
+    image_id: Integers
+    boxes: Integers
 
 
 def make_scenes(counts: Integers, num_scenes: int, digits: DigitImages, rng: np.random.RandomState) -> list[Scene]:
@@ -63,19 +79,57 @@ def write_annotations(
         write_json(out / f"{split}.json", annotation_file(split, first_id, scenes, labellings, categories))
 
 
-def write_outputs(out: Path, scenes: list[Scene], weights: Integers, rng: np.random.RandomState) -> None:
-    """The detector's outputs on the val scenes: the logits of every proposal, and the detections decoded from them."""
+def detect(
+    scenes: list[Scene], first_id: int, weights_of: Callable[[int], Integers], rng: np.random.RandomState
+) -> Outputs:
+    """The logits of every proposal; `weights_of(i)` are those of the detector that sees scene i."""
     proposals = [propose(scene.canvas, rng) for scene in scenes]
-    image_id = np.repeat(np.arange(len(scenes)) + FIRST_VAL_ID, [len(boxes) for boxes in proposals])
-    boxes = np.concatenate(proposals)
-    inputs = np.concatenate([features(scene.canvas, found) for scene, found in zip(scenes, proposals, strict=True)])
+    logits = [
+        exact_logits(features(scene.canvas, boxes), weights_of(index))
+        for index, (scene, boxes) in enumerate(zip(scenes, proposals, strict=True))
+    ]
+    image_id = np.repeat(np.arange(len(scenes)) + first_id, [len(boxes) for boxes in proposals])
     # Half precision on disk; the detections come from the rounded values.
-    logits = exact_logits(inputs, weights).astype(np.float16)
+    return Outputs(np.concatenate(logits).astype(np.float16), image_id, np.concatenate(proposals))
+
+
+def deal_folds(scenes: list[Scene]) -> Integers:
+    """The fold of each scene, 0..FOLDS - 1: scenes in the order of their rarest digit are dealt out in turn.
+
+    So the few scenes with a rare digit lie in different folds, and every detector is trained on some of them.
+    """
+    count = np.array([sum(digit in scene.digit for scene in scenes) for digit in range(BACKGROUND)])
+    rarest = [count[scene.digit].min(initial=len(scenes)) for scene in scenes]
+    fold = np.empty(len(scenes), np.int64)
+    fold[np.argsort(rarest, kind="stable")] = np.arange(len(scenes)) % FOLDS
+    return fold
+
+
+def detect_out_of_fold(scenes: list[Scene], rng: np.random.RandomState) -> Outputs:
+    """Outputs on scenes of the train set, those of a fold from a detector trained on the other folds."""
+    fold = deal_folds(scenes)
+    weights = [
+        train_detector([scene for scene, its in zip(scenes, fold, strict=True) if its != left_out], rng)
+        for left_out in range(FOLDS)
+    ]
+    return detect(scenes, 1, lambda index: weights[fold[index]], rng)
+
+
+def write_logits(out: Path, name: str, outputs: Outputs) -> None:
     # Not compressed: compressed bytes differ between versions of zlib.
-    np.savez(out / "logits.npz", logits=logits, image_id=image_id, boxes=boxes.astype(np.float32))
+    np.savez(
+        out / f"{name}.npz",
+        logits=outputs.logits,
+        image_id=outputs.image_id,
+        boxes=outputs.boxes.astype(np.float32),
+    )
     meta = {"format": "ltcal-logits/1", "head": "softmax", "background": "last", "category_ids": CATEGORY_ID}
-    write_json(out / "logits.meta.json", meta)
-    found = detections(logits.astype(np.float64), image_id, boxes, CATEGORY_ID, SCORE_THRESHOLD)
+    write_json(out / f"{name}.meta.json", meta)
+
+
+def write_detections(out: Path, outputs: Outputs) -> None:
+    logits = outputs.logits.astype(np.float64)
+    found = detections(logits, outputs.image_id, outputs.boxes, CATEGORY_ID, SCORE_THRESHOLD)
     write_json(out / "predictions.json", found)
 
 
@@ -87,7 +141,10 @@ def main(out: Path) -> None:
     weights = train_detector(train_scenes, rng)
     out.mkdir(parents=True, exist_ok=True)
     write_annotations(out, train_scenes, val_scenes, rng)
-    write_outputs(out, val_scenes, weights, rng)
+    val_outputs = detect(val_scenes, FIRST_VAL_ID, lambda _: weights, rng)
+    write_logits(out, "logits", val_outputs)
+    write_detections(out, val_outputs)
+    write_logits(out, "train_logits", detect_out_of_fold(train_scenes, rng))
 
 
 if __name__ == "__main__":
