@@ -1,4 +1,4 @@
-"""Post-hoc calibration of long-tailed classifiers and detectors: count, adjust, evaluate, judge.
+"""Post-hoc calibration of long-tailed classifiers and detectors: count, adjust, tune, evaluate, judge.
 
 Names are imported when they are first used, so that ``import longtail_cli`` loads no array library.
 """
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
         judge,
         read_frequencies,
         read_report,
+        read_tuning,
         rescore,
+        tune,
     )
     from longtail_cli.errors import LtcalError, LtcalWarning
     from longtail_cli.files.logits.writer import LogitsWriter
     from longtail_cli.methods.registry import parse_method
     from longtail_cli.reports.model import Report
+    from longtail_cli.reports.tuning.model import Tuning
     from longtail_cli.tables import FrequencyTable
 
 __version__ = "0.1.0"
@@ -34,6 +37,7 @@ __all__ = [
     "LtcalError",
     "LtcalWarning",
     "Report",
+    "Tuning",
     "adjust",
     "capture",
     "count",
@@ -43,7 +47,9 @@ __all__ = [
     "parse_method",
     "read_frequencies",
     "read_report",
+    "read_tuning",
     "rescore",
+    "tune",
 ]
 
 _MODULES = {
@@ -52,6 +58,7 @@ _MODULES = {
     "LtcalError": "errors",
     "LtcalWarning": "errors",
     "Report": "reports.model",
+    "Tuning": "reports.tuning.model",
     "parse_method": "methods.registry",
 }
 """Modules of the names that `longtail_cli.api` does not define."""

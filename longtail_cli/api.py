@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -31,10 +31,11 @@ from longtail_cli.errors import LtcalWarning, Problem, UsageError, check_choice
 from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.files.frequencies import read_frequencies as _read_frequencies
 from longtail_cli.methods.base import Method
-from longtail_cli.methods.registry import parse_method
 from longtail_cli.reports.gates.limits import parse_gate
 from longtail_cli.reports.model import Report
+from longtail_cli.reports.tuning.model import Tuning
 from longtail_cli.tables import FrequencyTable
+from longtail_cli.workflow.method_specs import method_of
 from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, require_torch
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ Frequencies = FrequencyTable | str | os.PathLike[str] | Sequence[int] | Mapping[
 """A frequency table, the path of one, or per-class counts."""
 Detections = Any
 """A path, a list of COCO result dicts, a data frame, columns by name, or a mapping of detection logits."""
-MethodLike = str | Method
+MethodLike: TypeAlias = "str | Method | Tuning"
+"""A spec, ``"@tuned.json"``, a method, or a tuning, whose choice is applied."""
 
 
 def count(
@@ -252,6 +254,93 @@ def evaluate_classification(
     )
 
 
+def tune(
+    predictions: Detections,
+    annotations: Any = None,
+    *,
+    labels: Any = None,
+    frequencies: Frequencies | None = None,
+    spaces: str | Sequence[str] = (),
+    objective: str | None = None,
+    keep: Mapping[str, float] | Sequence[str] = (),
+    folds: int = 5,
+    seed: int = 0,
+    target: str = "balanced",
+    split: str | None = None,
+    bootstrap: int | None = 1000,
+    protocol: ProtocolChoice = "auto",
+    iou_types: IouType | Sequence[IouType] = (),
+    max_dets: int | None = None,
+    score_space: ScoreSpace = "prob",
+    head: HeadName | None = None,
+    background: BackgroundName | None = None,
+    category_ids: Sequence[int] | None = None,
+    device: str = "auto",
+    threshold: float = 1e-4,
+    nms_iou: float | None = 0.5,
+    detections_per_image: int = 300,
+    objectness: ObjectnessName = "none",
+) -> Tuning:
+    """The best adjustment for a model, chosen on these predictions, with cross-fitted figures. See docs/tune.md.
+
+    predictions, annotations: one input and its annotations as for `evaluate`; without annotations the logits of a
+        classifier as for `evaluate_classification`, with `labels` unless the file holds them.
+    spaces: specs with alternatives, such as ``"norcal:gamma=0..1.5"``; if empty, every method that the input allows.
+    objective: the metric to optimise; None for AP, of classifiers for the likelihood after a fitted temperature.
+    keep: how much worse metrics may become than without adjustment: ``{"bbox/APf": -0.005}``.
+    target: classifiers: ``balanced``, ``as-is``, or the path of a frequency table to weight the rows to.
+    split: ``half:SEED`` to tune on half of the images and to report on the other half too.
+    bootstrap: number of resamples for 95% intervals; None for none. Other parameters are those of `evaluate`.
+
+    Apply it with ``methods=[tuning]`` to other data of the same model.
+    Raises InputError for data that is not valid and UsageError for options that do not fit it.
+    """
+    from longtail_cli.workflow.tune import TuneOptions
+
+    kept = [f"{name}={float(change)!r}" for name, change in keep.items()] if isinstance(keep, Mapping) else list(keep)
+    searched = (spaces,) if isinstance(spaces, str) else tuple(spaces)
+    options = TuneOptions(searched, objective, kept, folds, seed, str(target), split)
+    decode = DecodeOptions(threshold, nms_iou, detections_per_image, objectness)
+    logit_options = LogitOptions(head, background, _ids(category_ids), device, decode)
+    resampling = None if bootstrap is None else BootstrapOptions(bootstrap)
+    if annotations is not None:
+        from longtail_cli.workflow.tune_detection import tune_detection
+
+        types = (iou_types,) if isinstance(iou_types, str) else tuple(iou_types)
+        return tune_detection(
+            _path_or(predictions),
+            _path_or(annotations),
+            frequencies=_table_or_path(frequencies),
+            options=options,
+            evaluation=EvaluationOptions(protocol, types, max_dets, score_space=score_space),
+            logit_options=logit_options,
+            bootstrap=resampling,
+        )
+    require_torch()
+    from longtail_cli.workflow.tune_classification import tune_classification
+
+    source = _path_or(predictions)
+    if not isinstance(source, Path):
+        source = _classifier_tensors(source, head)
+        stated = (head or "softmax", background or "none")
+        logit_options = LogitOptions(*stated, _ids(category_ids), device, decode)
+    return tune_classification(
+        source,
+        _path_or(labels),
+        frequencies=_table_or_path(frequencies),
+        options=options,
+        logit_options=logit_options,
+        bootstrap=resampling,
+    )
+
+
+def read_tuning(path: str | os.PathLike[str]) -> Tuning:
+    """A tuning from its JSON. Raises InputError if it is not one."""
+    from longtail_cli.workflow.tuned_method import read_tuning as read
+
+    return read(Path(path))
+
+
 def judge(
     report: Report,
     gates: Mapping[str, Mapping[str, float | str]],
@@ -259,6 +348,7 @@ def judge(
     *,
     on: JudgedOn = "value",
     allow_undefined: bool = False,
+    allow_oracle: bool = False,
     runs: Sequence[str] = (),
 ) -> Report:
     """The report with a verdict of each gate on each run, in `Report.gates`; `Report.passed` sums them up.
@@ -266,6 +356,7 @@ def judge(
     gates: limits by metric, by kind: ``{"fail_under": {"bbox/APr": 0.18}, "max_drop": {"bbox/AP": "1%"}}``.
     baseline: an earlier report, or the path of its JSON; differences are then to its first run.
     on: ``value``, or ``interval`` to fail only if the whole 95% interval is beyond the limit.
+    allow_oracle: whether runs whose method was tuned on data of this report are judged like others; else they fail.
     runs: names of the runs to judge; empty means all.
     Raises UsageError for unknown metrics, kinds and runs.
     """
@@ -278,7 +369,7 @@ def judge(
         parsed += [parse_gate(kinds[name], f"{metric}={limit}", f"`{name}=`") for metric, limit in limits.items()]
     path = None if baseline is None or isinstance(baseline, Report) else Path(baseline)
     before = baseline if baseline is None or isinstance(baseline, Report) else read_report(baseline)
-    return judged(report, GatePlan(tuple(parsed), on, allow_undefined, tuple(runs), before, path))
+    return judged(report, GatePlan(tuple(parsed), on, allow_undefined, tuple(runs), before, path, allow_oracle))
 
 
 def read_report(path: str | os.PathLike[str]) -> Report:
@@ -314,7 +405,13 @@ def _run_names(titles: Sequence[str], methods: Sequence[Method]) -> tuple[str, .
 
 
 def _method(method: MethodLike) -> Method:
-    return parse_method(method) if isinstance(method, str) else method
+    if isinstance(method, str):
+        return method_of(method)
+    if isinstance(method, Tuning):
+        from longtail_cli.workflow.tuned_method import choice_of
+
+        return choice_of(method, "the tuning")
+    return method
 
 
 def _methods(methods: MethodLike | Sequence[MethodLike]) -> tuple[Method, ...]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import ClassVar
 
 MAX_PROBLEMS = 10
@@ -94,6 +95,12 @@ def missing_package(package: str, purpose: str, extra: str) -> MissingExtraError
     """The error of a package that is not installed; `extra` brings it."""
     problem = Problem("package", f"{package}, for {purpose}", "none")
     return MissingExtraError(package, [problem], f"install it: pip install 'ltcal[{extra}]'")
+
+
+def require(package: str, purpose: str, extra: str) -> None:
+    """Raise MissingExtraError if the package is not installed, before work that would be lost for want of it."""
+    if find_spec(package) is None:
+        raise missing_package(package, purpose, extra)
 
 
 class VerificationError(LtcalError):

@@ -15,17 +15,19 @@ import click
 
 from longtail_cli import __version__
 from longtail_cli.cli.flags import with_flags
+from longtail_cli.cli.options import INTERRUPTED
 from longtail_cli.errors import LtcalError
 
 COMMANDS = {
     "compute-freq": ("compute_freq", "Count in how many images each class occurs."),
     "rescore": ("rescore", "Adjust the scores of a result file, or logits, for the long tail."),
     "report": ("report", "Evaluate: AP by frequency group, TIDE, accuracy, calibration; gates for CI."),
+    "tune": ("tune", "Choose the best adjustment for a model, on data that is not reported on."),
     "methods": ("methods", "List the methods, or show one: formula, parameters, source."),
 }
 """The module and help line of each command; the help page imports no command."""
 
-BAD_INPUT, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
+BAD_INPUT, PIPE_CLOSED = 2, 141
 
 
 class Commands(click.Group):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from longtail_cli.reports.model import Report
+    from longtail_cli.reports.tuning.model import Tuning
 
 _OTHER_NAMES = {
     "frequencies": "--freq",
@@ -45,4 +46,14 @@ def report_with_flags(report: Report) -> Report:
         notes=tuple(map(with_flags, report.notes)),
         runs=tuple(dataclasses.replace(run, notes=tuple(map(with_flags, run.notes))) for run in report.runs),
         gates=tuple(dataclasses.replace(one, message=with_flags(one.message)) for one in report.gates),
+    )
+
+
+def tuning_with_flags(tuning: Tuning) -> Tuning:
+    """The tuning with flags in its notes and in those of its reports."""
+    return dataclasses.replace(
+        tuning,
+        notes=tuple(map(with_flags, tuning.notes)),
+        report=tuning.report and report_with_flags(tuning.report),
+        heldout=tuning.heldout and report_with_flags(tuning.heldout),
     )

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Command = Callable[..., None]
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 @click.option("--labels", type=FILE, help="Classification: the true classes, if the file does not hold them.")
 @click.option("--freq", "frequencies", type=FILE, help="Frequency table, for the methods and the frequency groups.")
 @click.option(
-    "--method", "specs", multiple=True, metavar="SPEC", help="Adjust with this method first; repeatable, one run each."
+    "--method",
+    "specs",
+    multiple=True,
+    metavar="SPEC",
+    help="Adjust with this method first, or with what a tuning chose (@tuned.json); repeatable, one run each.",
 )
 @report_options.evaluation
 @click.option("--name", "names", multiple=True, help="Name of a run, once per file and method, in order.")
@@ -66,16 +70,17 @@ def report(
     """
     from longtail_cli.cli.progress_bar import working
     from longtail_cli.cli.report_outputs import check_outputs, write
-    from longtail_cli.methods.registry import parse_method
     from longtail_cli.workflow.judge import judged, plan_bootstrap, plan_gates
+    from longtail_cli.workflow.method_specs import method_of, spec_files
 
     _check_options(predictions, annotations, labels, specs, verify)
     if annotations is None:
         _refuse_for_classification(evaluation)
-    methods = tuple(parse_method(spec) for spec in specs)
+    methods = tuple(map(method_of, specs))
     plan = plan_gates(gates, Path())
     bootstrap = plan_bootstrap(intervals, plan, plotted=outputs.plotted)
-    read = (annotations, labels, frequencies, logit_options.category_ids, *plan.baseline_files)
+    tunings = spec_files(specs)
+    read = (annotations, labels, frequencies, logit_options.category_ids, *plan.baseline_files, *tunings)
     check_outputs([*predictions, *(path for path in read if isinstance(path, Path))], outputs)
     computed = replace(
         evaluation,

@@ -132,6 +132,11 @@ gates = bundled(
         ),
         click.option("--allow-undefined/--no-allow-undefined", default=None, help="Let undefined metrics pass."),
         click.option(
+            "--allow-oracle/--no-allow-oracle",
+            default=None,
+            help="Judge runs whose method was tuned on data of this report; else the exit code is 3.",
+        ),
+        click.option(
             "--gate/--no-gate", default=True, help="Skip all gates, including those in ltcal.toml and pyproject.toml."
         ),
     ),

@@ -12,7 +12,8 @@ import click
 
 from longtail_cli.cli.flags import report_with_flags
 from longtail_cli.cli.report_options import Outputs
-from longtail_cli.errors import OutputError, Problem, UsageError
+from longtail_cli.errors import Problem, UsageError
+from longtail_cli.files import output
 from longtail_cli.files.output import write_bytes, write_text
 from longtail_cli.files.report_files import resamples_path, write_resamples
 from longtail_cli.reports.ci import GITHUB_SUMMARY_LIMIT, to_junit
@@ -28,15 +29,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 
 def check_outputs(inputs: Sequence[Path], outputs: Outputs) -> None:
     """Raise UsageError if an output would replace an input or another output, OutputError if its folder is missing."""
-    taken = {path.resolve() for path in inputs}
-    for path in _files(outputs):
-        if path.resolve() in taken:
-            problem = Problem("output", "a path that is not in use", "the path of an input or of another output")
-            raise UsageError(str(path), [problem], "choose another file")
-        taken.add(path.resolve())
-        if path != STDOUT and not path.absolute().parent.is_dir():
-            problem = Problem("file", "a path that can be written to", "no such folder")
-            raise OutputError(str(path), [problem], "make the folder first, or choose another path")
+    output.check_outputs(_files(outputs), inputs)
     if outputs.github_summary and not os.environ.get(SUMMARY):
         problem = Problem(f"${SUMMARY}", "the file of the summary, set by GitHub", "nothing")
         raise UsageError("--github-summary", [problem], "use it in a GitHub workflow, or --markdown FILE elsewhere")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     required=True,
     multiple=True,
     metavar="SPEC",
-    help="Method, such as iif; repeatable for logits.",
+    help="Method, such as iif, or what a tuning chose (@tuned.json); repeatable for logits.",
 )
 @click.option(
     "-o", "--output", "outputs", required=True, multiple=True, type=FILE, help="The adjusted file, one per method."
@@ -72,14 +72,16 @@ def rescore(
     """
     from longtail_cli.files.frequencies import read_frequencies
     from longtail_cli.files.output import refuse_overwriting
-    from longtail_cli.methods.registry import parse_method
+    from longtail_cli.workflow.method_specs import method_of, spec_files
     from longtail_cli.workflow.options import kind_of
 
-    methods = [parse_method(spec, {"zero_count": zero_count} if zero_count else {}) for spec in specs]
+    methods = [method_of(spec, {"zero_count": zero_count} if zero_count else {}) for spec in specs]
     for output in outputs:
         refuse_overwriting(output, source, "input")
         if frequencies is not None:
             refuse_overwriting(output, frequencies, "frequency table")
+        for tuning in spec_files(specs):
+            refuse_overwriting(output, tuning, "tuning")
     table = read_frequencies(frequencies) if frequencies else None
     if kind_of(source) == "logits":
         _rescore_logits(source, table, methods, outputs, logit_options, keep_logits)

@@ -13,8 +13,8 @@ from longtail_cli.errors import check_choice
 from longtail_cli.evaluation import summary, tide
 from longtail_cli.evaluation.average_precision import Curves, curves, pooled_ap, recall_at
 from longtail_cli.evaluation.bootstrap import metrics as bootstrap
-from longtail_cli.evaluation.bootstrap.resampling import Draws, Resampled, resampled
 from longtail_cli.evaluation.bootstrap.resampling import Reduction as Resampling
+from longtail_cli.evaluation.bootstrap.resampling import Resampled, Weightings, resampled
 from longtail_cli.evaluation.geometry import Overlaps, mask_areas, overlaps, rows_of
 from longtail_cli.evaluation.matching import Matches, match
 from longtail_cli.evaluation.options import EvaluationOptions
@@ -131,19 +131,21 @@ class Evaluation:
     objects: Objects
     judged: npt.NDArray[np.uint8] | None
     """uint8 [I, C], see `protocol.judgements`; None under COCO."""
-    draws: Draws | None
-    """Resamples for a bootstrap, or None."""
+    draws: Weightings | None
+    """Resamples for a bootstrap, or folds; or None."""
+    resampled_sizes: bool = True
+    """Whether the metrics by object size are computed for them."""
 
     @classmethod
     def prepare(
         cls, ground_truth: GroundTruth, protocol: Protocol, iou_type: IouType, groups: Mapping[str, Bools],
-        options: EvaluationOptions, draws: Draws | None = None,
+        options: EvaluationOptions, draws: Weightings | None = None, *, resampled_sizes: bool = True,
     ) -> Evaluation:  # fmt: skip
         """Sort the objects by image and look up what each image judges. Raises UsageError for unknown IoU types."""
         check_choice("iou_types", iou_type, IOU_TYPES)
         objects = objects_of(ground_truth, protocol)
         judged = judgements(ground_truth, objects) if protocol.federated else None
-        return cls(ground_truth, protocol, iou_type, groups, options, objects, judged, draws)
+        return cls(ground_truth, protocol, iou_type, groups, options, objects, judged, draws, resampled_sizes)
 
     def candidates(self, detections: Detections) -> Candidates:
         """What the metrics need besides the scores, so that equal boxes can share it."""
@@ -277,7 +279,10 @@ class Evaluation:
         iou_type, objects, groups = self.iou_type, self.objects, self.groups
         if self.draws is None:
             return {}
-        reductions = {f"{iou_type}/": bootstrap.headline(scored, objects, narrow.matches, self.protocol, groups)}
+        headline = bootstrap.headline(
+            scored, objects, narrow.matches, self.protocol, groups, sizes=self.resampled_sizes
+        )
+        reductions = {f"{iou_type}/": headline}
         if wide is not None and self.options.fixed_ap:
             reductions[f"{iou_type}/APfixed/"] = bootstrap.fixed(scored, objects, wide.matches, groups)
         return _resample(reductions, self.draws)
@@ -312,7 +317,7 @@ class Evaluation:
         return detections.area
 
 
-def _resample(reductions: Mapping[str, Resampling], draws: Draws) -> Resampled:
+def _resample(reductions: Mapping[str, Resampling], draws: Weightings) -> Resampled:
     """The metrics of every resample, with the prefix of each reduction before their names."""
     return {
         prefix + name: values

@@ -28,15 +28,16 @@ def headline(
     groups: bool [C] by group name; the AP of an absent group is None.
 
     Every metric is a mean over the defined categories (and thresholds). LVIS reports AR@300 with its sizes, COCO
-    AR@1, AR@10 and AR@100 with the sizes of the last.
+    AR@1, AR@10 and AR@100 with the sizes of the last. Curves over all sizes alone, [10, C, 1], have no metrics by size.
     """
     ap = curves.ap[:, :, 0]
     metrics = {"AP": mean(ap), "AP50": mean(ap[AP50]), "AP75": mean(ap[AP75])}
-    metrics |= {f"AP{size}": mean(curves.ap[:, :, AREA_NAMES.index(size)]) for size in SIZES}
+    sizes = SIZES if curves.ap.shape[2] == len(AREA_NAMES) else ()
+    metrics |= {f"AP{size}": mean(curves.ap[:, :, AREA_NAMES.index(size)]) for size in sizes}
     metrics |= _by_group(ap, groups)
     metrics |= {f"AR@{rank}": mean(recall) for rank, recall in ranked.items()}
     metrics[f"AR@{protocol.max_dets}"] = mean(curves.recall[:, :, 0])
-    for size in SIZES:
+    for size in sizes:
         metrics[f"AR{size}@{protocol.max_dets}"] = mean(curves.recall[:, :, AREA_NAMES.index(size)])
     return metrics
 

@@ -30,6 +30,7 @@ class _Table(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     baseline: _Text | None = None
     gate_on: JudgedOn | None = None
     allow_undefined: bool | None = None
+    allow_oracle: bool | None = None
     runs: tuple[_Text, ...] = ()
     fail_under: _Limits = {}
     fail_over: _Limits = {}
@@ -71,6 +72,7 @@ class GateConfig:
     """The names of the runs to judge; empty means all."""
     gates: tuple[tuple[GateKind, str], ...]
     """Kind and ``metric=limit`` of each gate, in the order of `GATE_KINDS`."""
+    allow_oracle: bool | None = None
 
 
 def find_gate_config(folder: Path) -> GateConfig | None:
@@ -150,4 +152,6 @@ def _config(table: _Table, path: Path) -> GateConfig:
         for limit in (given if isinstance(given, list) else [given])
     ]
     baseline = None if table.baseline is None else path.parent / table.baseline
-    return GateConfig(str(path), baseline, table.gate_on, table.allow_undefined, table.runs, tuple(gates))
+    return GateConfig(
+        str(path), baseline, table.gate_on, table.allow_undefined, table.runs, tuple(gates), table.allow_oracle
+    )

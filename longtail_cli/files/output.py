@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,6 +96,19 @@ def cannot_write(path: Path, error: Exception) -> OutputError:
     found = getattr(error, "strerror", None) or str(error)
     problem = Problem("output", "a path that can be written to", found)
     return OutputError(str(path), [problem], "choose another path, or check its permissions and the free disk space")
+
+
+def check_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Raise UsageError if an output would replace an input or another output, OutputError if its folder is missing."""
+    taken = {path.resolve() for path in inputs}
+    for path in outputs:
+        if path.resolve() in taken:
+            problem = Problem("output", "a path that is not in use", "the path of an input or of another output")
+            raise UsageError(str(path), [problem], "choose another file")
+        taken.add(path.resolve())
+        if not path.absolute().parent.is_dir():
+            problem = Problem("file", "a path that can be written to", "no such folder")
+            raise OutputError(str(path), [problem], "make the folder first, or choose another path")
 
 
 def refuse_overwriting(out: Path, path: Path, content: str) -> None:

@@ -1,4 +1,4 @@
-"""Earlier reports: their text, and the resamples beside them."""
+"""Earlier reports and tunings: their text, and the resamples beside reports."""
 
 from __future__ import annotations
 
@@ -18,12 +18,24 @@ def read_baseline(path: Path) -> str:
 
     Raises InputError unless `path` is a readable, non-empty file in UTF-8.
     """
+    return _text(path, "report", "pass a file that `ltcal report` wrote with `json=`")
+
+
+def read_tuned(path: Path) -> str:
+    """The text of a tuning, for `longtail_cli.reports.tuning.json.from_json`.
+
+    Raises InputError unless `path` is a readable, non-empty file in UTF-8.
+    """
+    return _text(path, "tuning", "pass a JSON file that `ltcal tune` wrote")
+
+
+def _text(path: Path, noun: str, fix: str) -> str:
     check_readable(path)
     try:
         return path.read_text(encoding="utf-8-sig")  # shells of Windows write a byte order mark
     except UnicodeDecodeError as error:
-        problem = Problem("content", "a report in JSON, which is UTF-8", str(error))
-        raise InputError(str(path), [problem], "pass a file that `ltcal report` wrote with `json=`") from error
+        problem = Problem("content", f"a {noun} in JSON, which is UTF-8", str(error))
+        raise InputError(str(path), [problem], fix) from error
 
 
 FORMAT = "ltcal-resamples/1"

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from longtail_cli.methods.steps import ColumnAffine, Reclassify, ScoreFactor, SigmoidProduct, SliceSoftmax, Step
-from longtail_cli.tables import Floats, LogitColumns, Longs
+from longtail_cli.tables import Floats, LogitColumns, Logits, Longs
 
 LARGEST = 1e30
 """The binary logit of a score that rounds to 1: finite, so that a weight of 0 makes it 0."""
@@ -68,6 +68,10 @@ class Adjuster:
             if out is not None and adjusted.shape != out.shape:
                 out = adjusted  # fewer columns, in new memory
         return adjusted
+
+    def of_batch(self, batch: Logits, out: torch.Tensor | None = None) -> torch.Tensor:
+        """The adjusted logits of a batch; `out` as above."""
+        return self(batch.logits, batch.features, out)
 
     def _apply_step(self, step: Step, columns: LogitColumns) -> ApplyStep:
         match step:

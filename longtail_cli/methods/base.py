@@ -86,6 +86,8 @@ class MethodContext:
     data_access: DataAccess
     steps: tuple[Step, ...] = ()
     """The steps of the methods before this one."""
+    score_only: bool = False
+    """Whether there is only one score per detection, as in a result file, and not the full logits."""
 
     def counts(self, spec: str) -> FrequencyTable:
         """The table, for the method `spec`. Raises UsageError if there is none."""

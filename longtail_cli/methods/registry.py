@@ -101,7 +101,7 @@ def score_affine(
 ) -> tuple[ColumnAffine, tuple[Note, ...]]:
     """The map of the classes in a score-only adjustment. Raises UsageError for a method that needs full logits."""
     columns = LogitColumns("sigmoid", "none", table.category_id)
-    adjustment = method.adjustment(MethodContext(columns, table, None, data_access))
+    adjustment = method.adjustment(MethodContext(columns, table, None, data_access, score_only=True))
     if not adjustment.steps:
         return ColumnAffine(np.ones(len(table)), np.zeros(len(table))), adjustment.notes
     if len(adjustment.steps) == 1 and isinstance(adjustment.steps[0], ColumnAffine):

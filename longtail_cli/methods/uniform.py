@@ -28,7 +28,7 @@ class Unchanged(NamedMethod):
 
 @dataclass(frozen=True, slots=True)
 class Temperature(NamedMethod):
-    """z' = z / t for every column, including the background.
+    """z' = z / t for every column, including the background; t=fit, at the end of a chain in `ltcal tune`, fits it.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2
     """

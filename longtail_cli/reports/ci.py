@@ -14,15 +14,17 @@ from longtail_cli.reports.format import fit
 from longtail_cli.reports.model import Report, Verdict
 from longtail_cli.reports.text_tables import gate, in_order, outcome
 
-KINDS = {"failed": "failure", "undefined": "failure", "not comparable": "error", "undefined, allowed": "skipped"}
+KINDS = {"failed": "failure", "undefined": "failure", "not comparable": "error", "oracle": "error",
+         "undefined, allowed": "skipped"}  # fmt: skip
 """The element of a test case by outcome; a gate that passed has none."""
 
 
 def to_junit(report: Report, time: datetime | None = None) -> str:
     """One suite with one test case per verdict: its class is the run, its name the gate with its limit.
 
-    A metric that is undefined or beyond its limit is a failure, a run that cannot be compared is an error, and an
-    undefined metric that was allowed is skipped. The properties hold the signature. Without gates there are no tests.
+    A metric that is undefined or beyond its limit is a failure, a run that cannot be compared and an oracle run are
+    errors, and an undefined metric that was allowed is skipped. The properties hold the signature. Without gates there
+    are no tests.
     time: when the report was made, written to the second without time zone. Optional in Jenkins' schema, but required
     in Windy Road's.
     """
@@ -47,7 +49,7 @@ def _add_signature(suite: ElementTree.Element, report: Report) -> None:
     properties = ElementTree.SubElement(suite, "properties")
     for one in dataclasses.fields(report.signature):
         value = getattr(report.signature, one.name)
-        if value is not None:
+        if value is not None and (value or one.name != "oracle"):
             text = ",".join(value) if isinstance(value, tuple) else str(value)
             ElementTree.SubElement(properties, "property", {"name": one.name, "value": fit(text)})
 

@@ -61,30 +61,30 @@ def _joined(parts: Sequence[str]) -> str:
 
 
 def _head(report: Report) -> str:
-    return _escaped(headline(report))
+    return escaped(headline(report))
 
 
 def _notes(report: Report) -> str:
     baseline = [] if report.baseline is None else [f"baseline {report.baseline.source} cannot be compared: {found}"
                                                    for found in report.baseline.differences]  # fmt: skip
     of_runs = [f"{run.name}: {note}" for run in report.runs for note in run.notes]
-    return "\n".join(f"- {_escaped(note)}" for note in (*baseline, *report.notes, *of_runs))
+    return "\n".join(f"- {escaped(note)}" for note in (*baseline, *report.notes, *of_runs))
 
 
 def _gates(report: Report) -> list[str]:
     """The gates with a mark beside the word of each outcome."""
     marked = []
     for table in gate_tables(report):
-        rows = [(f"{MARKS.get(first, '❌')} **{first}**", *map(_escaped, rest)) for first, *rest in table.rows]
+        rows = [(f"{MARKS.get(first, '❌')} **{first}**", *map(escaped, rest)) for first, *rest in table.rows]
         marked.append(_titled(table, rows))
     return marked
 
 
 def _shortened(table: Table, limit: int | None) -> str:
     """The table with the `limit` rows of the greatest weight, in its own order, and a line on the omitted rows."""
-    rows = [[_escaped(cell) for cell in row] for row in table.rows]
-    if limit is None or not table.weights or limit >= len(rows):
-        return _titled(table, rows)
+    if limit is None or not table.weights or limit >= len(table.rows):
+        return table_markdown(table)
+    rows = [[escaped(cell) for cell in row] for row in table.rows]
     heaviest = sorted(range(len(rows)), key=lambda row: -table.weights[row])[:limit]
     kept = "those that changed most are kept" if any(table.weights) else "the first by id are kept"
     line = (
@@ -92,18 +92,23 @@ def _shortened(table: Table, limit: int | None) -> str:
         f"{f'; {kept}' if limit else ''}; the CSV report has all rows."
     )
     if not limit:
-        return f"**{_escaped(table.title)}**\n\n{line}"
+        return f"**{escaped(table.title)}**\n\n{line}"
     return f"{_titled(table, [rows[row] for row in sorted(heaviest)])}\n\n{line}"
+
+
+def table_markdown(table: Table) -> str:
+    """The title and the table below it, without a newline at the end."""
+    return _titled(table, [[escaped(cell) for cell in row] for row in table.rows])
 
 
 def _titled(table: Table, rows: Sequence[Sequence[str]]) -> str:
     """The table with `rows`, which are Markdown already."""
-    header = [_escaped(cell) for cell in table.header]
+    header = [escaped(cell) for cell in table.header]
     text = tabulate(rows, header, tablefmt="pipe", colalign=table.align, disable_numparse=True)
-    return f"**{_escaped(table.title)}**\n\n{text}"
+    return f"**{escaped(table.title)}**\n\n{text}"
 
 
-def _escaped(cell: str) -> str:
+def escaped(cell: str) -> str:
     """The text on one line, with every special character of Markdown and HTML escaped."""
     one_line = fit(" ".join(cell.split()))
     plain = one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 IOU_TYPES = ("bbox", "segm")
 
+ORACLE = " [oracle]"
+"""How the name of an oracle run ends: its method was tuned on some of the data that it is measured on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -56,6 +59,11 @@ class Signature:
     """Hex digest of the frequency table; None without one."""
     groups_sha256: str | None = None
     """Hex digest of the frequency groups of the categories in order of id; None without groups."""
+    oracle: tuple[str, ...] = ()
+    """Names of the oracle runs. They do not make reports incomparable, as rules and data are the same; that their
+    metrics are better than on new data is said by their names, and gates refuse them."""
+    split: str | None = None
+    """Which images of the annotations: ``half:0, tuned on`` or ``half:0, held out``; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,9 @@ class Run:
     """By metric name (`longtail_cli.reports.metric_names`); empty without a bootstrap."""
     deltas: Mapping[str, Interval] = field(default_factory=dict)
     """Intervals of the differences to `Report.reference`, by metric name; empty for the reference itself."""
+    oracle: bool = False
+    """Whether the method was tuned on some of the images or rows of this report; a note says on how many. The name
+    ends in `ORACLE` then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +148,8 @@ class Verdict:
     limit: str
     """As written: ``0.18`` or ``1%``."""
     outcome: str
-    """``passed``, ``failed``, ``undefined`` (the metric or that of the baseline) or ``not comparable``."""
+    """``passed``, ``failed``, ``undefined`` (the metric or that of the baseline), ``not comparable``, or ``oracle`` for
+    an oracle run, which is not judged."""
     allowed: bool
     """Whether the gate lets the build pass."""
     value: Value

@@ -70,13 +70,14 @@ def without_rows(report: Report) -> Report:
 def headline(report: Report) -> str:
     """One line on the rules and the data."""
     signature = report.signature
+    part = "" if signature.split is None else f" ({signature.split})"
     if signature.protocol == "classification":
-        about = f"{signature.images} images, {signature.categories} classes"
+        about = f"{signature.images} images{part}, {signature.categories} classes"
         return f"Classification of {about}; ltcal {signature.version}"
     cap = "image" if signature.protocol == "lvis" else "image and category"
     return (
         f"{signature.protocol.upper()} protocol, at most {signature.max_dets} detections per {cap}; "
-        f"{signature.images} images, {signature.categories} categories; ltcal {signature.version}"
+        f"{signature.images} images{part}, {signature.categories} categories; ltcal {signature.version}"
     )
 
 
@@ -336,10 +337,11 @@ def to_text(report: Report) -> str:
     The gates come last, so that a terminal shows them.
     """
     tables = [*tables_of(report), *gate_tables(report)]
-    return "\n\n".join([headline(report), *map(_table, tables)]) + "\n"
+    return "\n\n".join([headline(report), *map(table_text, tables)]) + "\n"
 
 
-def _table(table: Table) -> str:
+def table_text(table: Table) -> str:
+    """The title and the table below it, without a newline at the end."""
     rows = [[one_line(cell) for cell in row] for row in table.rows]
     header = [one_line(cell) for cell in table.header]
     text = tabulate(

@@ -25,17 +25,22 @@ def decode_batches(
     progress: Progress,
 ) -> Iterator[list[Decoded]]:
     """The detections of each method, batch by batch. Raises InputError if the file holds no boxes."""
+    check_decodable(file, options)
+
+    def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> Decoded:
+        return decode(scores, columns, batch, options.decode)
+
+    return map_batches(file, [(method.adjuster, work) for method in prepared], device, progress)
+
+
+def check_decodable(file: LogitsFile, options: LogitOptions) -> None:
+    """Raise InputError if the file holds no boxes, or no objectness that the options use."""
     if file.image_id is None:
         problem = Problem("tensors", "`image_id` and `boxes` of detection logits", "neither")
         raise InputError(file.source, [problem], "report classification logits with `labels=`, without `annotations=`")
     if options.decode.objectness != "none" and not file.has_objectness:
         problem = Problem("tensors", f"`objectness`, for `objectness='{options.decode.objectness}'`", "none")
         raise InputError(file.source, [problem], "leave `objectness=` out, or save the objectness with the logits")
-
-    def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> Decoded:
-        return decode(scores, columns, batch, options.decode)
-
-    return map_batches(file, [(method.adjuster, work) for method in prepared], device, progress)
 
 
 def decode_all(

@@ -34,6 +34,7 @@ class GatePlan:
     runs: tuple[str, ...] = ()
     baseline: Report | None = None
     baseline_path: Path | None = None
+    allow_oracle: bool = False
 
     @property
     def baseline_source(self) -> str:
@@ -64,6 +65,7 @@ def plan_gates(request: GateRequest, folder: Path) -> GatePlan:
         runs=request.gate_runs or config.runs,
         baseline=None if baseline is None else read_report(baseline),
         baseline_path=baseline,
+        allow_oracle=bool(config.allow_oracle if request.allow_oracle is None else request.allow_oracle),
     )
 
 
@@ -137,7 +139,14 @@ def judged(report: Report, plan: GatePlan) -> Report:
     if plan.baseline is not None:
         report = _compared(report, plan.baseline, plan.baseline_source)
         _check_paired(report, plan)
-    verdicts = judge(report, plan.gates, on=plan.on, allow_undefined=plan.allow_undefined, runs=plan.runs)
+    verdicts = judge(
+        report,
+        plan.gates,
+        on=plan.on,
+        allow_undefined=plan.allow_undefined,
+        allow_oracle=plan.allow_oracle,
+        runs=plan.runs,
+    )
     return replace(report, gates=verdicts)
 
 

@@ -28,8 +28,8 @@ def locate(results: Results, ground_truth: GroundTruth) -> Detections:
     Boxes and areas come from the masks if the file has no `bbox` (the masks must have been read then).
     Raises InputError if an `image_id` or a `category_id` is not in the annotations.
     """
-    image, unknown_images = _look_up("image_id", results.image_id, ground_truth.image_id, ground_truth.source)
-    category, unknown = _look_up("category_id", results.category_id, ground_truth.categories.id, ground_truth.source)
+    image, unknown_images = look_up("image_id", results.image_id, ground_truth.image_id, ground_truth.source)
+    category, unknown = look_up("category_id", results.category_id, ground_truth.categories.id, ground_truth.source)
     raise_faults(results.source, [*unknown_images, *unknown])
     bbox, area = _boxes_and_areas(results)
     return Detections(image, category, results.score, bbox, area, results.masks, results.source)
@@ -62,7 +62,7 @@ def _same(one: Array, other: Array) -> bool:
     return all(in_parts(lambda low, high: np.array_equal(one[low:high], other[low:high]), len(one)))
 
 
-def _look_up(name: str, ids: Longs, known: Longs, source: str) -> tuple[Ints, list[Fault]]:
+def look_up(name: str, ids: Longs, known: Longs, source: str) -> tuple[Ints, list[Fault]]:
     """int32 [N], the index of each id in `known` (ascending), and a fault if some are missing."""
     index, complete = index_of(ids, known)
     if complete:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from math import prod
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
 
 from longtail_cli.errors import InputError
 from longtail_cli.files.logits.reader import LogitsFile
-from longtail_cli.methods.apply import Adjuster, activated
+from longtail_cli.methods.apply import activated
 from longtail_cli.parallel import THREADS
 from longtail_cli.tables import LogitColumns, Logits
 from longtail_cli.workflow.progress import Progress
@@ -22,6 +22,18 @@ from longtail_cli.workflow.progress import Progress
 Result = TypeVar("Result")
 Work = Callable[[torch.Tensor, LogitColumns, Logits], Result]
 """Called with scores [N, K] float32, their columns and their batch; scores and logits are valid until it returns."""
+
+
+class BatchAdjuster(Protocol):
+    """Adjusts the logits of a batch."""
+
+    columns: LogitColumns
+    """What the columns are afterwards."""
+
+    def of_batch(self, batch: Logits, out: torch.Tensor | None = None) -> torch.Tensor:
+        """The adjusted logits [N, K'], in `out` [N, K] if it has their shape."""
+        ...
+
 
 LOGITS_PER_BATCH = {"cpu": 1 << 20, "cuda": 1 << 26}
 """Logits processed together: few enough for the caches of a CPU, enough to keep a GPU busy."""
@@ -32,7 +44,7 @@ BATCHES_PER_TASK = {"cpu": 4, "cuda": 1}
 
 def map_batches(
     file: LogitsFile,
-    tasks: Sequence[tuple[Adjuster, Work[Result]]],
+    tasks: Sequence[tuple[BatchAdjuster, Work[Result]]],
     device: torch.device,
     progress: Progress,
     *,
@@ -44,14 +56,14 @@ def map_batches(
     needs no activation. Batches are read and processed by one thread per processor, each in its own memory.
     """
     reader: _Reader[Result] = _Reader(file, LOGITS_PER_BATCH[device.type])
-    memory, done = _Memory(device), 0
+    memory, done = ThreadMemory(device), 0
 
     def process(batch: Logits) -> list[Result]:
         file.check(batch)
         results = []
         for adjuster, work in tasks:
             own = memory.shaped(batch.logits.shape)
-            scores = adjuster(batch.logits, batch.features, own)
+            scores = adjuster.of_batch(batch, own)
             if activate:
                 fits = device.type == "cpu" and scores.shape == own.shape
                 scores = activated(scores, adjuster.columns, out=own if fits else None)
@@ -76,7 +88,7 @@ class _Reader(Generic[Result]):
     """Reads a file batch by batch, each in the thread that processes it, so that it is in the cache of that one."""
 
     def __init__(self, file: LogitsFile, logits: int) -> None:
-        memory = _Memory(torch.device("cpu"))
+        memory = ThreadMemory(torch.device("cpu"))
         self._batches = file.unchecked_batches(max(1, logits // file.width), memory.shaped)
         self._lock = threading.Lock()
         self._ahead: deque[Future[tuple[int, list[Result]]]] = deque()
@@ -102,7 +114,7 @@ class _Reader(Generic[Result]):
                 yield rows, results
 
 
-class _Memory(threading.local):
+class ThreadMemory(threading.local):
     """A buffer for each thread, reused for every batch: allocating memory would take longer than the work."""
 
     def __init__(self, device: torch.device) -> None:

@@ -66,6 +66,7 @@ class GateRequest:
     gate_runs: tuple[str, ...] = ()
     """Names of the runs to judge; empty means all."""
     allow_undefined: bool | None = None
+    allow_oracle: bool | None = None
     gate: bool = True
     """False skips all gates; a baseline is then only used for differences."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
@@ -21,6 +21,7 @@ from longtail_cli.evaluation.bootstrap.resampling import Draws
 from longtail_cli.evaluation.classification.metrics import GROUPS, ClassificationResult, Tally
 from longtail_cli.evaluation.classification.resampled import RowTally, resampled_metrics
 from longtail_cli.files.labels import labels_from_array, read_labels
+from longtail_cli.files.logits.digests import row_digests, rows_in
 from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.files.source import printable
 from longtail_cli.methods.apply import Adjuster
@@ -32,8 +33,9 @@ from longtail_cli.reports.model import GroupSize, Report, Run, Signature
 from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Longs
 from longtail_cli.workflow.category_rows import TrainCounts, groups_sha256, iif_curves
 from longtail_cli.workflow.intervals import Outcome, Resampled, add_intervals
-from longtail_cli.workflow.logit_batches import map_batches
+from longtail_cli.workflow.logit_batches import BatchAdjuster, map_batches
 from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, device_of, load_frequencies
+from longtail_cli.workflow.oracle import any_tuned, marked
 from longtail_cli.workflow.prepare_methods import PreparedMethod, check_classes, open_with_options, prepare_methods
 from longtail_cli.workflow.progress import Progress, no_progress
 from longtail_cli.workflow.report_detection import run_names
@@ -80,68 +82,124 @@ def evaluate_classification(
     names_by_input = run_names(predictions, methods, names)
     table, frequencies_sha256 = load_frequencies(frequencies)
     device = device_of(logit_options.device)
-    files = [_open(one, logit_options, methods) for one in predictions]
-    truth = _labels(files[0], labels)
-    groups = None if table is None else _groups(files[0], table)
+    files = [open_classifier(one, logit_options, methods) for one in predictions]
+    truth = labels_of(files[0], labels)
+    groups = None if table is None else groups_of(files[0], table)
     draws = None if bootstrap is None else Draws(len(truth), bootstrap.resamples, bootstrap.seed)
+    reporter = ClassificationReporter(files[0].columns, truth, groups, table, frequencies_sha256, per_category, draws)
     outcomes: list[Outcome] = []
     for file, own_names in zip(files, names_by_input, strict=True):
         _check_same(file, files[0], truth, compare_labels=labels is None)
-        given = ClassificationInput(file, truth, groups, table, per_category, draws)
-        outcomes += _outcomes(given, methods, logit_options, device, own_names, progress)
-    signature = Signature(
-        version=__version__,
-        protocol="classification",
-        max_dets=None,
-        iou_types=(),
-        tide="off",
-        images=len(truth),
-        categories=len(files[0].columns),
-        annotations_sha256=sha256(truth.astype("<i8").tobytes()).hexdigest(),
-        frequencies_sha256=frequencies_sha256,
-        groups_sha256=groups_sha256(None if table is None else table.group),
-    )
-    train = None if table is None or not per_category else TrainCounts(table.image_count, table.instance_count)
-    report = Report(
-        signature,
-        tuple(one.run for one in outcomes),
-        () if groups is not None else (_NO_GROUPS,),
-        groups=_group_sizes(files[0], truth, groups),
-        weights={} if train is None or table is None else iif_curves(train, table.category_id),
-    )
-    return add_intervals(report, draws, {one.run.name: one.resampled for one in outcomes})
+        runs = _runs(file, methods, table, logit_options, device, own_names)
+        outcomes += _with_oracles(reporter.outcomes(file, runs, device, progress), methods, file)
+    return reporter.report(outcomes)
 
 
-def _outcomes(
-    given: ClassificationInput,
+@dataclass(frozen=True, slots=True)
+class ClassifierRun:
+    """The adjustment of one run."""
+
+    name: str
+    method: str | None
+    adjuster: BatchAdjuster
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationReporter:
+    """Evaluates logits or scores of the same rows."""
+
+    columns: LogitColumns
+    truth: Longs
+    """int64 [N], the true class of each row."""
+    groups: npt.NDArray[np.int8] | None
+    """int8 [C] in column order, index into `GROUPS`; or None."""
+    table: FrequencyTable | None
+    frequencies_sha256: str | None
+    per_category: bool
+    draws: Draws | None
+    """Resamples for the intervals, or None."""
+    split: str | None = None
+    """See `Signature.split`."""
+
+    def outcomes(
+        self, file: LogitsFile, runs: Sequence[ClassifierRun], device: torch.device, progress: Progress
+    ) -> list[Outcome]:
+        """The outcome of each run on the rows of `file`."""
+        given = ClassificationInput(file, self.truth, self.groups, self.table, self.per_category, self.draws)
+        results = tally_methods(given, [run.adjuster for run in runs], device, progress)
+        return [
+            Outcome(_run(given, run, result), resampled) for run, (result, resampled) in zip(runs, results, strict=True)
+        ]
+
+    def report(self, outcomes: Sequence[Outcome]) -> Report:
+        """The report of these runs."""
+        table, truth = self.table, self.truth
+        signature = Signature(
+            version=__version__,
+            protocol="classification",
+            max_dets=None,
+            iou_types=(),
+            tide="off",
+            images=len(truth),
+            categories=len(self.columns),
+            annotations_sha256=sha256(truth.astype("<i8").tobytes()).hexdigest(),
+            frequencies_sha256=self.frequencies_sha256,
+            groups_sha256=groups_sha256(None if table is None else table.group),
+            oracle=tuple(one.run.name for one in outcomes if one.run.oracle),
+            split=self.split,
+        )
+        train = None
+        if table is not None and self.per_category:
+            train = TrainCounts(table.image_count, table.instance_count)
+        report = Report(
+            signature,
+            tuple(one.run for one in outcomes),
+            () if self.groups is not None else (_NO_GROUPS,),
+            groups=_group_sizes(self.columns, truth, self.groups),
+            weights={} if train is None or table is None else iif_curves(train, table.category_id),
+        )
+        return add_intervals(report, self.draws, {one.run.name: one.resampled for one in outcomes})
+
+
+def _runs(
+    file: LogitsFile,
     methods: Sequence[Method],
+    table: FrequencyTable | None,
     options: LogitOptions,
     device: torch.device,
     names: Sequence[str],
-    progress: Progress,
-) -> Iterator[Outcome]:
-    file = given.file
+) -> list[ClassifierRun]:
     if file.content == "scores":
         prepared: tuple[PreparedMethod, ...] = (PreparedMethod(None, Adjuster((), file.columns, device), ()),)
     else:
-        prepared = prepare_methods(file, methods or (parse_method("none"),), given.table, options, device)
-    results = tally_methods(given, [method.adjuster for method in prepared], device, progress)
-    for name, method, (result, resampled) in zip(names, prepared, results, strict=True):
-        run = Run(
-            name=name,
-            source=printable(file.source),
-            sha256=None,
-            method=method.spec,
-            metrics={},
-            tide={},
-            categories=_categories(given, result) if given.per_category else (),
-            notes=method.notes,
-            classification=result.metrics,
-        )
-        yield Outcome(run, resampled)
+        prepared = prepare_methods(file, methods or (parse_method("none"),), table, options, device)
+    return [ClassifierRun(name, one.spec, one.adjuster, one.notes) for name, one in zip(names, prepared, strict=True)]
 
 
-def _open(predictions: Any, options: LogitOptions, methods: Sequence[Method]) -> LogitsFile:
+def _run(given: ClassificationInput, run: ClassifierRun, result: ClassificationResult) -> Run:
+    return Run(
+        name=run.name,
+        source=printable(given.file.source),
+        sha256=None,
+        method=run.method,
+        metrics={},
+        tide={},
+        categories=_categories(given, result) if given.per_category else (),
+        notes=run.notes,
+        classification=result.metrics,
+    )
+
+
+def _with_oracles(outcomes: Sequence[Outcome], methods: Sequence[Method], file: LogitsFile) -> tuple[Outcome, ...]:
+    """The outcomes of an input with oracle runs marked; reads its logits once more if need be."""
+    if not any_tuned(methods):
+        return tuple(outcomes)
+    found = row_digests(file)
+    return marked(outcomes, methods, lambda method: rows_in(found, method.tuned_on.rows), file.rows, "rows")
+
+
+def open_classifier(predictions: Any, options: LogitOptions, methods: Sequence[Method]) -> LogitsFile:
     """Open an input. Raises InputError for detection logits, UsageError for methods on scores."""
     file = open_with_options(predictions, options)
     if file.image_id is not None:
@@ -153,7 +211,7 @@ def _open(predictions: Any, options: LogitOptions, methods: Sequence[Method]) ->
     return file
 
 
-def _labels(file: LogitsFile, labels: Any) -> Longs:
+def labels_of(file: LogitsFile, labels: Any) -> Longs:
     """The true class of each row, int64 [N], from `labels` or else from the file. Raises InputError."""
     if labels is None:
         if file.labels is None:
@@ -186,7 +244,7 @@ def _check_same(file: LogitsFile, first: LogitsFile, truth: Longs, *, compare_la
         raise InputError(file.source, [Problem("labels", f"those of {first.source}", "others")], fix)
 
 
-def _groups(file: LogitsFile, table: FrequencyTable) -> npt.NDArray[np.int8]:
+def groups_of(file: LogitsFile, table: FrequencyTable) -> npt.NDArray[np.int8]:
     """The index into `GROUPS` of each class in column order. Raises InputError if the table has other groups."""
     check_classes(file.columns, table, file.source)
     unknown = sorted(set(table.group) - set(GROUPS))
@@ -198,9 +256,9 @@ def _groups(file: LogitsFile, table: FrequencyTable) -> npt.NDArray[np.int8]:
     return np.array([GROUPS.index(table.group[index]) for index in row.tolist()], np.int8)
 
 
-def _group_sizes(file: LogitsFile, truth: Longs, groups: npt.NDArray[np.int8] | None) -> dict[str, GroupSize]:
+def _group_sizes(columns: LogitColumns, truth: Longs, groups: npt.NDArray[np.int8] | None) -> dict[str, GroupSize]:
     """The number of classes with rows, and of rows, overall and in each group; each row is an image."""
-    samples = np.bincount(truth, minlength=len(file.columns))
+    samples = np.bincount(truth, minlength=len(columns))
     members = {"all": np.ones(len(samples), bool)}
     if groups is not None:
         members |= {name: groups == g for g, name in enumerate(GROUPS)}
@@ -227,7 +285,7 @@ def _categories(given: ClassificationInput, result: ClassificationResult) -> tup
 
 
 def tally_methods(
-    given: ClassificationInput, adjusters: Sequence[Adjuster], device: torch.device, progress: Progress
+    given: ClassificationInput, adjusters: Sequence[BatchAdjuster], device: torch.device, progress: Progress
 ) -> list[tuple[ClassificationResult, Resampled]]:
     """The metrics after each adjuster, and those of each resample."""
     counters = [_Counter(given) for _ in adjusters]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from longtail_cli.choices import IouType, ProtocolChoice, ProtocolName
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.evaluation.protocol import DEFAULT_MAX_DETS, GROUPS, Protocol
-from longtail_cli.files.annotations.reader import open_annotations
+from longtail_cli.files.annotations.reader import AnnotationFile, open_annotations
 from longtail_cli.files.source import printable
 from longtail_cli.methods.base import Method
 from longtail_cli.reports.model import Report, Signature
@@ -24,7 +25,11 @@ from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, load_f
 from longtail_cli.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from longtail_cli.evaluation.bootstrap.resampling import Draws, Weightings
     from longtail_cli.evaluation.detections import Evaluation
+    from longtail_cli.workflow.category_rows import TrainCounts
+    from longtail_cli.workflow.detection_inputs import Source
+    from longtail_cli.workflow.intervals import Outcome
 
 DEFAULT_LOGIT_OPTIONS = LogitOptions()
 DEFAULT_OPTIONS = EvaluationOptions()
@@ -59,7 +64,7 @@ def evaluate(
     with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
         truth_file = stack.enter_context(open_annotations(annotations))
         annotations_sha256 = pool.submit(truth_file.sha256)
-        from longtail_cli.workflow import category_rows, detection_inputs, detection_runs, intervals
+        from longtail_cli.workflow import detection_inputs
 
         files = detection_inputs.open_inputs(predictions, logit_options, stack)
         iou_types = tuple(dict.fromkeys(options.iou_types)) or detection_inputs.held_iou_types(files[0])
@@ -67,40 +72,102 @@ def evaluate(
         sources = detection_inputs.adjusted_sources(files, names_by_input, adjustments, iou_types, pool, progress)
         truth_read = pool.submit(truth_file.read, masks="segm" in iou_types)
         truth = truth_read.result()
-        labels = _groups(truth, table)
-        evaluations = _evaluations(truth, iou_types, labels, options, bootstrap)
-        train = category_rows.train_counts(truth, table)
-        outcomes = detection_runs.evaluate_sources(evaluations, sources(truth), train, progress)
-    signature = _signature(evaluations, annotations_sha256.result(), frequencies_sha256, labels)
-    notes = () if labels is not None else (_NO_GROUPS,)
-    weights = category_rows.iif_curves(train, truth.categories.id) if options.per_category else {}
-    groups = category_rows.group_sizes(evaluations[0])
-    runs = tuple(one.run for one in outcomes)
-    return intervals.add_intervals(
-        Report(signature, runs, notes, groups=groups, weights=weights),
-        evaluations[0].draws,
-        {one.run.name: one.resampled for one in outcomes},
-    )
+        labels = group_labels(truth, table)
+        draws = draws_of(truth, bootstrap)
+        evaluations = prepared_evaluations(truth, iou_types, labels, options, draws)
+        reporter = DetectionReporter(evaluations, labels, table, draws, annotations_sha256.result, frequencies_sha256)
+        outcomes = _with_oracles(reporter.outcomes(sources(truth), progress), methods, truth_file)
+        return reporter.report(outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionReporter:
+    """Evaluates detections by the rules of `evaluations`, which share a ground truth."""
+
+    evaluations: Sequence[Evaluation]
+    labels: Sequence[str] | None
+    """The frequency group of each category, or None."""
+    table: FrequencyTable | None
+    draws: Draws | None
+    """Resamples for the intervals, or None."""
+    annotations_sha256: Callable[[], str]
+    frequencies_sha256: str | None
+    split: str | None = None
+    """See `Signature.split`."""
+
+    def outcomes(self, sources: Iterable[Source], progress: Progress) -> tuple[Outcome, ...]:
+        """The outcomes of the runs of these sources."""
+        from longtail_cli.workflow import detection_runs
+
+        return detection_runs.evaluate_sources(self.evaluations, sources, self._train_counts, progress)
+
+    def report(self, outcomes: Sequence[Outcome]) -> Report:
+        """The report of these outcomes."""
+        from longtail_cli.workflow import category_rows, intervals
+
+        evaluations, train = self.evaluations, self._train_counts
+        oracles = tuple(one.run.name for one in outcomes if one.run.oracle)
+        signature = _signature(evaluations, self.annotations_sha256(), self.frequencies_sha256, self.labels)
+        signature = replace(signature, oracle=oracles, split=self.split)
+        notes = () if self.labels is not None else (_NO_GROUPS,)
+        shown = evaluations[0].options.per_category
+        weights = category_rows.iif_curves(train, evaluations[0].ground_truth.categories.id) if shown else {}
+        groups = category_rows.group_sizes(evaluations[0])
+        runs = tuple(one.run for one in outcomes)
+        return intervals.add_intervals(
+            Report(signature, runs, notes, groups=groups, weights=weights),
+            self.draws,
+            {one.run.name: one.resampled for one in outcomes},
+        )
+
+    @property
+    def _train_counts(self) -> TrainCounts | None:
+        from longtail_cli.workflow.category_rows import train_counts
+
+        return train_counts(self.evaluations[0].ground_truth, self.table)
+
+
+def _with_oracles(
+    outcomes: tuple[Outcome, ...], methods: Sequence[Method], truth_file: AnnotationFile
+) -> tuple[Outcome, ...]:
+    """The outcomes, ordered by input, then method, with oracle runs marked; reads the images again if need be."""
+    from longtail_cli.workflow.oracle import any_tuned, images_in, marked
+
+    if not any_tuned(methods):
+        return outcomes
+    images = truth_file.image_names()
+    every = tuple(methods) * (len(outcomes) // len(methods))
+    return marked(outcomes, every, lambda method: images_in(images, method.tuned_on.images), len(images), "images")
 
 
 _NO_GROUPS = "no frequency groups: the annotations have no `frequency` field; pass `frequencies=` for APr, APc, APf"
 
 
-def _evaluations(
+def draws_of(truth: GroundTruth, bootstrap: BootstrapOptions | None) -> Draws | None:
+    """The resamples of the images, or None."""
+    from longtail_cli.evaluation.bootstrap.resampling import Draws
+
+    return None if bootstrap is None else Draws(len(truth.image_id), bootstrap.resamples, bootstrap.seed)
+
+
+def prepared_evaluations(
     truth: GroundTruth,
     iou_types: Sequence[IouType],
     labels: Sequence[str] | None,
     options: EvaluationOptions,
-    bootstrap: BootstrapOptions | None,
+    draws: Weightings | None,
+    *,
+    resampled_sizes: bool = True,
 ) -> list[Evaluation]:
     """The ground truth prepared for each IoU type."""
-    from longtail_cli.evaluation.bootstrap.resampling import Draws
     from longtail_cli.evaluation.detections import Evaluation
 
     protocol = _protocol(options.protocol, truth, options.max_dets)
     groups = {} if labels is None else {group: np.array(labels) == group for group in GROUPS}
-    draws = None if bootstrap is None else Draws(len(truth.image_id), bootstrap.resamples, bootstrap.seed)
-    return [Evaluation.prepare(truth, protocol, iou_type, groups, options, draws) for iou_type in iou_types]
+    return [
+        Evaluation.prepare(truth, protocol, iou_type, groups, options, draws, resampled_sizes=resampled_sizes)
+        for iou_type in iou_types
+    ]
 
 
 def _signature(
@@ -135,7 +202,7 @@ def _protocol(name: ProtocolChoice, truth: GroundTruth, max_dets: int | None) ->
     return Protocol(chosen, max_dets or DEFAULT_MAX_DETS[chosen])
 
 
-def _groups(truth: GroundTruth, table: FrequencyTable | None) -> tuple[str, ...] | None:
+def group_labels(truth: GroundTruth, table: FrequencyTable | None) -> tuple[str, ...] | None:
     """The group of each category, from the table if there is one, else from the annotations; None without groups."""
     if table is None:
         return truth.categories.frequency

@@ -18,7 +18,7 @@ from longtail_cli.files.output import refuse_overwriting
 from longtail_cli.files.results.file import open_results
 from longtail_cli.files.results.problems import entry_name
 from longtail_cli.frequency import uncounted_table
-from longtail_cli.methods.base import Method, RowKind, needs_logits
+from longtail_cli.methods.base import Method, Note, RowKind, needs_logits
 from longtail_cli.methods.registry import score_affine
 from longtail_cli.methods.scores import AdjustableScores
 from longtail_cli.methods.steps import ColumnAffine, Step
@@ -166,13 +166,17 @@ class AdjustableResults:
         Raises InputError if a category is not in the table, UsageError if the method needs a table and there is none,
         or needs the full logits.
         """
+        table, category, scores = self._classes
+        affine, notes = self.affine(method)
+        adjusted = replace(self._results, score=scores.adjusted(affine))
+        return AdjustedResults(adjusted, category, affine, note_lines(notes, table))
+
+    def affine(self, method: Method) -> tuple[ColumnAffine, tuple[Note, ...]]:
+        """The map of the binary logit for each row of the table, and notes on the classes. Raises as `adjusted`."""
         if self._table is None and method.uses_counts:
             problem = Problem("frequency table", f"one, for the method {method.spec}", "none")
             raise UsageError("`frequencies=`", [problem], "pass one that `ltcal compute-freq` made")
-        table, category, scores = self._classes
-        affine, notes = score_affine(method, table, _ResultAccess(method.spec, classes_known=self._table is not None))
-        adjusted = replace(self._results, score=scores.adjusted(affine))
-        return AdjustedResults(adjusted, category, affine, note_lines(notes, table))
+        return score_affine(method, self._classes[0], _ResultAccess(method.spec, classes_known=self._table is not None))
 
     @cached_property
     def _classes(self) -> tuple[FrequencyTable, Ints, AdjustableScores]:

@@ -1,14 +1,16 @@
 """Messages of the core name parameters, which the command line replaces by flags."""
 
 import ast
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tunings import detection_tuning, partial_tuning
 
 from longtail_cli.cli import main
-from longtail_cli.cli.flags import with_flags
+from longtail_cli.cli.flags import tuning_with_flags, with_flags
 
 PACKAGE = Path(__file__).parents[2] / "longtail_cli"
 CORE = sorted(path for path in PACKAGE.rglob("*.py") if "cli" not in path.relative_to(PACKAGE).parts)
@@ -30,6 +32,14 @@ FLAGS = {name for command in main.list_commands(None) for param in main.get_comm
 )
 def test_a_parameter_is_its_flag(parameter: str, flag: str) -> None:
     assert with_flags(parameter) == flag
+
+
+def test_the_notes_of_a_tuning_have_flags() -> None:
+    whole = detection_tuning()
+    noted = dataclasses.replace(whole.report, notes=("pass `frequencies=`",))
+    shown = tuning_with_flags(dataclasses.replace(whole, notes=("`tide='off'`",), report=noted))
+    assert (shown.notes, shown.report.notes) == (("--tide off",), ("pass --freq",))
+    assert tuning_with_flags(partial_tuning()) == partial_tuning()
 
 
 def test_every_parameter_in_a_message_has_a_flag() -> None:

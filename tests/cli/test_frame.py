@@ -71,7 +71,7 @@ def test_version() -> None:
 
 @pytest.mark.parametrize(
     ("command", "hint"),
-    [("rescor", "did you mean rescore?"), ("draw", "choose one of compute-freq, rescore, report, methods")],
+    [("rescor", "did you mean rescore?"), ("draw", "choose one of compute-freq, rescore, report, tune, methods")],
 )
 def test_an_unknown_command_gets_a_suggestion(command: str, hint: str) -> None:
     result = ltcal(command)

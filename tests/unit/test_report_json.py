@@ -28,7 +28,7 @@ def test_the_schema():
     assert document["format"] == "ltcal-report/1"
     first = document["runs"][0]
     parts = ["name", "source", "sha256", "method", "metrics", "tide", "categories", "notes", "classification"]
-    assert list(first) == [*parts, "reliability", "intervals", "deltas"]
+    assert list(first) == [*parts, "reliability", "intervals", "deltas", "oracle"]
     assert first["classification"] is None
     assert first["metrics"]["bbox"] == {"AP": 0.25, "AP50": 0.5, "APr": None, "APpool": {"AP": 0.2, "APr": None}}
     assert list(first["tide"]["bbox"]) == ["protocol", "AP50", "main", "special", "groups"]
@@ -102,8 +102,9 @@ def test_reports_from_before_classification_and_gates_can_be_read():
     document = json.loads(to_json(report(run("a", 0.0))))
     for part in ("groups", "bootstrap", "baseline", "gates"):
         del document[part]
-    for part in ("classification", "reliability", "intervals", "deltas"):
+    for part in ("classification", "reliability", "intervals", "deltas", "oracle"):
         del document["runs"][0][part]
+    del document["signature"]["oracle"]
     for row in document["runs"][0]["categories"]:
         del row["train_images"], row["train_instances"]
     assert from_json(json.dumps(document), "old.json") == report(run("a", 0.0))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from longtail_cli.evaluation.matching import Bits, Matches
-from longtail_cli.evaluation.protocol import AREA_NAMES, IOU_THRESHOLDS, Objects
+from longtail_cli.evaluation.protocol import IOU_THRESHOLDS, Objects
 from longtail_cli.evaluation.selection import Scored, sort_key
 from longtail_cli.evaluation.tide import FixedCurve, Points
 from longtail_cli.tables import Bools, Ints, Longs
@@ -83,18 +83,16 @@ def events_of(curve: Longs, image: Ints, hit: Bits, miss: Bits, objects: CurveOb
     )
 
 
-def by_category(detections: Scored, objects: Objects, matches: Matches) -> CurveEvents:
-    """A curve for each area range and category, the categories of one range side by side: K = 4 C."""
+def by_category(detections: Scored, objects: Objects, matches: Matches, areas: int) -> CurveEvents:
+    """A curve for each of the first `areas` area ranges and each category, those of a range side by side."""
     row, number = matches.selection.row, len(matches.num_objects)
     category, image = detections.category[row].astype(np.int64), detections.image[row]
     hit, miss = _bits(matches)
-    rows = [np.flatnonzero(hit[:, area] | miss[:, area]) for area in range(len(AREA_NAMES))]  # by category already
+    rows = [np.flatnonzero(hit[:, area] | miss[:, area]) for area in range(areas)]  # by category already
     area = _numbered(rows)
     event = np.concatenate(rows)
-    object_area, known = np.nonzero(matches.counts.T)
-    of_objects = CurveObjects.of(
-        object_area * number + objects.category[known], objects.image[known], number * len(AREA_NAMES)
-    )
+    object_area, known = np.nonzero(matches.counts.T[:areas])
+    of_objects = CurveObjects.of(object_area * number + objects.category[known], objects.image[known], number * areas)
     return events_of(
         area * number + category[event], image[event], hit[event, area], miss[event, area], of_objects,
         len(IOU_THRESHOLDS),

@@ -25,10 +25,15 @@ from longtail_cli.tables import Bools, Floats
 
 
 def headline(
-    detections: Scored, objects: Objects, matches: Matches, protocol: Protocol, groups: Mapping[str, Bools]
-) -> Reduction:
-    """AP, AP50, ... of weighted images, by the names and definitions of `summary.headline`."""
-    events, number = by_category(detections, objects, matches), len(matches.num_objects)
+    detections: Scored, objects: Objects, matches: Matches, protocol: Protocol, groups: Mapping[str, Bools],
+    *, sizes: bool = True,
+) -> Reduction:  # fmt: skip
+    """AP, AP50, ... of weighted images, by the names and definitions of `summary.headline`.
+
+    sizes: whether to compute those by object size, which take most of the time.
+    """
+    areas, number = len(AREA_NAMES) if sizes else 1, len(matches.num_objects)
+    events = by_category(detections, objects, matches, areas)
     ranked = {rank: by_rank(detections, objects, matches, rank) for rank in summary.RANKS[protocol.name]}
 
     def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
@@ -43,7 +48,7 @@ def headline(
 
 def fixed(detections: Scored, objects: Objects, matches: Matches, groups: Mapping[str, Bools]) -> Reduction:
     """Fixed AP of weighted images; the 10,000 detections of a category are chosen on the whole set."""
-    events, number = by_category(detections, objects, matches), len(matches.num_objects)
+    events, number = by_category(detections, objects, matches, 1), len(matches.num_objects)
 
     def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
         return [summary.grouped_ap(curves.ap[:, :, 0], groups) for curves in _by_size(events, number, weight)]
@@ -115,7 +120,7 @@ def _gains(ap: Mapping[str, Floats], members: Mapping[str, Bools]) -> dict[str, 
 def _by_size(events: CurveEvents, categories: int, weight: ImageWeights) -> list[Curves]:
     """The curves of each lane, by threshold, category and area range."""
     found = _weighted_curves(events, weight)
-    shape = (len(AREA_NAMES), categories, events.thresholds, LANES)
+    shape = (found.ap.shape[0] // max(categories, 1), categories, events.thresholds, LANES)
     # in memory by lane, area range, threshold and category, as the means go through them
     by_lane = [values.reshape(shape).transpose(3, 0, 2, 1).copy() for values in (found.ap, found.recall)]
     return [Curves(*lane) for lane in zip(*(values.transpose(0, 2, 3, 1) for values in by_lane), strict=True)]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,24 @@ DIGESTED = 16
 """Resamples that are hashed for the digest; the others follow from the same generator."""
 
 
+class Weightings(Protocol):
+    """Ways to count the images, for each of which every metric is computed."""
+
+    @property
+    def images(self) -> int:
+        """I."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        ...
+
+    def weight(self, b: int, /) -> ImageWeights:
+        """How often each image counts in the b-th: uint8 [I]."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Draws:
     """`resamples` >= 1 times `images` >= 1 images, drawn with replacement by `seed` >= 0; computed on demand."""
@@ -46,7 +65,11 @@ class Draws:
     resamples: int
     seed: int
 
-    def weight(self, b: int) -> ImageWeights:
+    @property
+    def number(self) -> int:
+        return self.resamples
+
+    def weight(self, b: int, /) -> ImageWeights:
         """How often each image occurs in resample b: uint8 [I], of sum I.
 
         Depends on `seed` and b alone, so a larger number of resamples starts with the same ones. Raises ValueError
@@ -66,18 +89,18 @@ class Draws:
         return digest.hexdigest()
 
 
-def resampled(reduction: Reduction, draws: Draws) -> Resampled:
-    """The metrics of each resample, as `reduction` computes them."""
+def resampled(reduction: Reduction, draws: Weightings) -> Resampled:
+    """The metrics of each resample, or of each other weighting of the images, as `reduction` computes them."""
 
     def lanes(first: int) -> list[dict[str, Value]]:
         weight = np.zeros((draws.images, LANES), np.uint8)
-        for lane in range(min(LANES, draws.resamples - first)):
+        for lane in range(min(LANES, draws.number - first)):
             weight[:, lane] = draws.weight(first + lane)
         return reduction(weight)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(chain.from_iterable(pool.map(lanes, range(0, draws.resamples, LANES))))
-    return {name: np.array([one[name] for one in found[: draws.resamples]], np.float64) for name in found[0]}
+        found = list(chain.from_iterable(pool.map(lanes, range(0, draws.number, LANES))))
+    return {name: np.array([one[name] for one in found[: draws.number]], np.float64) for name in found[0]}
 
 
 def interval(resampled: Floats, value: float) -> tuple[float, float] | None:

@@ -51,6 +51,13 @@ class ImageEntry(ImageKey, gc=False):
     not_exhaustive_category_ids: list[Id] | None = None
 
 
+class ImageName(ImageKey, gc=False):
+    """An entry of `images`, as finding the same image in another file needs it."""
+
+    file_name: Any = None
+    coco_url: Any = None
+
+
 ImageT = TypeVar("ImageT", bound=ImageKey)
 
 
@@ -75,6 +82,12 @@ class MaskedObjectEntry(ObjectEntry, gc=False, kw_only=True):
     """An entry of `annotations` with its mask, still as text."""
 
     segmentation: msgspec.Raw
+
+
+class ImagesFile(msgspec.Struct):
+    """An annotation file, of which only the images are read."""
+
+    images: list[ImageName]
 
 
 class CountingFile(msgspec.Struct):

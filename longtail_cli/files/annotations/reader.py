@@ -18,6 +18,8 @@ from longtail_cli.files.annotations.columns import (
     CountingFile,
     ImageEntry,
     ImageKey,
+    ImageName,
+    ImagesFile,
     Lists,
     MaskFile,
     categories_of,
@@ -97,6 +99,16 @@ class AnnotationFile:
         occurrences = Occurrences(categories, len(image_id), image[~left_out], category[~left_out], self.source)
         return occurrences, int(left_out.sum())
 
+    def image_names(self) -> dict[int, str]:
+        """The file name of each image by its id; empty if the file states none.
+
+        LVIS may state only a `coco_url`: then the name is its last two parts, such as ``val2017/000000397133.jpg``.
+        Only the images are read. Raises InputError if the file is not JSON, or an image has no integer id.
+        """
+        with self._mapped() as content:
+            images = decode(content, ImagesFile, self.source).images
+        return {image.id: _file_name(image) for image in images}
+
     @contextmanager
     def _mapped(self) -> Iterator[bytearray | mmap.mmap]:
         with self._content.unchanged(), self._content.unpacked().mapped() as content:
@@ -127,6 +139,12 @@ def open_annotations(source: Any, name: str = "annotations") -> AnnotationFile:
         path = Path(source)
         return AnnotationFile(str(path), open_file(path))
     return AnnotationFile(name, annotations_text(source, name))
+
+
+def _file_name(image: ImageName) -> str:
+    if isinstance(image.file_name, str) and image.file_name:
+        return image.file_name
+    return "/".join(image.coco_url.split("/")[-2:]) if isinstance(image.coco_url, str) else ""
 
 
 def _decoded(content: bytearray | mmap.mmap, file_type: type[BoxFile | MaskFile | CountingFile], source: str) -> Any:

@@ -11,12 +11,12 @@ DIGITS = 12
 def differences(ours: Signature, theirs: Signature) -> tuple[str, ...]:
     """Why metrics of `ours` cannot be compared with those of the baseline `theirs`; empty if they can.
 
-    One sentence each, with a fix. Annotations, protocol, max_dets, IoU types (the baseline must hold ours), TIDE mode
-    (if both hold a breakdown) and frequency groups must agree; the version of the tool and the rest of a frequency
-    table need not.
+    One sentence each, with a fix. Annotations, the split of their images, protocol, max_dets, IoU types (the baseline
+    must hold ours), TIDE mode (if both hold a breakdown) and frequency groups must agree; the version of the tool and
+    the rest of a frequency table need not.
     """
-    found = (_annotations(ours, theirs), _protocol(ours, theirs), _max_dets(ours, theirs), _iou_types(ours, theirs),
-             _tide(ours, theirs), _groups(ours, theirs))  # fmt: skip
+    checks = (_annotations, _split, _protocol, _max_dets, _iou_types, _tide, _groups)
+    found = (check(ours, theirs) for check in checks)
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -25,6 +25,13 @@ def _annotations(ours: Signature, theirs: Signature) -> str | None:
         return None
     word = "labels" if ours.protocol == "classification" else "annotations"
     return f"{word}: {_data(ours)} here, {_data(theirs)} in the baseline; evaluate both on the same file"
+
+
+def _split(ours: Signature, theirs: Signature) -> str | None:
+    if ours.split == theirs.split:
+        return None
+    here, there = (one.split or "all" for one in (ours, theirs))
+    return f"images: {here} here, {there} in the baseline; evaluate both on the same images"
 
 
 def _data(one: Signature) -> str:

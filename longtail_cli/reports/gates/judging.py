@@ -10,22 +10,38 @@ from longtail_cli.choices import JudgedOn
 from longtail_cli.errors import GateError, LtcalError, NotComparableError, Problem, UsageError, check_choice
 from longtail_cli.metrics import Interval, Value
 from longtail_cli.reports.gates.limits import AGAINST_REFERENCE, FLOORS, Gate
-from longtail_cli.reports.gates.words import GateInput, expectation, finding, incomparable, judgement, undefined
+from longtail_cli.reports.gates.words import (
+    GateInput,
+    data_of,
+    expectation,
+    finding,
+    incomparable,
+    judgement,
+    tuned_here,
+    undefined,
+)
 from longtail_cli.reports.metric_names import metrics_of
-from longtail_cli.reports.model import Report, Run, Verdict
+from longtail_cli.reports.model import ORACLE, Report, Run, Verdict
 
 ROUNDING = 1e-12
 """How far beyond a limit a metric must be to fail: far above the rounding of sums, far below what is printed."""
 
 
 def judge(
-    report: Report, gates: Sequence[Gate], *, on: JudgedOn, allow_undefined: bool, runs: Sequence[str] = ()
+    report: Report,
+    gates: Sequence[Gate],
+    *,
+    on: JudgedOn,
+    allow_undefined: bool,
+    allow_oracle: bool = False,
+    runs: Sequence[str] = (),
 ) -> tuple[Verdict, ...]:
     """The verdicts, run by run and gate by gate; empty without gates.
 
     on: ``value`` fails if the metric is beyond the limit by more than `ROUNDING`; ``interval`` only if its whole 95%
         interval is too. A metric without an interval is judged by its value, and the message says so.
-    allow_undefined: whether an undefined metric passes. runs: names of the runs to judge; empty means all.
+    allow_undefined: whether an undefined metric passes. allow_oracle: whether oracle runs are judged like others; else
+        they do not pass. runs: names of the runs to judge, with or without the mark of oracle runs; empty means all.
 
     ``max-drop`` and ``max-rise`` compare a run with `Report.reference`, except the reference itself; they do not pass
     if the baseline cannot be compared. A relative limit is a share of the magnitude of the reference's metric.
@@ -41,7 +57,7 @@ def judge(
     if report.baseline is not None:
         check_in_baseline(gates, base, report.baseline.source)
     return tuple(
-        _verdict(_input(report, run, gate, metrics[run.name], base), on, allow_undefined)
+        _verdict(_input(report, run, gate, metrics[run.name], base), on, allow_undefined, allow_oracle)
         for run in judged
         for gate in gates
         if _applies(report, run, gate)
@@ -50,15 +66,14 @@ def judge(
 
 def outcome_error(report: Report) -> LtcalError | None:
     """The error that ends the build: NotComparableError before GateError; None if every gate lets it pass."""
-    failed = [verdict for verdict in report.gates if not verdict.allowed and verdict.outcome != "not comparable"]
+    refused = ("not comparable", "oracle")
+    failed = [verdict for verdict in report.gates if not verdict.allowed and verdict.outcome not in refused]
     problems = [
         Problem(f"{verdict.run}, {verdict.metric}", expectation(verdict), finding(verdict)) for verdict in failed
     ]
-    if report.baseline is not None and report.baseline.differences:
-        expected = "a report by the same rules on the same data"
-        differences = [Problem(report.baseline.source, expected, found) for found in report.baseline.differences]
-        fix = "evaluate both by the same rules, or write a new baseline (with `gate=False`) and commit it on purpose"
-        return NotComparableError("gate", [*differences, *problems], fix)
+    refusals, fixes = _refusals(report)
+    if refusals:
+        return NotComparableError("gate", [*refusals, *problems], "; ".join(fixes))
     if not failed:
         return None
     fix = "see the tables for what changed; move a limit only on purpose"
@@ -67,12 +82,32 @@ def outcome_error(report: Report) -> LtcalError | None:
     return GateError("gate", problems, fix)
 
 
+def _refusals(report: Report) -> tuple[list[Problem], list[str]]:
+    """Why runs are not judged, a baseline that cannot be compared and oracle runs, and how to fix it."""
+    problems: list[Problem] = []
+    fixes: list[str] = []
+    if report.baseline is not None and report.baseline.differences:
+        expected = "a report by the same rules on the same data"
+        problems += [Problem(report.baseline.source, expected, found) for found in report.baseline.differences]
+        fixes.append(
+            "evaluate both by the same rules, or write a new baseline (with `gate=False`) and commit it on purpose"
+        )
+    oracles = dict.fromkeys(verdict.run for verdict in report.gates if verdict.outcome == "oracle")
+    if oracles:
+        data = data_of(report)
+        found = f"one that was tuned on {data} of this report"
+        problems += [Problem(run, f"a method that was tuned on other {data}", found) for run in oracles]
+        fixes.append(f"report on {data} that were not tuned on, or pass `allow_oracle=True` on purpose")
+    return problems, fixes
+
+
 def _chosen(report: Report, names: Sequence[str]) -> list[Run]:
-    known = [run.name for run in report.runs]
-    problems = [Problem("run", f"one of {', '.join(known)}", name) for name in names if name not in known]
-    if problems:
+    known = {run.name: {run.name, run.name.removesuffix(ORACLE) if run.oracle else run.name} for run in report.runs}
+    unknown = [name for name in names if not any(name in own for own in known.values())]
+    if unknown:
+        problems = [Problem("run", f"one of {', '.join(known)}", name) for name in unknown]
         raise UsageError("gate", problems, "choose runs of this report")
-    return [run for run in report.runs if not names or run.name in names]
+    return [run for run in report.runs if not names or known[run.name] & set(names)]
 
 
 def _check_reference(report: Report, judged: Sequence[Run], gates: Sequence[Gate]) -> None:
@@ -98,7 +133,9 @@ def _input(report: Report, run: Run, gate: Gate, metrics: Mapping[str, Value], b
     return GateInput(report, run, gate, value, base[gate.metric], run.deltas.get(gate.metric))
 
 
-def _verdict(given: GateInput, on: JudgedOn, allow_undefined: bool) -> Verdict:
+def _verdict(given: GateInput, on: JudgedOn, allow_undefined: bool, allow_oracle: bool) -> Verdict:
+    if given.run.oracle and not allow_oracle:
+        return _verdict_of(given, "oracle", False, tuned_here(given))
     against = given.gate.kind in AGAINST_REFERENCE
     if against and given.report.baseline is not None and given.report.baseline.differences:
         return _verdict_of(given, "not comparable", False, incomparable(given))

@@ -83,6 +83,17 @@ def incomparable(given: GateInput) -> str:
     return f"{given.gate.metric} of {given.run.name} cannot be compared with {_reference(given.report)}: {differences}"
 
 
+def tuned_here(given: GateInput) -> str:
+    """Why an oracle run is not judged."""
+    tuned = f"its method was tuned on {data_of(given.report)} of this report"
+    return f"{given.gate.metric} of {given.run.name} is not judged: {tuned}"
+
+
+def data_of(report: Report) -> str:
+    """What the metrics are taken over: ``images``, or ``rows`` of a classifier."""
+    return "rows" if report.signature.protocol == "classification" else "images"
+
+
 def why_undefined(report: Report, metric: str) -> str:
     """What is missing: groups, categories of the group, or objects."""
     group = group_of(metric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from longtail_cli.reports.metric_names import lower_is_better, metrics_of
 from longtail_cli.reports.model import Report, Run
 from longtail_cli.reports.plots.figures import plots_of
 from longtail_cli.reports.plots.formats import as_svg
+from longtail_cli.reports.plots.plot import Plot
 from longtail_cli.reports.text_tables import (
     CATEGORY_METRIC,
     IOU_TITLES,
@@ -41,23 +43,32 @@ def to_html(report: Report, command: str) -> str:
     escapes names from files and isolates text of any direction. Raises MissingExtraError if jinja2 or matplotlib is not
     installed.
     """
-    environment = _environment()
-    from markupsafe import Markup
-
-    plots = [(plot, Markup(as_svg(plot))) for plot in plots_of(report)]
-    text: str = environment.get_template("report.html").render(
+    return rendered_page(
+        "report",
+        plots_of(report),
         title=", ".join(run.name for run in report.runs),
         headline=headline(report),
         report=report,
         verdicts=[(outcome(verdict), gate(verdict), verdict) for verdict in in_order(report)],
         cards=cards_of(report),
-        plots=plots,
         tables=tables_of(without_rows(report)),
         grid=grid_of(report),
         command=command,
         notes=[*report.notes, *(f"{run.name}: {note}" for run in report.runs for note in run.notes)],
+    )
+
+
+def rendered_page(kind: str, plots: Sequence[Plot], **values: object) -> str:
+    """The page ``KIND.html`` with `values` for its names, and its plots, style and script."""
+    environment = _environment()
+    from markupsafe import Markup
+
+    text: str = environment.get_template(f"{kind}.html").render(
+        kind=kind,
+        plots=[(plot, Markup(as_svg(plot))) for plot in plots],
         style=Markup((PAGE / "report.css").read_text("utf-8")),
         script=Markup((PAGE / "report.js").read_text("utf-8")),
+        **values,
     )
     return fit(text)
 

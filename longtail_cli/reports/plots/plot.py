@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from longtail_cli.reports.format import fit
-from longtail_cli.reports.model import Report
+from longtail_cli.reports.model import ORACLE, Report
 from longtail_cli.reports.text_tables import Side, sides_of
 
 if TYPE_CHECKING:
@@ -45,9 +45,12 @@ class Plot:
 
 
 def short(name: str) -> str:
-    """The name on one line, cut off with an ellipsis if it is long."""
+    """The name on one line, cut off with an ellipsis if it is long; the mark of an oracle run stays."""
     line = fit(" ".join(name.split()))
-    return line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
+    if len(line) <= MAX_NAME:
+        return line
+    end = ORACLE if line.endswith(ORACLE) else ""
+    return f"{line[: MAX_NAME - 1 - len(end)].rstrip()}\N{HORIZONTAL ELLIPSIS}{end}"
 
 
 def pairs_of(report: Report, run: str | None = None) -> list[tuple[Side | None, Side]]:

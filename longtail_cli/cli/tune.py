@@ -1,0 +1,237 @@
+"""`ltcal tune`: chooses the best adjustment for a model on data that is not the data reported on."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from longtail_cli.choices import IOU_TYPES, PROTOCOL_CHOICES, SCORE_SPACES
+from longtail_cli.cli.options import FILE, INTERRUPTED, logit_options
+
+if TYPE_CHECKING:
+    from longtail_cli.choices import IouType, ProtocolChoice, ScoreSpace
+    from longtail_cli.evaluation.options import EvaluationOptions
+    from longtail_cli.reports.tuning.model import Tuning
+    from longtail_cli.workflow.options import BootstrapOptions, LogitOptions
+    from longtail_cli.workflow.progress import Progress
+    from longtail_cli.workflow.tune import TuneOptions
+
+
+@click.command()
+@click.argument("predictions", metavar="INPUT", type=click.Path(path_type=Path))
+@click.option("--annotations", type=FILE, help="Detections: the COCO or LVIS annotations to tune on.")
+@click.option("--labels", type=FILE, help="Classification: the true classes, if the file does not hold them.")
+@click.option("--freq", "frequencies", type=FILE, help="Frequency table of the training set, from compute-freq.")
+@click.option(
+    "--method",
+    "spaces",
+    multiple=True,
+    metavar="SPACE",
+    help="Methods to search, such as norcal:gamma=0..1.5; repeatable. Default: every method that INPUT allows.",
+)
+@click.option(
+    "--objective",
+    metavar="METRIC",
+    help="Metric to optimise. [bbox/AP; for classifiers classification/nll, after a fitted temperature]",
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="METRIC=CHANGE",
+    help="How much worse a metric may become than without adjustment, such as bbox/APf=-0.005; repeatable.",
+)
+@click.option("--folds", type=int, default=5, show_default=True, help="Folds of the images for cross-fitting.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the folds.")
+@click.option(
+    "--target",
+    default="balanced",
+    show_default=True,
+    metavar="balanced|as-is|FILE",
+    help="Classification: class distribution that rows are weighted to; FILE is a frequency table.",
+)
+@click.option(
+    "--split", metavar="half:SEED", help="Tune on a random half of the images, and report on the other half too."
+)
+@click.option(
+    "-o", "--output", required=True, type=FILE, help="File for the choice (ltcal-tuned/1), for --method @FILE."
+)
+@click.option("--html", "html_file", type=FILE, help="Write a self-contained HTML page with plots.")
+@click.option(
+    "--plots", type=click.Path(path_type=Path, file_okay=False), help="Write the plots to this folder as PNG and PDF."
+)
+@click.option("--bootstrap/--no-bootstrap", default=True, help="Add 95% bootstrap intervals. [on]")
+@click.option("--resamples", type=click.IntRange(min=2), default=1000, show_default=True, help="Bootstrap resamples.")
+@click.option(
+    "--protocol", type=click.Choice(PROTOCOL_CHOICES), default="auto", show_default=True, help="Evaluation protocol."
+)
+@click.option("--iou-type", "iou_types", multiple=True, type=click.Choice(IOU_TYPES), help="IoU of boxes or of masks.")
+@click.option("--max-dets", type=click.IntRange(min=1), help="Detections that are evaluated, as in report.")
+@click.option(
+    "--score-space",
+    type=click.Choice(SCORE_SPACES),
+    default="prob",
+    show_default=True,
+    help="Whether the scores of a result file are probabilities or logits.",
+)
+@logit_options
+def tune(
+    predictions: Path,
+    annotations: Path | None,
+    labels: Path | None,
+    frequencies: Path | None,
+    spaces: tuple[str, ...],
+    objective: str | None,
+    keep: tuple[str, ...],
+    folds: int,
+    seed: int,
+    target: str,
+    split: str | None,
+    output: Path,
+    html_file: Path | None,
+    plots: Path | None,
+    bootstrap: bool,
+    resamples: int,
+    protocol: ProtocolChoice,
+    iou_types: tuple[IouType, ...],
+    max_dets: int | None,
+    score_space: ScoreSpace,
+    logit_options: LogitOptions,
+) -> None:
+    """Choose the best adjustment of INPUT, and say how good it is on images that it was not chosen on.
+
+    INPUT are logits (.safetensors, .npz, .pt, or a folder of such shards) or a result file of a detector, with
+    --annotations; or logits of a classifier. A SPACE is a SPEC with alternatives: a range low..high, a list a|b, or *
+    for all words of a parameter; temperature:t=fit at the end of a chain is fitted (classifiers).
+
+    \b
+    ltcal tune logits/ --annotations train_part.json --freq freq.csv -o tuned.json
+    ltcal tune logits/ --annotations train_part.json --freq freq.csv --method norcal:gamma=0..1.5 -o tuned.json
+    ltcal tune predictions.json --annotations val.json --freq freq.csv --split half:0 -o tuned.json
+    ltcal tune logits.npz --labels labels.npy --freq freq.csv -o tuned.json
+    ltcal report test_logits/ --annotations test.json --freq freq.csv --method none --method @tuned.json
+    """
+    from longtail_cli.cli.flags import tuning_with_flags
+    from longtail_cli.cli.progress_bar import working
+    from longtail_cli.evaluation.options import EvaluationOptions
+    from longtail_cli.files.output import check_outputs
+    from longtail_cli.reports.tuning.text import to_text
+    from longtail_cli.workflow.options import BootstrapOptions
+    from longtail_cli.workflow.tune import TuneOptions
+
+    _check_options(predictions, annotations, labels)
+    _check_packages(html_file, plots)
+    table = None if target in ("balanced", "as-is") else Path(target)
+    used = filter(None, (predictions, annotations, labels, frequencies, table))
+    check_outputs([path for path in (output, html_file) if path is not None], tuple(used))
+    options = TuneOptions(spaces, objective, keep, folds, seed, target, split)
+    evaluation = EvaluationOptions(protocol, iou_types, max_dets, score_space=score_space)
+    inputs = _Inputs(predictions, annotations, labels, frequencies, logit_options)
+    with working("tune") as progress:
+        tuning = _tuned(inputs, options, evaluation, BootstrapOptions(resamples) if bootstrap else None, progress)
+        progress("writing", None)
+        _write(tuning, output, html_file, plots)
+    click.echo(to_text(tuning_with_flags(tuning)), nl=False)
+    if tuning.partial:
+        click.echo(f"interrupted; {output} holds what was found", err=True)
+        click.get_current_context().exit(INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """The inputs. annotations: None for classification."""
+
+    predictions: Path
+    annotations: Path | None
+    labels: Path | None
+    frequencies: Path | None
+    logit_options: LogitOptions
+
+
+def _check_options(predictions: Path, annotations: Path | None, labels: Path | None) -> None:
+    """Raise click's UsageError for options that contradict each other or lack an input."""
+    from longtail_cli.workflow.options import kind_of
+
+    if annotations is not None and labels is not None:
+        raise click.UsageError("--annotations is for detections and --labels for classification: give one of them")
+    if annotations is None and kind_of(predictions) == "results":
+        raise click.UsageError("Missing option '--annotations', which result files are tuned on")
+
+
+def _check_packages(html_file: Path | None, plots: Path | None) -> None:
+    """Raise MissingExtraError if a package for the outputs is not installed, before the search."""
+    from longtail_cli.errors import require
+
+    if html_file is not None:
+        require("jinja2", "HTML pages", "html")
+        require("matplotlib", "plots", "html")
+    if plots is not None:
+        require("matplotlib", "plots", "plots")
+
+
+def _tuned(
+    inputs: _Inputs,
+    options: TuneOptions,
+    evaluation: EvaluationOptions,
+    bootstrap: BootstrapOptions | None,
+    progress: Progress,
+) -> Tuning:
+    from longtail_cli.workflow.options import require_torch
+
+    if inputs.annotations is not None:
+        from longtail_cli.workflow.tune_detection import tune_detection
+
+        return tune_detection(
+            inputs.predictions,
+            inputs.annotations,
+            frequencies=inputs.frequencies,
+            options=options,
+            evaluation=evaluation,
+            logit_options=inputs.logit_options,
+            bootstrap=bootstrap,
+            progress=progress,
+        )
+    require_torch()
+    from longtail_cli.workflow.tune_classification import tune_classification
+
+    return tune_classification(
+        inputs.predictions,
+        inputs.labels,
+        frequencies=inputs.frequencies,
+        options=options,
+        logit_options=inputs.logit_options,
+        bootstrap=bootstrap,
+        progress=progress,
+    )
+
+
+def _write(tuning: Tuning, output: Path, html_file: Path | None, plots: Path | None) -> None:
+    """Render all outputs, then write them file by file."""
+    from longtail_cli.files.output import write_bytes, write_text
+    from longtail_cli.reports.tuning.json import to_json
+
+    texts = {output: to_json(tuning)}
+    if html_file is not None:
+        from longtail_cli.cli.flags import tuning_with_flags
+        from longtail_cli.reports.page.tuning import to_html
+
+        texts[html_file] = to_html(tuning_with_flags(tuning), shlex.join(["ltcal", *sys.argv[1:]]))
+    drawn = {} if plots is None else _drawn(tuning)
+    for path, text in texts.items():
+        write_text(path, text)
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
+        for name, content in drawn.items():
+            write_bytes(plots / name, content)
+
+
+def _drawn(tuning: Tuning) -> dict[str, bytes]:
+    """The plots by file name."""
+    from longtail_cli.reports.plots.tuning_figures import rendered
+
+    formats: tuple[Literal["png", "pdf"], ...] = ("png", "pdf")
+    return {f"{name}.{suffix}": content for suffix in formats for name, content in rendered(tuning, suffix).items()}

@@ -1,0 +1,1 @@
+"""Results of `ltcal tune`, and how they are shown."""

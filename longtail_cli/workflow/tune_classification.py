@@ -1,0 +1,144 @@
+"""`ltcal tune` of classifiers: logits against class labels. Imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from longtail_cli.errors import InputError, Problem
+from longtail_cli.evaluation.bootstrap.resampling import Draws
+from longtail_cli.files.frequencies import read_frequencies
+from longtail_cli.files.logits.reader import LogitsFile
+from longtail_cli.reports.tuning.model import InputDigest, TunedOn, Tuning
+from longtail_cli.tables import Bools, Floats, FrequencyTable, Longs
+from longtail_cli.tuning import default_spaces
+from longtail_cli.tuning.folds import Folds, one_fold, stratified_folds
+from longtail_cli.tuning.goal import parse_goal
+from longtail_cli.tuning.search import Search
+from longtail_cli.workflow.input_digests import digests_of_paths, input_digests
+from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, load_frequencies
+from longtail_cli.workflow.prepare_methods import check_classes, open_with_options
+from longtail_cli.workflow.progress import Progress, no_progress
+from longtail_cli.workflow.report_classification import (
+    ClassificationReporter,
+    groups_of,
+    labels_of,
+    open_classifier,
+)
+from longtail_cli.workflow.tune import (
+    TuneOptions,
+    chosen_half,
+    result,
+    search_all,
+    spaces_of,
+    split_of,
+    with_heldout,
+)
+from longtail_cli.workflow.tune_classifier import BLOCK, METRICS, NLL, ClassifierData
+
+
+def tune_classification(
+    predictions: Any,
+    labels: Any,
+    *,
+    frequencies: Path | FrequencyTable | None,
+    options: TuneOptions,
+    logit_options: LogitOptions,
+    bootstrap: BootstrapOptions | None,
+    progress: Progress = no_progress,
+) -> Tuning:
+    """Choose an adjustment for the logits `predictions` on these labels; None for those in the file.
+
+    Raises InputError for broken files and UsageError for options that do not fit them.
+    """
+    table, frequencies_sha256 = load_frequencies(frequencies)
+    progress("reading", None)
+    file = open_classifier(predictions, logit_options, ())
+    if file.content == "scores":
+        problem = Problem("content", "logits", "scores, to which an activation was applied")
+        raise InputError(file.source, [problem], "tune on the logits that they were made from")
+    label = labels_of(file, labels)
+    groups = None if table is None else groups_of(file, table)
+    half = chosen_half(label, options)
+    rows = np.ones(len(label), bool) if half is None else half
+    target = target_shares(options.target, file, label[rows])
+    goal = parse_goal(options.objective or NLL, options.keep, METRICS)
+    with_features = file.has_features and file.classifier is not None
+    source = default_spaces.as_source(predictions)
+    default = default_spaces.of_classifier(table, source, has_features=with_features)
+    spaces = spaces_of(options, default)
+
+    def data_of(chosen: Bools, folds: Folds, which: str) -> ClassifierData:
+        own = label[chosen]
+        draws = None if bootstrap is None else Draws(len(own), bootstrap.resamples, bootstrap.seed)
+        reporter = ClassificationReporter(
+            file.columns, own, groups, table, frequencies_sha256, False, draws, split_of(options, which)
+        )
+        part = _rows_of(file, chosen, logit_options)
+        return ClassifierData(part, own, folds, goal, target, table, logit_options, reporter)
+
+    data = data_of(rows, stratified_folds(label[rows], options.folds, options.seed), "tuned on")
+    search = Search(spaces, goal, data.folds)
+    complete = search_all(search, data, progress)
+    of_rows = sha256(np.array(data.digests, "<u8").tobytes()).hexdigest()
+    inputs = input_digests(file, of_rows, frequencies, frequencies_sha256)
+    inputs += digests_of_paths({"labels": labels, "target": None if options.target in TARGETS else options.target})
+    tuned_on = _tuned_on(file, data.digests, inputs)
+    tuning = result(search, data, options, tuned_on, complete=complete, progress=progress)
+    if half is None or tuning.partial:
+        return tuning
+    other = data_of(~rows, one_fold(int((~rows).sum())), "held out")
+    return with_heldout(tuning, other, progress)
+
+
+TARGETS = ("balanced", "as-is")
+"""Targets that are not files."""
+
+
+def target_shares(target: str, file: LogitsFile, label: Longs) -> Floats:
+    """The share of each class that rows are weighted to, in column order: float64 [C], sums to 1.
+
+    target: ``balanced``, ``as-is`` for the shares among the rows, or the path of a frequency table. Raises InputError
+    for a table of other classes or without counts.
+    """
+    classes = len(file.columns)
+    if target == "balanced":
+        return np.full(classes, 1.0 / classes)
+    if target == "as-is":
+        return np.bincount(label, minlength=classes) / max(len(label), 1)
+    table = read_frequencies(Path(target))
+    check_classes(file.columns, table, target)
+    count = table.image_count[np.searchsorted(table.category_id, file.columns.category_id)]
+    present = np.bincount(label, minlength=classes) > 0
+    if not count[present].sum():
+        problem = Problem("image_count", "a count above 0 for a class of the rows", "none")
+        raise InputError(target, [problem], "pass the counts of the distribution that is meant, or balanced or as-is")
+    return np.asarray(count / count.sum())
+
+
+def _rows_of(file: LogitsFile, chosen: Bools, options: LogitOptions) -> LogitsFile:
+    """The chosen rows (bool [N]), in memory unless all are."""
+    if chosen.all():
+        return file
+    batches = list(file.batches(max(1, BLOCK // file.width)))
+    tensors: dict[str, Any] = {}
+    for name in ("logits", "features"):
+        if getattr(batches[0], name) is not None:
+            parts = [getattr(batch, name)[chosen[batch.first :][: len(batch)]] for batch in batches]
+            tensors[name] = torch.cat(parts)
+    if file.classifier is not None:
+        tensors["weight"] = file.classifier
+    columns = file.columns
+    stated = replace(options, head=columns.head, background=columns.background, category_ids=columns.category_id)
+    return open_with_options(tensors, stated, file.source)
+
+
+def _tuned_on(file: LogitsFile, digests: tuple[int, ...], inputs: tuple[InputDigest, ...]) -> TunedOn:
+    columns = file.columns
+    ids = tuple(columns.category_id.tolist())
+    return TunedOn("logits", columns.head, columns.background, ids, inputs, {}, digests)

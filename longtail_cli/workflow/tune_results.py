@@ -1,0 +1,140 @@
+"""Tuning on a result file: the boxes stay, so methods share the geometry and, where the order stays, the matches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from longtail_cli.choices import ScoreSpace
+from longtail_cli.evaluation.detections import Candidates, Evaluation, Ordered
+from longtail_cli.evaluation.selection import images_over
+from longtail_cli.methods.base import Method
+from longtail_cli.reports.model import Report
+from longtail_cli.tables import Floats, FrequencyTable, GroundTruth, Results
+from longtail_cli.tuning.folds import Folds
+from longtail_cli.tuning.goal import Goal
+from longtail_cli.tuning.trials import Figures
+from longtail_cli.workflow.detection_inputs import RunInput, Source
+from longtail_cli.workflow.image_subset import results_of
+from longtail_cli.workflow.locate_detections import locate
+from longtail_cli.workflow.progress import Progress
+from longtail_cli.workflow.report_detection import DetectionReporter
+from longtail_cli.workflow.rescore_results import AdjustableResults
+from longtail_cli.workflow.tune_data import CrossFitted, DetectionData, detection_figures
+
+SAMPLED = 1 << 14
+"""Detections on which it is measured how far a method moves the scores, at most."""
+
+BY_ORDER = ("AP", "AR")
+"""How the metrics begin that follow from the order within each category, which a result file fixes."""
+
+
+class ResultData(DetectionData):
+    """See `longtail_cli.workflow.tune_data.TuningData`."""
+
+    at_once = 64
+
+    def __init__(
+        self,
+        results: Results,
+        sha256: str | None,
+        truth: GroundTruth,
+        evaluations: Sequence[Evaluation],
+        folds: Folds,
+        goal: Goal,
+        table: FrequencyTable | None,
+        score_space: ScoreSpace,
+        reporter: DetectionReporter,
+    ) -> None:
+        """truth: all images of the annotations. evaluations: one for each IoU type of the goal, of the images that
+        are tuned on, with the lanes of `folds` as their resamples.
+
+        Raises InputError if ids are unknown or a score is not a probability.
+        """
+        super().__init__(folds, goal)
+        self._sha256, self._evaluations, self._reporter = sha256, evaluations, reporter
+        located = locate(results, truth)  # so that unknown images are refused, whatever is tuned on
+        inside = np.isin(located.image, np.searchsorted(truth.image_id, evaluations[0].ground_truth.image_id))
+        if not inside.all():
+            results = results_of(results, inside)
+            located = locate(results, evaluations[0].ground_truth)
+        self._located = located
+        self._adjustable = AdjustableResults(results, table, score_space)
+        sampled = np.unique(np.linspace(0, max(len(results) - 1, 0), SAMPLED).astype(np.int64))[: len(results)]
+        self._sample = results_of(results, np.isin(np.arange(len(results)), sampled))
+        self._sampled = AdjustableResults(self._sample, table, score_space)
+        self._candidates: list[Candidates] = [one.candidates(located) for one in evaluations]
+        self._ordered: list[Ordered | None] = [None for _ in evaluations]
+        self._base: Figures | None = None
+
+    def figures(self, methods: Sequence[Method], progress: Progress) -> Iterator[Figures]:
+        for number, method in enumerate(methods):
+            progress("evaluating", number / len(methods))
+            scale = self._adjustable.affine(method)[0].scale
+            moved = self._moved(method)
+            if self._base is not None and (scale > 0).all() and self.only_order_matters:
+                yield replace(self._base, moved=moved)
+                continue
+            detections = replace(self._located, score=self._adjustable.adjusted(method).results.score)
+            found = [
+                one.evaluate(detections, candidates, before)
+                for one, candidates, before in zip(self._evaluations, self._candidates, self._ordered, strict=True)
+            ]
+            self._ordered = [one.ordered for one in found]
+            figures = detection_figures([one.metrics for one in found], self.goal, moved)
+            if self._base is None:
+                self._base = figures
+            yield figures
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.only_order_matters:
+            return ()
+        return (
+            f"{self.goal.objective} cannot change: a result file keeps the order of the detections within each "
+            "category, and no image holds more detections than are evaluated. Pooled AP, reliability and errors "
+            "between classes can; tune one of them, or tune on logits.",
+        )
+
+    @property
+    def only_order_matters(self) -> bool:
+        """Whether no adjustment that keeps the order within each category can change a metric of the goal."""
+        by_order = all(name.split("/")[1].startswith(BY_ORDER) and "APpool" not in name for name in self.goal.metrics)
+        return by_order and not self._limit_decides
+
+    @property
+    def _limit_decides(self) -> bool:
+        """Whether some image has more detections than count, so that scores decide which of them count."""
+        protocol = self._evaluations[0].protocol
+        return protocol.federated and images_over(self._located, protocol.max_dets)[1] > 0
+
+    def retain(self, specs: Collection[str]) -> None:
+        """Nothing is kept: a method is adjusted again in less time than it takes to evaluate it."""
+
+    def report(self, runs: Sequence[CrossFitted], progress: Progress) -> Report:
+        methods = {method.spec: method for run in runs for method in run.methods}
+        adjusted = {spec: self._adjustable.adjusted(method) for spec, method in methods.items()}
+        notes = {spec: one.notes for spec, one in adjusted.items()}
+        scores = {spec: one.results.score for spec, one in adjusted.items()}
+        inputs = tuple(
+            RunInput(run.name, None, replace(self._located, score=self._scores(run, scores)), run.notes(notes))
+            for run in runs
+        )
+        source = Source(self._located.source, self._sha256, inputs)
+        return self._reporter.report(self._reporter.outcomes([source], progress))
+
+    def _scores(self, run: CrossFitted, scores: Mapping[str, Floats]) -> Floats:
+        """The score of each detection by the method of its image's fold: float64 [N]. scores: by spec, [N]."""
+        fold = self.folds.fold[self._located.image]
+        chosen = np.empty(len(fold))
+        for number, method in enumerate(run.methods):
+            chosen[fold == number] = scores[method.spec][fold == number]
+        return chosen
+
+    def _moved(self, method: Method) -> float:
+        """The mean absolute difference between the scores before and after, of detections spread over the file."""
+        score = self._sample.score
+        after = self._sampled.adjusted(method).results.score
+        return float(np.abs(after - score).mean()) if len(score) else 0.0
