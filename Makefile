@@ -7,7 +7,7 @@ DEMO := examples/digit_scenes
 BUILD := build/demo
 SOURCES := pyproject.toml constraints.txt $(wildcard build_tools/* longtail_cli/engine/*.py)
 
-.PHONY: demo test test-bounds lint bench clean
+.PHONY: demo test test-bounds lint bench evidence clean
 
 demo: $(VENV)/.installed
 	@mkdir -p $(BUILD)
@@ -37,6 +37,10 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/logits.py detection
 	$(BIN)/python benchmarks/logits.py classification
+
+# Needs Fashion-MNIST: Debian's package dataset-fashion-mnist, or a folder named by LTCAL_FASHION_MNIST.
+evidence: $(VENV)/.installed
+	$(BIN)/python benchmarks/evidence/run.py
 
 clean:
 	rm -rf $(VENV) build
