@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -70,7 +70,8 @@ class _Inputs:
     frequencies: Path | FrequencyTable | None
     table: FrequencyTable | None
     labels: Sequence[str] | None
-    predictions_sha256: str | None
+    predictions_sha256: Callable[[], str | None]
+    """Waits for the digest, which is computed beside the search."""
     annotations_sha256: str
     frequencies_sha256: str | None
 
@@ -122,7 +123,7 @@ def tune_detection(
             frequencies=frequencies,
             table=table,
             labels=group_labels(truth, table),
-            predictions_sha256=predictions_sha256.result(),
+            predictions_sha256=predictions_sha256.result,
             annotations_sha256=annotations_sha256.result(),
             frequencies_sha256=frequencies_sha256,
         )
@@ -250,7 +251,7 @@ def _known_metrics(evaluations: Sequence[Evaluation]) -> list[str]:
 def _tuned_on(inputs: _Inputs, part: GroundTruth) -> TunedOn:
     file, table = inputs.file, inputs.table
     digests = (
-        *input_digests(file, inputs.predictions_sha256, inputs.frequencies, inputs.frequencies_sha256),
+        *input_digests(file, inputs.predictions_sha256(), inputs.frequencies, inputs.frequencies_sha256),
         InputDigest("annotations", inputs.truth.source, inputs.annotations_sha256),
     )
     images = {id_: inputs.image_names[id_] for id_ in part.image_id.tolist()}

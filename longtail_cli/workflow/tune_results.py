@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +39,7 @@ class ResultData(DetectionData):
     def __init__(
         self,
         results: Results,
-        sha256: str | None,
+        sha256: Callable[[], str | None],
         truth: GroundTruth,
         evaluations: Sequence[Evaluation],
         folds: Folds,
@@ -48,9 +48,10 @@ class ResultData(DetectionData):
         score_space: ScoreSpace,
         reporter: DetectionReporter,
     ) -> None:
-        """truth: all images of the annotations. evaluations: one for each IoU type of the goal, of the images that
-        are tuned on, with the lanes of `folds` as their resamples.
+        """sha256: waits for the digest of the file. truth: all images of the annotations.
 
+        evaluations: one for each IoU type of the goal, of the images that are tuned on, with the lanes of `folds` as
+        their resamples.
         Raises InputError if ids are unknown or a score is not a probability.
         """
         super().__init__(folds, goal)
@@ -122,7 +123,7 @@ class ResultData(DetectionData):
             RunInput(run.name, None, replace(self._located, score=self._scores(run, scores)), run.notes(notes))
             for run in runs
         )
-        source = Source(self._located.source, self._sha256, inputs)
+        source = Source(self._located.source, self._sha256(), inputs)
         return self._reporter.report(self._reporter.outcomes([source], progress))
 
     def _scores(self, run: CrossFitted, scores: Mapping[str, Floats]) -> Floats:

@@ -80,7 +80,7 @@ def data_of(
     evaluations = prepared_evaluations(truth, [iou_type], groups, options, folds)
     goal = Goal(f"{iou_type}/AP", tuple(Keep(name, name, 0.0) for name in names))
     reporter = DetectionReporter(evaluations, groups, counts, None, str, None)
-    return ResultData(results, None, truth, evaluations, folds, goal, counts, "prob", reporter)
+    return ResultData(results, lambda: None, truth, evaluations, folds, goal, counts, "prob", reporter)
 
 
 def check(found: Figures, part: int, expected: Run, names: Iterable[str]) -> None:
