@@ -25,7 +25,8 @@ TOLERANCE = 1e-4
 """Relative change of the inverse temperature at which the search for it ends. The error is about its square."""
 
 RATIO = 1.06
-"""Of neighbouring nodes: inverse temperatures b = RATIO^node at which lanes are evaluated."""
+"""Of neighbouring nodes: inverse temperatures b = RATIO^node at which lanes are evaluated. So near to each other that
+the cubic at a node is exact to 1e-6 nats up to the middle of two, and so far apart that most lanes share one."""
 
 JUMP = 20
 """Nodes that a lane may move in one step, at most, as a step of Newton's method can be far too long."""

@@ -86,7 +86,6 @@ class Space:
     temperature_fitted: bool
     _template: tuple[str, ...]
     """The text around the axes: one piece more than there are axes."""
-    _defaults: tuple[tuple[str, str], ...]
 
     @property
     def ranges(self) -> tuple[int, ...]:
@@ -98,7 +97,7 @@ class Space:
         pieces = [self._template[0]]
         for setting, piece in zip(point, self._template[1:], strict=True):
             pieces += [setting if isinstance(setting, str) else repr(setting), piece]
-        return parse_method("".join(pieces), dict(self._defaults))
+        return parse_method("".join(pieces))
 
     def settings(self, point: Point) -> Mapping[str, Setting]:
         """The settings at a point by the name of the parameter."""
@@ -133,8 +132,8 @@ class Space:
         return min(steps, _STEPS_WITH_WORDS) if len(self.ranges) < len(self.axes) else steps
 
 
-def parse_space(text: str, defaults: Mapping[str, str] | None = None) -> Space:
-    """The space that `text` describes; see the module. defaults: as for `parse_method`.
+def parse_space(text: str) -> Space:
+    """The space that `text` describes; see the module.
 
     Raises UsageError for what `parse_method` refuses, ranges whose ends are no numbers or out of order, values that a
     parameter does not accept, and ``fit`` elsewhere than in the temperature at the end.
@@ -159,7 +158,7 @@ def parse_space(text: str, defaults: Mapping[str, str] | None = None) -> Space:
             else:
                 axes.append(axis)
                 pieces.append("")
-    space = Space(text, tuple(axes), fitted, tuple(pieces), tuple((defaults or {}).items()))
+    space = Space(text, tuple(axes), fitted, tuple(pieces))
     space.method(next(iter(space.coarse())))  # raises UsageError if the spec is not valid
     return space
 
