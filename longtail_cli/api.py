@@ -64,7 +64,8 @@ def count(
         annotation dicts or a whole COCO document, or a data frame (of annotations, of labels in a column ``label``, or
         of counts).
     counts: per-class counts instead: images of class 0, 1, ..., or a mapping from category id to images.
-    groups: the two boundaries of the frequency groups; None means 10, 100 for annotations and 20, 100 for labels.
+    groups: the largest image counts of the first two frequency groups; None means 10, 100 for annotations and 19, 100
+        for labels.
     Raises InputError if the source is not valid, UsageError unless exactly one of `source` and `counts` is given.
     """
     from longtail_cli.workflow import compute_freq

@@ -29,19 +29,21 @@ class Grouping:
 
 def detection_groups(low: int = 10, high: int = 100) -> Grouping:
     """``r`` for n <= low, ``c`` for low < n <= high, ``f`` above (LVIS, Gupta et al. 2019). Raises UsageError."""
-    return _grouping(("r", "c", "f"), low, high, low)
+    return _grouping(("r", "c", "f"), low, high)
 
 
-def classification_groups(low: int = 20, high: int = 100) -> Grouping:
-    """``few`` for n < low, ``medium`` for low <= n <= high, ``many`` above (Liu et al. 2019). Raises UsageError."""
-    return _grouping(("few", "medium", "many"), low, high, low - 1)
+def classification_groups(low: int = 19, high: int = 100) -> Grouping:
+    """``few`` for n <= low, ``medium`` for low < n <= high, ``many`` above; by default few are below 20 (Liu et al.
+    2019). Raises UsageError.
+    """
+    return _grouping(("few", "medium", "many"), low, high)
 
 
-def _grouping(names: tuple[str, str, str], low: int, high: int, first_max: int) -> Grouping:
+def _grouping(names: tuple[str, str, str], low: int, high: int) -> Grouping:
     if not 0 < low < high:
         problem = Problem("boundaries", "two whole numbers, 0 < low < high", f"{low},{high}")
         raise UsageError("`groups=`", [problem], "give them in this order, for example `groups=10,100`")
-    return Grouping(names, first_max, high)
+    return Grouping(names, low, high)
 
 
 def count(occurrences: Occurrences, grouping: Grouping) -> FrequencyTable:

@@ -242,15 +242,17 @@ class LogitColumns(_Columns):
     """``softmax`` (over all K columns), ``sigmoid`` (each column by itself), ``bags`` (a softmax in each slice), or
     ``none`` for scores, which need no activation."""
     background: BackgroundName
-    """The position of the background column, if any; ``none`` for ``bags``, whose slice 0 has it."""
+    """The position of the background column, if any. For ``bags`` that of the slice of background and foreground:
+    ``last``, or the first for ``first`` and ``none``."""
     category_id: Longs
     """int64 [C], unique, in column order; for ``bags`` in ascending order."""
     bags: tuple[tuple[int, ...], ...] | None = None
-    """For a ``bags`` head the category ids of each slice after the first, in column order, every class in one slice;
+    """For a ``bags`` head the category ids of each slice with classes, in column order, every class in one slice;
     None for other heads, or if unknown.
 
-    Slice 0 is [background, foreground], every other [others, its classes] (Li et al., "Overcoming Classifier
-    Imbalance for Long-tail Object Detection with Balanced Group Softmax", CVPR 2020, section 3.2).
+    Such a slice is [others, its classes]. The slice before them is [background, foreground] (Li et al., "Overcoming
+    Classifier Imbalance for Long-tail Object Detection with Balanced Group Softmax", CVPR 2020, section 3.2); as the
+    last slice, in EQLv2's code, it is [others, background], and what is not the background is the foreground.
     """
 
     def __len__(self) -> int:

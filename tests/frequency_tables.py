@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from longtail_cli.methods.base import ClassAffine, Method, RowKind
-from longtail_cli.methods.registry import score_affine
-from longtail_cli.methods.steps import Step
+from longtail_cli.methods.registry import score_steps
+from longtail_cli.methods.steps import ColumnAffine, Step
 from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Singles
 
 
@@ -34,7 +34,9 @@ def table(
 
 def coefficients(method: Method, frequencies: FrequencyTable) -> ClassAffine:
     """The map of each class in a score-only adjustment."""
-    affine, notes = score_affine(method, frequencies, NoData())
+    steps, notes = score_steps(method, frequencies, NoData())
+    affine = steps[0] if steps else ColumnAffine(np.ones(len(frequencies)), np.zeros(len(frequencies)))
+    assert isinstance(affine, ColumnAffine)
     return ClassAffine(affine.scale, affine.shift, notes)
 
 

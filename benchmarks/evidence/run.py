@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 DATA = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts it
 IMBALANCES = (10, 50, 100, 200)
 DETAILED = 100  # the imbalance of the second table
-GROUPS = (150, 1000)  # few: below 150 train images; many: above 1,000. At imbalance 100: 3, 3 and 4 classes
+GROUPS = (149, 1000)  # few: below 150 train images; many: above 1,000. At imbalance 100: 3, 3 and 4 classes
 FIXED = {
     SOFTMAX: "none",
     **{f"IIF {variant}": f"iif:variant={variant}" for variant in VARIANTS},

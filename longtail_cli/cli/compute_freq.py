@@ -43,7 +43,7 @@ def _boundaries(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--groups",
     metavar="LOW,HIGH",
     callback=_boundaries,
-    help="Boundaries of the frequency groups. [10,100; for class labels 20,100]",
+    help="Largest image counts of the first two frequency groups. [10,100; for class labels 19,100]",
 )
 @click.option("--label-column", metavar="NAME", help="Column of a CSV source that holds the class index. [label]")
 @click.option(
@@ -57,7 +57,7 @@ def _boundaries(ctx: click.Context, param: click.Parameter, value: str | None) -
     type=click.Choice(NORMALIZERS),
     default="occurrences",
     show_default=True,
-    help="K of the weights: the sum of the counts, or the number of images.",
+    help="K of the weights: the sum of the counts (the paper), or the number of images (the authors' detectors).",
 )
 @click.option(
     "--zero-count",

@@ -86,7 +86,7 @@ class Adjuster:
             case SliceSoftmax():
                 return self._slice_softmax(step)
             case Reclassify():
-                return self._reclassify(step, columns)
+                return self._reclassify(step)
 
     def _affine(self, step: ColumnAffine) -> ApplyStep:
         scale, shift = self._constant(step.scale), self._constant(step.shift)
@@ -102,23 +102,21 @@ class Adjuster:
         return lambda z, _, out: binary_logit(log_scores(z)[:, columns.classes] + shift)
 
     def _slice_softmax(self, step: SliceSoftmax) -> ApplyStep:
-        bounds, column = step.bounds.tolist(), self._index(step.column)
+        bounds, column, foreground = step.bounds.tolist(), self._index(step.column), step.foreground
 
         def decode(z: torch.Tensor, _: torch.Tensor | None, out: torch.Tensor | None) -> torch.Tensor:
-            parts = [torch.log_softmax(z[:, start:end], dim=1) for start, end in pairwise(bounds)]
-            return binary_logit(torch.cat(parts, dim=1)[:, column] + parts[0][:, 1:2])
+            log_scores = torch.cat([torch.log_softmax(z[:, start:end], dim=1) for start, end in pairwise(bounds)], 1)
+            return binary_logit(log_scores[:, column] + log_scores[:, foreground : foreground + 1])
 
         return decode
 
-    def _reclassify(self, step: Reclassify, columns: LogitColumns) -> ApplyStep:
+    def _reclassify(self, step: Reclassify) -> ApplyStep:
         weight = self._constant(step.weight)
 
         def classify(z: torch.Tensor, features: torch.Tensor | None, out: torch.Tensor | None) -> torch.Tensor:
             if features is None:
                 raise ValueError("this step needs the features of each row")
-            adjusted = z.clone() if out is None else out.copy_(z)
-            adjusted[:, columns.classes] = features @ weight.T
-            return adjusted
+            return torch.addmm(z, features, weight.T, beta=step.scale, out=out)
 
         return classify
 

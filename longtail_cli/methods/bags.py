@@ -19,8 +19,8 @@ INSTANCE_BOUNDS = (10, 100, 1000)
 @dataclass(frozen=True, slots=True)
 class BalancedGroupSoftmax(NamedMethod):
     """s_c = softmax_g(z)_c P(foreground): the softmax over the slice g of the class, times the score of the foreground
-    in the softmax of slice 0; not normalised over the classes. The slices are those in the metadata of the file,
-    otherwise they follow from the instance counts (< 10, < 100, < 1000, >= 1000).
+    in the softmax of the slice that has the background; not normalised over the classes. The slices are those in the
+    metadata of the file, otherwise they follow from the instance counts (< 10, < 100, < 1000, >= 1000).
 
     Source: Li et al., "Overcoming Classifier Imbalance for Long-tail Object Detection with Balanced Group Softmax",
     CVPR 2020, section 3.2
@@ -40,18 +40,20 @@ class BalancedGroupSoftmax(NamedMethod):
 
 
 def slices_by_count(table: FrequencyTable) -> tuple[tuple[int, ...], ...]:
-    """The classes of each slice after the first, by instance count, in order of id (section 3.2)."""
+    """The classes of each slice with classes, by instance count, in order of id (section 3.2)."""
     group = np.searchsorted(INSTANCE_BOUNDS, table.instance_count, side="right")
     return tuple(tuple(table.category_id[group == g].tolist()) for g in range(len(INSTANCE_BOUNDS) + 1))
 
 
 def slice_softmax(columns: LogitColumns) -> SliceSoftmax:
     """The step that turns the columns of a ``bags`` head with known slices into one score per class."""
-    slices = columns.bags or ()
-    bounds = np.cumsum([0, 2, *(1 + len(members) for members in slices)])
+    slices, last = columns.bags or (), columns.background == "last"
+    sizes = [1 + len(members) for members in slices]
+    bounds = np.cumsum([0, *sizes, 2] if last else [0, 2, *sizes])
     column_of = {
         category: int(start) + 1 + index
-        for start, members in zip(bounds[1:], slices, strict=False)
+        for start, members in zip(bounds[0 if last else 1 :], slices, strict=False)
         for index, category in enumerate(members)
     }
-    return SliceSoftmax(bounds, np.array([column_of[category] for category in columns.category_id.tolist()], np.int64))
+    column = np.array([column_of[category] for category in columns.category_id.tolist()], np.int64)
+    return SliceSoftmax(bounds, column, int(bounds[-2]) if last else 1)

@@ -18,7 +18,11 @@ from longtail_cli.tables import Floats, FrequencyTable, Longs
 Variant = Annotated[VariantName, Choice("the formula of w", VARIANTS)]
 Normalizer = Annotated[
     NormalizerName,
-    Choice("K: the sum of n over the classes, or the number of training images (image counts only)", NORMALIZERS),
+    Choice(
+        "K: the sum of n over the classes, as in the paper, or for image counts the number of training images, as in "
+        "the authors' released weights of detectors",
+        NORMALIZERS,
+    ),
 ]
 Scale = Literal["none", "mean"]
 SCALES: tuple[Scale, ...] = get_args(Scale)

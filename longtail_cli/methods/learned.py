@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, get_args
 
 import numpy as np
 
 from longtail_cli.errors import Problem, UsageError
-from longtail_cli.methods.base import Adjustment, FileName, MethodContext, NamedMethod, Number
+from longtail_cli.methods.base import Adjustment, Choice, FileName, MethodContext, NamedMethod, Number
 from longtail_cli.methods.steps import ColumnAffine, Reclassify
 from longtail_cli.tables import Floats
+
+Bias = Literal["drop", "keep"]
+BIASES: tuple[Bias, ...] = get_args(Bias)
 
 Saved = Annotated[str, FileName("file with `alpha` and `beta` of each class, .npz or .csv")]
 
@@ -83,15 +86,18 @@ def _on_columns(context: MethodContext, values: Floats, neutral: float) -> Float
 
 @dataclass(frozen=True, slots=True)
 class TauNormalized(NamedMethod):
-    """z'_c = f · w_c / |w_c|^tau with the features f of the row and the weights w_c of the last layer, both from the
-    file; the bias is dropped, and the background keeps its logit.
+    """z'_c = f · w_c / |w_c|^tau + b_c with the features f of the row and the weights w_c of the last layer, both from
+    the file; bias=drop leaves out the bias b_c of every column, the background's too, and bias=keep takes it from the
+    logits, b_c = z_c - f · w_c. The weights of the background keep their length.
 
-    Source: Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition", ICLR 2020, section 4
+    Source: Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition", ICLR 2020, section 4,
+    without bias; Li et al. (bags) keep it in their comparison on LVIS
     """
 
     name: ClassVar[str] = "tau-norm"
     uses_counts: ClassVar[bool] = False
     tau: Annotated[float, Number("strength; 0 leaves the weights as they are", low=0.0)] = 1.0
+    bias: Annotated[Bias, Choice("whether the biases of the columns count", BIASES)] = "drop"
 
     def adjustment(self, context: MethodContext) -> Adjustment:
         if context.classifier is None:
@@ -100,10 +106,13 @@ class TauNormalized(NamedMethod):
         if context.steps or context.columns.head == "bags":
             problem = Problem("position", "the first method, on a softmax or sigmoid head", "another")
             raise UsageError(f"method {self.spec}", [problem], "it recomputes the logits: apply it first")
-        weight = context.classifier.astype(np.float64)[context.columns.classes]
-        length = np.linalg.norm(weight, axis=1, keepdims=True)
+        weight, classes = context.classifier.astype(np.float64), context.columns.classes
+        length = np.linalg.norm(weight[classes], axis=1, keepdims=True)
         zero = np.flatnonzero(length == 0)
         if len(zero):
             problem = Problem(f"`weight`, class column {zero[0]}", "a vector that is not 0", "0")
             raise UsageError(f"method {self.spec}", [problem], "save the weights of the trained classifier")
-        return Adjustment((Reclassify(weight / length**self.tau),), context.columns)
+        normalized = weight.copy()
+        normalized[classes] /= length**self.tau
+        step = Reclassify(normalized, 0.0) if self.bias == "drop" else Reclassify(normalized - weight, 1.0)
+        return Adjustment((step,), context.columns)

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 
-import numpy as np
-
 from longtail_cli.errors import Problem, UsageError
 from longtail_cli.methods.bags import BalancedGroupSoftmax
 from longtail_cli.methods.base import (
@@ -28,7 +26,7 @@ from longtail_cli.methods.iif import InverseImageFrequency
 from longtail_cli.methods.label_free import LogitNormalization, PriorToPosterior
 from longtail_cli.methods.learned import DisAlign, LearnableWeightScaling, TauNormalized, VectorScaling
 from longtail_cli.methods.prior import BalancedSoftmax, LabelDistributionAwareMargin, LogitAdjustment, NorCal
-from longtail_cli.methods.steps import ColumnAffine, Step
+from longtail_cli.methods.steps import ColumnAffine, ScoreFactor, ScoreStep, Step
 from longtail_cli.methods.target import TargetPrior
 from longtail_cli.methods.uniform import Foreground, Temperature, Unchanged
 from longtail_cli.tables import FrequencyTable, LogitColumns
@@ -96,17 +94,16 @@ def merge_affine_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return tuple(kept)
 
 
-def score_affine(
+def score_steps(
     method: Method, table: FrequencyTable, data_access: DataAccess
-) -> tuple[ColumnAffine, tuple[Note, ...]]:
-    """The map of the classes in a score-only adjustment. Raises UsageError for a method that needs full logits."""
+) -> tuple[tuple[ScoreStep, ...], tuple[Note, ...]]:
+    """The maps of the classes in a score-only adjustment. Raises UsageError for a method that needs full logits."""
     columns = LogitColumns("sigmoid", "none", table.category_id)
     adjustment = method.adjustment(MethodContext(columns, table, None, data_access, score_only=True))
-    if not adjustment.steps:
-        return ColumnAffine(np.ones(len(table)), np.zeros(len(table))), adjustment.notes
-    if len(adjustment.steps) == 1 and isinstance(adjustment.steps[0], ColumnAffine):
-        return adjustment.steps[0], adjustment.notes
-    raise needs_logits(method.spec)
+    steps = tuple(step for step in adjustment.steps if isinstance(step, ColumnAffine | ScoreFactor))
+    if len(steps) < len(adjustment.steps):
+        raise needs_logits(method.spec)
+    return steps, adjustment.notes
 
 
 def parse_method(spec: str, defaults: Mapping[str, str] = NO_DEFAULTS) -> Method:

@@ -7,6 +7,7 @@ to neighbouring floats. This keeps the order exactly, and with it every metric o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -14,9 +15,9 @@ import numpy as np
 from longtail_cli.choices import ScoreSpace
 from longtail_cli.engine import ordering
 from longtail_cli.engine import scores as engine
-from longtail_cli.methods.steps import ColumnAffine
+from longtail_cli.methods.steps import ColumnAffine, ScoreFactor, ScoreStep
 from longtail_cli.parallel import cuts_of, in_parts, in_threads
-from longtail_cli.tables import Floats, Ints, Longs
+from longtail_cli.tables import Bools, Floats, Ints, Longs
 
 MIN_SCORE: dict[ScoreSpace, float] = {"prob": 0.0, "logit": -float(np.finfo(np.float64).max)}
 """The lowest score of each space."""
@@ -44,16 +45,19 @@ class AdjustableScores:
         """score: float64 [N], in [0, 1] for ``prob``, finite for ``logit``. category: int [N], from 0."""
         self._score, self._category, self._space = score, category.astype(np.int32, copy=False), space
 
-    def adjusted(self, affine: ColumnAffine) -> Floats:
-        """The adjusted score of each detection, float64 [N]; the scores themselves if nothing changes.
+    def adjusted(self, *steps: ScoreStep) -> Floats:
+        """The score of each detection after `steps`, float64 [N]; the scores themselves if nothing changes.
 
-        With a_c, b_c the scale and shift of its class: sigmoid(a_c logit(s) + b_c) in ``prob``, a_c s + b_c in
-        ``logit``.
+        A `ColumnAffine` with a_c, b_c of the class of a detection makes sigmoid(a_c logit(s) + b_c) of its score in
+        ``prob``, a_c s + b_c in ``logit``. A `ScoreFactor` makes s e^(shift_c) in ``prob``, and the same of the sigmoid
+        in ``logit``.
 
-        The scores of a class with a_c = 1 and b_c = 0 stay bit-identical. Different scores of a class stay different
-        and in order (reversed if a_c < 0); with a_c = 0 they become equal.
+        The scores of a class with a_c = 1 and shifts of 0 stay bit-identical. Different scores of a class stay
+        different and in order (reversed if a_c < 0); with a_c = 0 they become equal.
         """
-        changed = (affine.scale != 1) | (affine.shift != 0)
+        if not steps:
+            return self._score
+        changed = np.any([_changes(step) for step in steps], axis=0)
         if not changed.any():
             return self._score
         adjusted = np.empty(len(self._score))
@@ -62,12 +66,14 @@ class AdjustableScores:
             for low in range(first, last, _BLOCK):
                 rows = slice(low, min(low + _BLOCK, last))
                 own, values = self._category[rows], self._score[rows]
-                mapped = _mapped(values, affine.scale[own], affine.shift[own], self._space)
+                mapped = values
+                for step in steps:
+                    mapped = _mapped(mapped, step, own, self._space)
                 adjusted[rows] = np.where(changed[own], mapped + 0.0, values)  # -0.0 becomes 0.0
 
         in_parts(adjust, len(adjusted))
         start, row = self._best_first
-        moved = np.where(changed, affine.scale, 0.0)
+        moved = np.where(changed, direction(steps, len(changed)), 0.0)
         bits = int(np.array(MIN_SCORE[self._space]).view(np.int64))
         least = bits if bits >= 0 else _SIGN - bits
 
@@ -88,8 +94,41 @@ class AdjustableScores:
         return start, row
 
 
-def _mapped(score: Floats, scale: Floats, shift: Floats, space: ScoreSpace) -> Floats:
-    """The scores after the map of their class, in which different ones may have become equal."""
+def direction(steps: Sequence[ScoreStep], classes: int) -> Floats:
+    """float64 [C]: above 0 for a class whose detections keep their order, below for one whose order is reversed."""
+    sign = np.ones(classes)
+    for step in steps:
+        if isinstance(step, ColumnAffine):
+            sign *= np.sign(step.scale)
+    return sign
+
+
+def _changes(step: ScoreStep) -> Bools:
+    """Bool [C], the classes that a step changes."""
+    changed: Bools = step.shift != 0
+    return changed | (step.scale != 1) if isinstance(step, ColumnAffine) else changed
+
+
+def _mapped(score: Floats, step: ScoreStep, category: Ints, space: ScoreSpace) -> Floats:
+    """The scores after a step, in which different ones may have become equal."""
+    shift = step.shift[category]
+    if isinstance(step, ScoreFactor):
+        return score * np.exp(shift) if space == "prob" else _bounded(_binary_logit(_log_sigmoid(score) + shift))
     with np.errstate(over="ignore"):
-        z = scale * (logit(score) if space == "prob" else score) + shift
-    return sigmoid(z) if space == "prob" else np.clip(z, MIN_SCORE["logit"], -MIN_SCORE["logit"])
+        z = step.scale[category] * (logit(score) if space == "prob" else score) + shift
+    return sigmoid(z) if space == "prob" else _bounded(z)
+
+
+def _log_sigmoid(z: Floats) -> Floats:
+    return -np.logaddexp(0.0, -z)
+
+
+def _binary_logit(log_score: Floats) -> Floats:
+    """Ln s - ln(1 - s) from ln s <= 0; infinite at 0."""
+    with np.errstate(divide="ignore"):
+        z: Floats = log_score - np.log(-np.expm1(log_score))
+    return z
+
+
+def _bounded(z: Floats) -> Floats:
+    return np.clip(z, MIN_SCORE["logit"], -MIN_SCORE["logit"])

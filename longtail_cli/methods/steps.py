@@ -39,20 +39,27 @@ class SigmoidProduct:
 
 @dataclass(frozen=True, slots=True)
 class SliceSoftmax:
-    """s_c = softmax of c within its slice times P(foreground), the softmax of slice 0; the result is binary logits."""
+    """s_c = softmax of c within its slice times that of the foreground within its own; the result is binary logits."""
 
     bounds: Longs
-    """int64 [S + 1]; slice i has columns ``bounds[i]:bounds[i + 1]``. Slice 0 is [background, foreground]; every other
-    starts with its column for the classes of other slices."""
+    """int64 [S + 1]; slice i has columns ``bounds[i]:bounds[i + 1]``."""
     column: Longs
     """int64 [C], the column of each class."""
+    foreground: int
+    """The column of the foreground."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reclassify:
-    """z'_c = f · weight_c from the features f of the row; the background keeps its logit. weight: float64 [C, D]."""
+    """z'_k = scale z_k + f · weight_k from the features f of the row."""
 
     weight: Floats
+    """float64 [K, D]."""
+    scale: float
+    """1 adds to the logits of the file, and so keeps the bias in them; 0 replaces them."""
 
 
 Step = ColumnAffine | ScoreFactor | SigmoidProduct | SliceSoftmax | Reclassify
+
+ScoreStep = ColumnAffine | ScoreFactor
+"""A step that maps the binary logit of each class by itself, which one score per detection is enough for."""

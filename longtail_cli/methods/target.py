@@ -24,7 +24,8 @@ MIN_SHARE = 1e-8
 class TargetPrior(NamedMethod):
     """z'_c = z_c - ln p_s(c) + ln p_t(c) with p_s from the training counts and p_t uniform, from the counts of another
     table (file), estimated from the predictions themselves by EM (em), or estimated from the confusion matrix on a
-    labelled logits file (bbse); the background stays as it is.
+    labelled logits file (bbse); the background stays as it is. bbse estimates the ratio of p_t to the shares of the
+    labelled rows and multiplies it by these; what p_t is divided by is p_s, the shares of the training counts.
 
     Source: Saerens et al., "Adjusting the Outputs of a Classifier to New a Priori Probabilities", Neural Computation
     2002, section 2; for bbse Lipton et al., "Detecting and Correcting for Label Shift with Black Box Predictors", ICML

@@ -54,7 +54,7 @@ def compute_freq(
     an input of `open_annotations` or `labels_from_array`, or a data frame of labels or counts.
     from_categories: use the counts that LVIS files state for each category instead of counting. They are counts of
     `num_images` images; if None, of those in the file if its annotations have the same counts, else unknown.
-    groups: the two boundaries; None means 10,100 for annotations and 20,100 for labels.
+    groups: the largest counts of the first two groups; None means 10,100 for annotations and 19,100 for labels.
     fractal_dimension: compute it for each class from the boxes; every image with boxes needs its height and width.
     Raises InputError if `source` cannot be read, UsageError if options do not fit it.
     """

@@ -19,9 +19,9 @@ from longtail_cli.files.results.file import open_results
 from longtail_cli.files.results.problems import entry_name
 from longtail_cli.frequency import uncounted_table
 from longtail_cli.methods.base import Method, Note, RowKind, needs_logits
-from longtail_cli.methods.registry import score_affine
-from longtail_cli.methods.scores import AdjustableScores
-from longtail_cli.methods.steps import ColumnAffine, Step
+from longtail_cli.methods.registry import score_steps
+from longtail_cli.methods.scores import AdjustableScores, direction
+from longtail_cli.methods.steps import ScoreStep, Step
 from longtail_cli.tables import Floats, FrequencyTable, Ints, LogitColumns, Longs, Results, Singles
 from longtail_cli.workflow.locate_detections import index_of
 from longtail_cli.workflow.progress import Progress, bytes_progress, no_progress, note_lines
@@ -78,15 +78,15 @@ class AdjustedResults:
     results: Results
     category: Ints
     """int32 [N], the row of each detection's class in the table."""
-    affine: ColumnAffine
-    """The map of the binary logit for each row of the table."""
+    direction: Floats
+    """float64 [C], for each row of the table: above 0 if its detections keep their order."""
     notes: tuple[str, ...]
 
     @property
     def order_kept(self) -> bool:
         """Whether every category keeps the order of its detections."""
-        present = np.bincount(self.category, minlength=len(self.affine.scale)) > 0
-        return bool((self.affine.scale[present] > 0).all())
+        present = np.bincount(self.category, minlength=len(self.direction)) > 0
+        return bool((self.direction[present] > 0).all())
 
 
 def rescore(
@@ -167,16 +167,20 @@ class AdjustableResults:
         or needs the full logits.
         """
         table, category, scores = self._classes
-        affine, notes = self.affine(method)
-        adjusted = replace(self._results, score=scores.adjusted(affine))
-        return AdjustedResults(adjusted, category, affine, note_lines(notes, table))
+        steps, notes = self._steps(method)
+        adjusted = replace(self._results, score=scores.adjusted(*steps))
+        return AdjustedResults(adjusted, category, direction(steps, len(table)), note_lines(notes, table))
 
-    def affine(self, method: Method) -> tuple[ColumnAffine, tuple[Note, ...]]:
-        """The map of the binary logit for each row of the table, and notes on the classes. Raises as `adjusted`."""
+    def keeps_order(self, method: Method) -> bool:
+        """Whether no class of the table has its detections reordered. Raises as `adjusted`."""
+        return bool((direction(self._steps(method)[0], len(self._classes[0])) > 0).all())
+
+    def _steps(self, method: Method) -> tuple[tuple[ScoreStep, ...], tuple[Note, ...]]:
+        """The maps of the binary logit for each row of the table, and notes on the classes."""
         if self._table is None and method.uses_counts:
             problem = Problem("frequency table", f"one, for the method {method.spec}", "none")
             raise UsageError("`frequencies=`", [problem], "pass one that `ltcal compute-freq` made")
-        return score_affine(method, self._classes[0], _ResultAccess(method.spec, classes_known=self._table is not None))
+        return score_steps(method, self._classes[0], _ResultAccess(method.spec, classes_known=self._table is not None))
 
     @cached_property
     def _classes(self) -> tuple[FrequencyTable, Ints, AdjustableScores]:

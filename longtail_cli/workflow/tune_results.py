@@ -73,9 +73,8 @@ class ResultData(DetectionData):
     def figures(self, methods: Sequence[Method], progress: Progress) -> Iterator[Figures]:
         for number, method in enumerate(methods):
             progress("evaluating", number / len(methods))
-            scale = self._adjustable.affine(method)[0].scale
             moved = self._moved(method)
-            if self._base is not None and (scale > 0).all() and self.only_order_matters:
+            if self._base is not None and self.only_order_matters and self._adjustable.keeps_order(method):
                 yield replace(self._base, moved=moved)
                 continue
             detections = replace(self._located, score=self._adjustable.adjusted(method).results.score)

@@ -69,6 +69,14 @@ def test_scores_become_those_of_the_formula(folder: Path) -> None:
     assert scores() == pytest.approx([4**w / (1 + 4**w), 0.5, 3**-w / (1 + 3**-w), 1.0], rel=1e-14)
 
 
+def test_norcal_without_renormalisation_multiplies_the_scores(folder: Path) -> None:
+    """By 1 / n: 2 and 8 images; class 9, which never occurs, counts as the rarest that does."""
+    rescored("norcal:gamma=1,renormalize=no")
+    assert scores() == pytest.approx([0.8 / 2, 0.5 / 8, 0.25 / 2, 1 / 2], rel=1e-15)
+    rescored("norcal:gamma=1,renormalize=no+temperature:2")
+    assert scores() == pytest.approx([sigmoid(math.log(s / (1 - s)) / 2) for s in (0.4, 0.0625, 0.125, 0.5)])
+
+
 def test_nothing_but_scores_changes(folder: Path) -> None:
     rescored("logit-adjust")
     expected = PREDICTIONS

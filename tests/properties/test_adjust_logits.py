@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from longtail_cli.choices import BackgroundName, HeadName
 from longtail_cli.methods.apply import Adjuster, activated
 from longtail_cli.methods.base import MethodContext
-from longtail_cli.methods.registry import parse_method, score_affine
-from longtail_cli.methods.scores import AdjustableScores, logit
+from longtail_cli.methods.registry import parse_method, score_steps
+from longtail_cli.methods.scores import AdjustableScores, logit, sigmoid
 from longtail_cli.methods.target import by_confusion, by_maximum_likelihood
 from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Singles
 
@@ -197,16 +197,21 @@ def test_equal_counts_and_dimensions_square_a_sigmoid_under_fracal(case: Case) -
     assert found == pytest.approx(case.class_scores("none") ** 2, rel=1e-12)
 
 
-@given(cases(head=st.just("sigmoid"), back=st.just("none")), st.sampled_from([*COUNTED, "temperature:t=1.9", "none"]))
+@given(
+    cases(head=st.just("sigmoid"), back=st.just("none")),
+    st.sampled_from([*COUNTED, *DECOUPLED, "temperature:t=1.9", "none"]),
+)
 def test_a_result_file_is_a_sigmoid_head(case: Case, spec: str) -> None:
     """A score-only adjustment gives what the full logits of a sigmoid head give."""
     case = replace(case, columns=replace(case.columns, category_id=np.sort(case.columns.category_id)))
     score = case.scores("none")
     category = np.broadcast_to(np.arange(len(case.columns)), score.shape)
-    affine, _ = score_affine(parse_method(spec), case.frequencies, NoData())
-    adjusted = AdjustableScores(score.ravel(), category.ravel(), "prob").adjusted(affine).reshape(score.shape)
+    steps, _ = score_steps(parse_method(spec), case.frequencies, NoData())
     from_logits = replace(case, logits=logit(score)).scores(spec)
+    adjusted = AdjustableScores(score.ravel(), category.ravel(), "prob").adjusted(*steps).reshape(score.shape)
     assert adjusted == pytest.approx(from_logits, rel=1e-12, abs=1e-12)
+    z = AdjustableScores(logit(score).ravel(), category.ravel(), "logit").adjusted(*steps).reshape(score.shape)
+    assert sigmoid(z) == pytest.approx(from_logits, rel=1e-12, abs=1e-12)
 
 
 HIT, MISS = 8, 1

@@ -197,20 +197,22 @@ def test_fracal(head: HeadName, background: BackgroundName) -> None:
 
 
 @heads
-def test_tau_norm_recomputes_the_logits(head: HeadName, background: BackgroundName) -> None:
-    width = len(IDS) + (background != "none")
+@pytest.mark.parametrize("bias", ["drop", "keep"])
+def test_tau_norm_recomputes_the_logits(head: HeadName, background: BackgroundName, bias: str) -> None:
+    """The bias of every column counts, or none does; the background's weights keep their length."""
+    width, column = len(IDS) + (background != "none"), BACKGROUND_COLUMN[background]
     weight, features = RNG.normal(size=(width, 3)).astype(np.float32), RNG.normal(size=(20, 3)).astype(np.float32)
-    logits = logits_for(background).astype(np.float32).astype(np.float64)
-    rows, column = [], BACKGROUND_COLUMN[background]
-    for row, f in zip(logits.tolist(), features.tolist(), strict=True):
-        new = [
-            sum(a * b for a, b in zip(w, f, strict=True)) / math.sqrt(sum(a * a for a in w)) ** 0.7
-            for w in (weight[c].tolist() for c in range(width) if c != column)
-        ]
-        rows.append(coupled(row, column, new) if head == "softmax" else [sigmoid(z) for z in new])
+    biases = RNG.normal(size=width)
+    rows = []
+    for f in features.tolist():
+        dot = [sum(a * b for a, b in zip(w, f, strict=True)) for w in weight.tolist()]
+        length = [1.0 if c == column else math.sqrt(sum(a * a for a in w)) for c, w in enumerate(weight.tolist())]
+        new = [d / one**0.7 + (bias == "keep") * b for d, one, b in zip(dot, length, biases.tolist(), strict=True)]
+        rows.append(classes_of(twins.softmax(new) if head == "softmax" else [sigmoid(z) for z in new], column))
     layer = LastLayer(weight, torch.from_numpy(features))
-    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-6)):
-        found = scores_of("tau-norm:tau=0.7", head, background, logits, dtype, layer)
+    logits = features.astype(np.float64) @ weight.astype(np.float64).T + biases
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        found = scores_of(f"tau-norm:tau=0.7,bias={bias}", head, background, logits, dtype, layer)
         assert found == pytest.approx(np.array(rows), rel=tolerance, abs=tolerance)
 
 
@@ -254,6 +256,20 @@ def test_the_columns_of_bags_classes_follow_from_the_slices() -> None:
     step = slice_softmax(LogitColumns("bags", "none", np.array([1, 2, 3]), ((3, 1), (), (2,))))
     assert step.bounds.tolist() == [0, 2, 5, 6, 8]
     assert step.column.tolist() == [4, 7, 3]
+    assert step.foreground == 1
+
+
+def test_bags_reads_the_column_order_of_eqlv2() -> None:
+    """In its `GroupSoftmax` the slices with classes come first, and the last slice is [others, background]."""
+    ours, theirs = (LogitColumns("bags", where, np.array(sorted(IDS)), SLICES) for where in ("first", "last"))
+    logits = torch.tensor(RNG.normal(0, 4, (20, 11)))
+    moved = torch.cat([logits[:, 2:], logits[:, [1, 0]]], dim=1)
+    scores = [
+        activated(Adjuster([slice_softmax(columns)], columns, torch.device("cpu"), torch.float64)(z), adjusted)
+        for columns, z in ((ours, logits), (theirs, moved))
+        for adjusted in [LogitColumns("sigmoid", "none", columns.category_id)]
+    ]
+    assert scores[0].numpy() == pytest.approx(scores[1].numpy(), rel=1e-12)
 
 
 def refusal(

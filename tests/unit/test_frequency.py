@@ -70,9 +70,9 @@ def test_groups_of_classification() -> None:
     assert classification_groups().of(np.array([0, 19, 20, 100, 101])) == ("few", "few", "medium", "medium", "many")
 
 
-def test_other_boundaries_keep_the_meaning() -> None:
+def test_boundaries_are_the_largest_counts_of_their_groups_for_every_source() -> None:
     assert detection_groups(5, 7).of(np.array([5, 6, 7, 8])) == ("r", "c", "c", "f")
-    assert classification_groups(5, 7).of(np.array([4, 5, 7, 8])) == ("few", "medium", "medium", "many")
+    assert classification_groups(5, 7).of(np.array([5, 6, 7, 8])) == ("few", "medium", "medium", "many")
 
 
 @pytest.mark.parametrize("boundaries", [(100, 10), (0, 5), (10, 10), (-1, 5)])

@@ -162,6 +162,12 @@ def test_a_bags_head_has_its_background_in_slice_0(tmp_path: Path) -> None:
     assert columns.width == 2 + (1 + 1) + (1 + 2)
 
 
+@pytest.mark.parametrize("background", ["first", "last"])
+def test_a_bags_head_may_say_which_slice_has_its_background(tmp_path: Path, background: str) -> None:
+    columns = columns_of(bags(tmp_path, category_ids=[1, 3, 7], slices=[[3], [1, 7]], background=background))
+    assert (columns.background, columns.width) == (background, 7)
+
+
 def test_a_bags_head_without_slices(tmp_path: Path) -> None:
     """They may come from a frequency table later; until then the number of columns cannot be checked."""
     assert columns_of(bags(tmp_path, width=9, category_ids=[1, 3, 7])).bags is None
@@ -187,7 +193,6 @@ def test_a_bags_classifier_with_slices_has_0_to_c(tmp_path: Path) -> None:
             {"category_ids": [1, 3, 7], "slices": [[1, 3, 7]]},
             "expected K = 6 columns: 3 classes (category ids), backgro",
         ),
-        ({"category_ids": [1, 3, 7], "background": "last"}, "`background`: expected none for a bags head, found last"),
     ],
 )
 def test_slices_that_do_not_fit(tmp_path: Path, metadata: dict[str, Any], message: str) -> None:

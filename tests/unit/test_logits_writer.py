@@ -149,7 +149,6 @@ def test_append_needs_the_context(folder: Path) -> None:
         ({"category_ids": []}, "category ids: expected at least one, found none"),
         ({"dtype": "float64"}, "dtype: expected float16 or bfloat16 or float32, found float64"),
         ({"slices": [[3, 1, 7]]}, "`slices`: expected none, unless the head is bags"),
-        ({"head": "bags"}, "`background`: expected none for a bags head, found last"),
         ({"head": "bags", "background": "none"}, "expected ascending order for a bags head"),
     ],
 )

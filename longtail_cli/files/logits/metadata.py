@@ -29,7 +29,7 @@ _FIX_METADATA = (
     'write the metadata as {"format": "ltcal-logits/1", "head": ..., "background": ..., "category_ids": [...]}'
 )
 _FIX_IDS = "list the category id of every class once, in column order"
-_FIX_SLICES = "list the ids of the classes of each slice after the first; every class belongs to one slice"
+_FIX_SLICES = "list the ids of the classes of each slice that has classes; every class belongs to one slice"
 _EXPECTED = {
     "head": "softmax, sigmoid or bags",
     "background": "none, first or last",
@@ -206,9 +206,6 @@ def checked_columns(
     for name, value, known in (("head", head, heads), ("background", background, BACKGROUNDS)):
         if value not in known:
             faults.append(fault(f"`{name}`", _EXPECTED[name], _short(value), "choose one of these"))
-    if head == "bags" and background in BACKGROUNDS and background != "none":
-        fix = "leave the background out: it is in slice 0 of a bags head"
-        faults.append(fault("`background`", "none for a bags head", background, fix))
     faults += _id_faults(ids, head)
     if slices is not None:
         faults += _slice_faults(ids, slices, head)

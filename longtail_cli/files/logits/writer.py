@@ -53,9 +53,9 @@ class LogitsWriter:
     ) -> None:
         """
         folder: a new or empty folder.
-        head: what turns logits into scores. background: the position of its column; ``none`` for ``bags``.
+        head: what turns logits into scores. background: the position of its column; of ``bags`` that of its slice.
         category_ids: C ids in column order; ascending for ``bags``.
-        slices: for ``bags`` the category ids of each slice after the first, if they are known.
+        slices: for ``bags`` the category ids of each slice with classes, if they are known.
         dtype: the type that logits and features are stored in.
         shard_bytes: a shard is closed before it exceeds this size; the rows of one call stay in one shard.
         weight: [K, D], the weights of the last layer, which turned the features into logits.
