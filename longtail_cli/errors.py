@@ -7,25 +7,16 @@ exit codes, and parameters into flags.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import ClassVar
 
+from longtail_cli.escapes import one_line
+
 MAX_PROBLEMS = 10
 """The largest number of problems of one file that are listed."""
-
-
-def one_line(text: str) -> str:
-    """The text on one line, with U+FFFD for characters that a terminal or a CI log would interpret.
-
-    Names from files may contain line breaks and control characters; ``::`` at the start of a line and ``##[`` anywhere
-    start commands to GitHub's runners.
-    """
-    printable = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-    return re.sub(r"^(\s*):(?=:)|#(?=#\[)", "\\1\N{REPLACEMENT CHARACTER}", printable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ def _echo_notes(result: Report) -> None:
     import os
 
     from longtail_cli.cli.flags import report_with_flags
-    from longtail_cli.errors import one_line
+    from longtail_cli.escapes import one_line
     from longtail_cli.reports.ci import workflow_commands
 
     shown = report_with_flags(result)

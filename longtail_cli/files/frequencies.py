@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from longtail_cli.errors import InputError, Problem, UsageError
+from longtail_cli.escapes import csv_cell, csv_text
 from longtail_cli.files.faults import Fault, fault, faults_at, input_error, raise_faults
 from longtail_cli.files.output import replacing, write_text
 from longtail_cli.files.source import check_readable
@@ -99,16 +100,19 @@ def write_frequencies(table: FrequencyTable, path: Path, columns: Mapping[str, F
 
 
 def frequencies_csv(table: FrequencyTable, columns: Mapping[str, Floats]) -> str:
-    """The table as CSV, floats with as many digits as they need to be read back exactly; undefined values are empty."""
+    """The table as CSV, floats with as many digits as they need to be read back exactly; undefined values are empty.
+
+    Names are escaped by `csv_cell`, as the text may also go to a terminal.
+    """
     cells = _cells(table, columns)
     return "".join(map(_record, [list(cells), *zip(*cells.values(), strict=True)]))
 
 
 def _record(cells: Sequence[Cell]) -> str:
-    """One line. Written with CRLF, as only then all versions of Python quote a lone CR inside a cell."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)
-    return text.getvalue().removesuffix("\r\n") + "\n"
+    escaped = [csv_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    csv.writer(text, lineterminator="\n").writerow(escaped)
+    return text.getvalue()
 
 
 def _frequencies_json(table: FrequencyTable, columns: Mapping[str, Floats]) -> str:
@@ -148,9 +152,8 @@ def _read_csv(path: Path) -> RawTable:
     if uneven:
         problems = [Problem(f"row {number}", f"{len(header)} cells", str(cells)) for number, cells in uneven]
         raise InputError(str(path), problems, "put names that hold commas in quotes")
-    return RawTable(
-        dict(zip(header, zip(*rows[1:], strict=True) if rows[1:] else [()] * len(header), strict=True)), None
-    )
+    columns = dict(zip(header, zip(*rows[1:], strict=True) if rows[1:] else [()] * len(header), strict=True))
+    return RawTable(columns | {"name": tuple(map(csv_text, columns["name"]))} if "name" in columns else columns, None)
 
 
 def _read_json(path: Path) -> RawTable:

@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import datetime
 from xml.etree import ElementTree
 
-from longtail_cli.reports.format import fit
+from longtail_cli.escapes import xml_text
 from longtail_cli.reports.model import Report, Verdict
 from longtail_cli.reports.text_tables import gate, in_order, outcome
 
@@ -51,17 +51,17 @@ def _add_signature(suite: ElementTree.Element, report: Report) -> None:
         value = getattr(report.signature, one.name)
         if value is not None and (value or one.name != "oracle"):
             text = ",".join(value) if isinstance(value, tuple) else str(value)
-            ElementTree.SubElement(properties, "property", {"name": one.name, "value": fit(text)})
+            ElementTree.SubElement(properties, "property", {"name": one.name, "value": xml_text(text)})
 
 
 def _add_case(suite: ElementTree.Element, verdict: Verdict) -> None:
-    name = fit(f"{gate(verdict)}={verdict.limit}")
-    case = ElementTree.SubElement(suite, "testcase", {"name": name, "classname": fit(verdict.run), "time": "0"})
-    kind, message = KINDS.get(outcome(verdict)), fit(verdict.message)
+    name = xml_text(f"{gate(verdict)}={verdict.limit}")
+    case = ElementTree.SubElement(suite, "testcase", {"name": name, "classname": xml_text(verdict.run), "time": "0"})
+    kind, message = KINDS.get(outcome(verdict)), xml_text(verdict.message)
     if kind == "skipped":
         ElementTree.SubElement(case, kind, {"message": message})
     elif kind:
-        attributes = {"message": message, "type": fit(verdict.kind)}
+        attributes = {"message": message, "type": xml_text(verdict.kind)}
         ElementTree.SubElement(case, kind, attributes).text = message  # services read one or the other
 
 
@@ -85,7 +85,7 @@ def _command(verdict: Verdict) -> str:
 
 
 def _data(text: str) -> str:
-    return fit(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return xml_text(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -6,13 +6,11 @@ import csv
 import io
 from collections.abc import Sequence
 
+from longtail_cli.escapes import csv_cell
 from longtail_cli.metrics import CategoryMetrics
-from longtail_cli.reports.format import fit
 from longtail_cli.reports.model import Report
 from longtail_cli.reports.text_tables import ABOUT_CATEGORY, CATEGORY_METRIC, sides_of
 
-_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""How formulas begin; the last four are full-width forms, which some spreadsheets accept."""
 _Column = tuple[str, list[float | None]]
 
 
@@ -21,7 +19,7 @@ def to_csv(report: Report) -> str:
 
     Columns: `ABOUT_CATEGORY`; then ``RUN bbox/AP`` and so on as fractions at full precision, and ``RUN bbox/AP
     difference``. The run of a baseline comes first. Undefined and unknown values are empty. Without categories there is
-    only the header. Text that a spreadsheet would take for a formula gets a leading apostrophe.
+    only the header.
     """
     rows = report.runs[0].categories
     about = [[getattr(row, name) for row in rows] for name in ABOUT_CATEGORY]
@@ -59,11 +57,6 @@ def _difference(value: float | None, base: float | None) -> float | None:
 
 
 def _line(cells: Sequence[str | float | None]) -> str:
-    """One record. It is written with CRLF, since only then every version of Python quotes a lone CR in a cell."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow([_plain(one) if isinstance(one, str) else one for one in cells])
-    return text.getvalue().removesuffix("\r\n") + "\n"
-
-
-def _plain(text: str) -> str:
-    return f"'{fit(text)}" if text.startswith(_FORMULA) else fit(text)
+    csv.writer(text, lineterminator="\n").writerow([csv_cell(one) if isinstance(one, str) else one for one in cells])
+    return text.getvalue()

@@ -6,7 +6,6 @@ they are, with four decimals.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from longtail_cli.metrics import Interval, Value
@@ -14,8 +13,6 @@ from longtail_cli.metrics import Interval, Value
 UNDEFINED = "-"
 GROUP_TITLES = {"r": "rare", "c": "common", "f": "frequent"}
 PLAIN = ("NLL", "Brier", "nll", "brier")
-
-_UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +63,3 @@ def between_signed(name: str, interval: Interval | None) -> str:
     if interval is None:
         return UNDEFINED
     return f"{difference(name, interval.low, 0.0)} to {difference(name, interval.high, 0.0)}"
-
-
-def fit(text: str) -> str:
-    """The text with U+FFFD for characters that XML 1.0 and UTF-8 cannot hold: controls and lone surrogates.
-
-    Tabs and line breaks stay.
-    """
-    return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)

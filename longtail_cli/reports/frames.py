@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from longtail_cli.errors import missing_package
+from longtail_cli.escapes import xml_text
 from longtail_cli.metrics import CategoryMetrics, Value
-from longtail_cli.reports.format import fit
 from longtail_cli.reports.metric_names import metrics_of
 from longtail_cli.reports.model import Report, Run
 from longtail_cli.reports.text_tables import ABOUT_CATEGORY
@@ -34,14 +34,14 @@ def _rows(run: Run, base: dict[str, Value]) -> Iterator[tuple[str | Value, ...]]
             interval, delta, reference = run.intervals.get(name), run.deltas.get(name), base.get(name)
             change = None if value is None or reference is None else value - reference
             bounds = [(None, None) if one is None else (one.low, one.high) for one in (interval, delta)]
-            yield fit(run.name), name, value, *bounds[0], change, *bounds[1]
+            yield xml_text(run.name), name, value, *bounds[0], change, *bounds[1]
 
 
 def categories_frame(report: Report) -> pd.DataFrame:
     """One row per run, kind and category; see `Report.categories_frame`."""
     pandas = _pandas()
     rows = [
-        {"run": fit(run.name), **_about(row), "kind": kind, **values}
+        {"run": xml_text(run.name), **_about(row), "kind": kind, **values}
         for run in report.runs
         for kind in report.kinds
         for row in run.categories
@@ -55,7 +55,7 @@ def categories_frame(report: Report) -> pd.DataFrame:
 
 def _about(row: CategoryMetrics) -> dict[str, str | int | None]:
     found = {name: getattr(row, name) for name in ABOUT_CATEGORY}
-    return {name: fit(one) if isinstance(one, str) else one for name, one in found.items()}
+    return {name: xml_text(one) if isinstance(one, str) else one for name, one in found.items()}
 
 
 def _pandas() -> ModuleType:

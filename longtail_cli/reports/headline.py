@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from longtail_cli.reports.format import fit, shown
+from longtail_cli.escapes import xml_text
+from longtail_cli.reports.format import shown
 from longtail_cli.reports.metric_names import metrics_of
 from longtail_cli.reports.model import Report
 from longtail_cli.reports.text_tables import headline, sides_of
@@ -46,7 +47,7 @@ def to_html_table(report: Report) -> str:
     rows = []
     for side, run in sides_of(report):
         metrics = metrics_of(run)
-        rows.append([fit(side), *(shown(name.rpartition("/")[2], metrics.get(name)) for name in titles)])
+        rows.append([xml_text(side), *(shown(name.rpartition("/")[2], metrics.get(name)) for name in titles)])
     align = ("left", *("right" for _ in titles))
     table = tabulate(rows, ["run", *titles.values()], tablefmt="html", colalign=align, disable_numparse=True)
-    return f"<p>{fit(headline(report))}</p>\n{table}\n"
+    return f"<p>{xml_text(headline(report))}</p>\n{table}\n"

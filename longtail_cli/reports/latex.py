@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from longtail_cli.escapes import xml_text
 from longtail_cli.metrics import Value
-from longtail_cli.reports.format import fit
 from longtail_cli.reports.headline import defined_headline_metrics
 from longtail_cli.reports.metric_names import lower_is_better, metrics_of
 from longtail_cli.reports.model import Report
@@ -74,4 +74,4 @@ def _line(cells: Sequence[str]) -> str:
 
 def _escaped(name: str) -> str:
     """The text on one line, with nothing that LaTeX would act on."""
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], fit(" ".join(name.split())))
+    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], xml_text(" ".join(name.split())))

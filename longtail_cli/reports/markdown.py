@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from tabulate import tabulate
 
-from longtail_cli.reports.format import Table, fit
+from longtail_cli.escapes import xml_text
+from longtail_cli.reports.format import Table
 from longtail_cli.reports.model import Report
 from longtail_cli.reports.text_tables import gate_tables, headline, tables_of
 
@@ -110,6 +111,6 @@ def _titled(table: Table, rows: Sequence[Sequence[str]]) -> str:
 
 def escaped(cell: str) -> str:
     """The text on one line, with every special character of Markdown and HTML escaped."""
-    one_line = fit(" ".join(cell.split()))
+    one_line = xml_text(" ".join(cell.split()))
     plain = one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", plain)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tabulate import tabulate
 
-from longtail_cli.errors import one_line
+from longtail_cli.escapes import one_line
 from longtail_cli.metrics import CategoryMetrics, Classification, Reliability, Tide, TideGains, Value, Values
 from longtail_cli.reports.format import (
     GROUP_TITLES,

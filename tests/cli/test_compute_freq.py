@@ -241,3 +241,22 @@ def test_a_plot_without_matplotlib(folder: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     message = failing("train.json", "-o", "freq.csv", "--plot", "freq.png")
     assert "pip install 'ltcal[plots]'" in message
+
+
+@pytest.mark.parametrize("name", ["a\n::error::b", "\x1b[31mred", "=cmd()", "##[error]b"])
+def test_names_cannot_command_a_terminal_a_runner_or_a_spreadsheet(folder: Path, name: str) -> None:
+    annotations = {
+        "images": [{"id": 1}],
+        "categories": [{"id": 1, "name": name}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1}],
+    }
+    Path("named.json").write_text(json.dumps(annotations))
+    printed = ltcal("named.json").stdout
+    ltcal("named.json", "-o", "named.csv")
+    assert printed == Path("named.csv").read_text(encoding="utf-8")
+    _, line, end = printed.split("\n")
+    cell = line.split(",")[1]
+    assert cell.isprintable() or "\N{REPLACEMENT CHARACTER}" in cell
+    assert not cell.startswith("=")
+    assert "##[" not in cell
+    assert end == ""

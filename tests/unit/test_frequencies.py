@@ -18,7 +18,7 @@ from longtail_cli.files.frequencies import (
 )
 from longtail_cli.tables import FrequencyTable
 
-NAMES = ("plain", 'comma, "quote"', "🐟 fish", "", "two\nlines", "  spaces ")
+NAMES = ("plain", 'comma, "quote"', "🐟 fish", "", "=SUM(A1)", "  spaces ")
 
 
 def table(num_images: int | None = 57) -> FrequencyTable:
@@ -62,6 +62,13 @@ def test_round_trip(tmp_path: Path, suffix: str, num_images: int | None) -> None
     write_frequencies(table(num_images), path, {"iif_raw": np.linspace(0, 1, 6)})
     assert_equal(read_frequencies(path), table(num_images))
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(("suffix", "found"), [(".csv", "two\N{REPLACEMENT CHARACTER}lines"), (".json", "two\nlines")])
+def test_a_csv_file_has_one_line_for_each_class(tmp_path: Path, suffix: str, found: str) -> None:
+    path = tmp_path / f"freq{suffix}"
+    write_frequencies(dataclasses.replace(table(), name=("two\nlines",) * 6), path, {})
+    assert read_frequencies(path).name == (found,) * 6
 
 
 def test_exact_text_of_a_csv_file() -> None:

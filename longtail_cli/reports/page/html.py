@@ -8,8 +8,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from longtail_cli.errors import missing_package
+from longtail_cli.escapes import xml_text
 from longtail_cli.metrics import CategoryMetrics, Value
-from longtail_cli.reports.format import between, between_signed, delta, difference, fit, percent, shown
+from longtail_cli.reports.format import between, between_signed, delta, difference, percent, shown
 from longtail_cli.reports.headline import headline_metrics
 from longtail_cli.reports.metric_names import lower_is_better, metrics_of
 from longtail_cli.reports.model import Report, Run
@@ -70,7 +71,7 @@ def rendered_page(kind: str, plots: Sequence[Plot], **values: object) -> str:
         script=Markup((PAGE / "report.js").read_text("utf-8")),
         **values,
     )
-    return fit(text)
+    return xml_text(text)
 
 
 def _environment() -> Environment:

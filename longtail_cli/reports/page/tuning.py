@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from longtail_cli.escapes import xml_text
 from longtail_cli.metrics import Value
-from longtail_cli.reports.format import fit, shown
+from longtail_cli.reports.format import shown
 from longtail_cli.reports.page.html import Cell, Grid, rendered_page
 from longtail_cli.reports.plots.tuning_figures import plots_of
 from longtail_cli.reports.tuning.model import Candidate, Tuning
@@ -77,4 +78,4 @@ def about(tuning: Tuning) -> list[tuple[str, str]]:
         ("head", f"{data.kind}: {data.head}, background {data.background}, {len(data.category_ids)} categories"),
         ("tuned on", f"{len(data.rows):,} rows" if data.rows else f"{len(data.images):,} images"),
     ]
-    return rows + [(one.role, f"{fit(one.name)}, sha256 {one.sha256}") for one in data.inputs]
+    return rows + [(one.role, f"{xml_text(one.name)}, sha256 {one.sha256}") for one in data.inputs]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from longtail_cli.escapes import xml_text
 from longtail_cli.metrics import CategoryMetrics, Value
-from longtail_cli.reports.format import GROUP_TITLES, delta, fit, percent
+from longtail_cli.reports.format import GROUP_TITLES, delta, percent
 from longtail_cli.reports.model import Report
 from longtail_cli.reports.plots.plot import Drawing, Plot, numbered, pairs_of, short
 from longtail_cli.reports.plots.style import BLUE, GROUPS, INK, MUTED, NO_GROUP, PAPER, VERMILLION, Look, legend, sheet
@@ -96,7 +97,7 @@ def _label(point: Point, kind: str, paired: bool) -> str:
     change = f"{percent(point.before)} \N{RIGHTWARDS ARROW} " if paired else ""
     moved = f" ({delta(point.after, point.before)})" if point.before is not None and point.after is not None else ""
     lines = (" ".join(row.name.split()), ", ".join(about), f"{name} {change}{percent(point.after)}{moved}")
-    return fit("\n".join(lines))
+    return xml_text("\n".join(lines))
 
 
 def _stem(name: str, kind: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from longtail_cli.reports.format import fit
+from longtail_cli.escapes import xml_text
 from longtail_cli.reports.model import ORACLE, Report
 from longtail_cli.reports.text_tables import Side, sides_of
 
@@ -46,7 +46,7 @@ class Plot:
 
 def short(name: str) -> str:
     """The name on one line, cut off with an ellipsis if it is long; the mark of an oracle run stays."""
-    line = fit(" ".join(name.split()))
+    line = xml_text(" ".join(name.split()))
     if len(line) <= MAX_NAME:
         return line
     end = ORACLE if line.endswith(ORACLE) else ""

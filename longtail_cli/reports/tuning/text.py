@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from longtail_cli.errors import one_line
+from longtail_cli.escapes import one_line
 from longtail_cli.reports.format import Table
 from longtail_cli.reports.markdown import escaped, table_markdown
 from longtail_cli.reports.text_tables import table_text
