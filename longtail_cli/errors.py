@@ -18,6 +18,9 @@ from longtail_cli.escapes import one_line
 MAX_PROBLEMS = 10
 """The largest number of problems of one file that are listed."""
 
+MAX_LETTERS = 300
+"""How much is shown of each part of a problem, which may hold text from files."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -31,7 +34,12 @@ class Problem:
     """For example ``"NaN"``."""
 
     def __str__(self) -> str:
-        return one_line(f"{self.where}: expected {self.expected}, found {self.found}")
+        where, expected, found = map(_shortened, (self.where, self.expected, self.found))
+        return one_line(f"{where}: expected {expected}, found {found}")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_LETTERS else f"{text[: MAX_LETTERS - 3]}..."
 
 
 class LtcalWarning(UserWarning):

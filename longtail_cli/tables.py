@@ -28,6 +28,9 @@ Bools = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.uint32]
 Singles = npt.NDArray[np.float32]
 
+LARGEST_COORDINATE = 1e150
+"""Of the four numbers of a box, so that areas and what is computed from them are finite."""
+
 
 @dataclass(frozen=True)
 class _Columns:

@@ -534,7 +534,7 @@ def _value(
             while number.exponent < 0 and number.digits % 10 == 0:
                 number.digits //= 10
                 number.exponent += 1
-            exact |= number.exponent == 0 and number.digits <= cython.cast(cython.ulonglong, 1) << 53
+            exact |= number.exponent == 0 and number.digits < cython.cast(cython.ulonglong, 1) << 53
             exact &= not number.cut
             if exact:
                 integers[column, row] = cython.cast(cython.longlong, number.digits)

@@ -192,9 +192,8 @@ def _sort(
 ) -> cython.void:
     """Fill `ordered` with `crossing` ascending, column by column; `column` is room for where each begins."""
     k: cython.Py_ssize_t
-    at: cython.Py_ssize_t
     x: cython.Py_ssize_t
-    pixel: cython.longlong
+    gap: cython.Py_ssize_t = 1
     for x in range(width + 2):
         column[x] = 0
     for k in range(number):
@@ -205,12 +204,30 @@ def _sort(
         x = crossing[k] // height
         ordered[column[x]] = crossing[k]
         column[x] += 1
-    for k in range(1, number):  # few are out of order: those of one column
+    if number > 8 * width:  # else few are out of order: those of one column
+        while gap < number // 3:
+            gap = 3 * gap + 1
+    while gap > 1:  # Shell's sort
+        _insert(ordered, number, gap)
+        gap //= 3
+    _insert(ordered, number, 1)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def _insert(ordered: Filled, number: cython.Py_ssize_t, gap: cython.Py_ssize_t) -> cython.void:
+    """Sort what lies `gap` apart, each into those before it."""
+    k: cython.Py_ssize_t
+    at: cython.Py_ssize_t
+    pixel: cython.longlong
+    for k in range(gap, number):
         pixel = ordered[k]
         at = k
-        while at > 0 and ordered[at - 1] > pixel:
-            ordered[at] = ordered[at - 1]
-            at -= 1
+        while at >= gap and ordered[at - gap] > pixel:
+            ordered[at] = ordered[at - gap]
+            at -= gap
         ordered[at] = pixel
 
 

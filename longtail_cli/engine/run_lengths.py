@@ -17,6 +17,10 @@ Filled = cython.typedef(cython.longlong[::1])
 FilledSizes = cython.typedef(cython.int[:, ::1])
 Boxes = cython.typedef(cython.double[:, ::1])
 
+MOST_PIXELS = 1 << 29
+"""A mask has fewer. pycocotools, which may get the same masks, writes longer runs beyond the end of its memory."""
+_MOST_PIXELS = cython.declare(cython.longlong, MOST_PIXELS)
+
 Text = cython.struct(end=cython.Py_ssize_t, run=cython.Py_ssize_t, pixels=cython.longlong)
 Side = cython.struct(end=cython.Py_ssize_t, value=cython.longlong)
 
@@ -31,7 +35,7 @@ def read(data: Bytes, spans: Spans, size: FilledSizes, start: Filled, counts: Ru
     counts: uint32, filled; has room for as many runs as the spans have characters.
 
     A mask is not like this if it has other keys or one of them twice, other escapes than of a backslash, sides beyond
-    31 bits, or runs that do not fill it.
+    31 bits, `MOST_PIXELS` or more, or runs that do not fill it.
     """
     row: cython.Py_ssize_t = 0
     text: Text
@@ -39,7 +43,7 @@ def read(data: Bytes, spans: Spans, size: FilledSizes, start: Filled, counts: Ru
     with cython.nogil:
         while row < spans.shape[0]:
             text = _mask(data, spans[row, 0], row, size, start[row], counts)
-            if text.end != spans[row, 1] or text.pixels != _area(size, row):
+            if text.end != spans[row, 1] or text.pixels != _area(size, row) or text.pixels >= _MOST_PIXELS:
                 break
             row += 1
             start[row] = text.run

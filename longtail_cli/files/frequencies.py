@@ -24,6 +24,7 @@ from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.escapes import csv_cell, csv_text
 from longtail_cli.files.faults import Fault, fault, faults_at, input_error, raise_faults
 from longtail_cli.files.output import replacing, write_text
+from longtail_cli.files.reading import check_parquet, reading
 from longtail_cli.files.source import check_readable
 from longtail_cli.tables import Bools, Floats, FrequencyTable, Longs
 
@@ -142,11 +143,8 @@ def _cells(table: FrequencyTable, columns: Mapping[str, Floats]) -> dict[str, li
 
 
 def _read_csv(path: Path) -> RawTable:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise input_error(str(path), [fault("content", "CSV in UTF-8", str(error), _FIX_FILE)]) from error
+    with reading(str(path), "CSV in UTF-8", _FIX_FILE), path.open(encoding="utf-8-sig", newline="") as file:
+        rows = [row for row in csv.reader(file) if row]
     header = [name.strip() for name in rows[0]] if rows else []
     uneven = [(number, len(row)) for number, row in enumerate(rows[1:], 1) if len(row) != len(header)]
     if uneven:
@@ -157,10 +155,8 @@ def _read_csv(path: Path) -> RawTable:
 
 
 def _read_json(path: Path) -> RawTable:
-    try:
+    with reading(str(path), "JSON", _FIX_FILE):
         document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise input_error(str(path), [fault("content", "JSON", str(error), _FIX_FILE)]) from error
     classes = document.get("classes") if isinstance(document, dict) else None
     if not isinstance(classes, list) or not all(isinstance(entry, dict) for entry in classes):
         expected = f'an object of "format": "{FORMAT}" with a list "classes" of objects'
@@ -173,15 +169,12 @@ def _read_parquet(path: Path) -> RawTable:
     import pyarrow
     import pyarrow.parquet
 
-    try:
-        cells = pyarrow.parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise input_error(str(path), [fault("content", "a Parquet file", str(error), _FIX_FILE)]) from error
-    stated = (cells.schema.metadata or {}).get(b"num_images")
-    return RawTable(
-        {name: tuple(cells[name].to_pylist()) for name in cells.column_names},
-        stated and stated.decode(errors="replace"),
-    )
+    with reading(str(path), "a Parquet file", _FIX_FILE, pyarrow.ArrowException):
+        check_parquet(pyarrow.parquet.read_metadata(path), str(path), path.stat().st_size)
+        table = pyarrow.parquet.read_table(path)
+        cells = {name: tuple(table[name].to_pylist()) for name in table.column_names}
+    stated = (table.schema.metadata or {}).get(b"num_images")
+    return RawTable(cells, stated and stated.decode(errors="replace"))
 
 
 REQUIRED = ("category_id", "image_count", "instance_count")
@@ -306,8 +299,8 @@ def _groups(raw: RawTable, images: Longs) -> tuple[tuple[str, ...], list[Fault]]
 def _num_images(raw: RawTable, images: Longs) -> tuple[int | None, list[Fault]]:
     """The number of images: as stated, or else by the class with most images and its rate; None if neither is known."""
     stated = _integer(raw.num_images)
-    if raw.num_images is not None and (stated is None or stated < 1):
-        return None, [fault("num_images", "a whole number of 1 or more", _shown(raw.num_images), _FIX_CELLS)]
+    if raw.num_images is not None and (stated is None or not 1 <= stated < 2**63):
+        return None, [fault("num_images", "a whole number from 1 to 2^63 - 1", _shown(raw.num_images), _FIX_CELLS)]
     cells = raw.columns.get("image_rate", ())
     if all(cell in (None, "") for cell in cells):
         return stated, []

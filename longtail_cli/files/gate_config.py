@@ -13,6 +13,7 @@ import msgspec
 
 from longtail_cli.choices import GATE_KINDS, GateKind, JudgedOn
 from longtail_cli.errors import InputError, Problem, UsageError
+from longtail_cli.files.reading import reading
 
 T = TypeVar("T")
 
@@ -120,13 +121,13 @@ def _document(path: Path) -> Mapping[str, Any] | None:
     if not _exists(path):
         return None
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except OSError as error:
         problem = Problem("file", "a file that can be read", error.strerror or str(error))
         fix = "check its permissions, as it may hold gates; or pass `gate=False`"
         raise InputError(str(path), [problem], fix) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(str(path), [Problem("content", "TOML in UTF-8", str(error))], _FIX) from error
+    with reading(str(path), "TOML in UTF-8", _FIX):
+        return tomllib.loads(text.decode())
 
 
 def _exists(path: Path) -> bool:
@@ -138,10 +139,8 @@ def _exists(path: Path) -> bool:
 
 
 def _converted(document: Mapping[str, Any], kind: type[T], path: Path) -> T:
-    try:
+    with reading(str(path), f"a table {TABLE}", _FIX):
         return msgspec.convert(document, kind)
-    except msgspec.ValidationError as error:
-        raise InputError(str(path), [Problem("content", f"a table {TABLE}", str(error))], _FIX) from error
 
 
 def _config(table: _Table, path: Path) -> GateConfig:

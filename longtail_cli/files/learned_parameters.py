@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import csv
-import tokenize
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,25 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from longtail_cli.errors import InputError, Problem
+from longtail_cli.files.arrays import load_arrays
 from longtail_cli.files.faults import Fault, fault, faults_among, faults_at, raise_faults
+from longtail_cli.files.reading import reading
 from longtail_cli.files.source import check_readable
 from longtail_cli.tables import Floats, LogitColumns
 
 BACKGROUND = "background"
 LARGEST = 1e6
 """Larger parameters are refused as mistakes; their products with logits could overflow float32."""
-
-_UNREADABLE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    tokenize.TokenError,  # a damaged header
-    SyntaxError,
-    ValueError,
-    TypeError,  # a single array instead of an archive
-    RuntimeError,  # encrypted, or compressed in an unknown way
-    EOFError,
-    OSError,
-)
 
 _FIX_NPZ = "save `alpha` and, if there is one, `beta` with numpy.savez, one number per column"
 _FIX_CSV = "write a header category_id,alpha,beta and one row per class, with background as an id for the background"
@@ -61,12 +48,9 @@ def read_learned(path: Path, columns: LogitColumns) -> dict[str, Floats]:
 
 def _arrays(path: Path, columns: LogitColumns) -> dict[str, Floats]:
     source = str(path)
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except _UNREADABLE as error:
-        problem = Problem("content", "an .npz archive of arrays", str(error)[:120] or type(error).__name__)
-        raise InputError(source, [problem], _FIX_NPZ) from error
+    arrays = load_arrays(path, source, "an .npz archive of arrays", _FIX_NPZ)
+    if "" in arrays:
+        raise InputError(source, [Problem("content", "an .npz archive of arrays", "one array")], _FIX_NPZ)
     _check_names(source, arrays, _FIX_NPZ)
     faults = [
         fault(f"`{name}`", f"numbers of shape {_shapes(columns)}", f"{array.dtype} {list(array.shape)}", _FIX_NPZ)
@@ -99,11 +83,8 @@ def _table(path: Path, columns: LogitColumns) -> dict[str, Floats]:
 
 def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
     """The header and the rows that are not empty, cells without surrounding blanks."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(str(path), [Problem("content", "a CSV file", str(error))], _FIX_CSV) from error
+    with reading(str(path), "a CSV file", _FIX_CSV), path.open(encoding="utf-8-sig", newline="") as lines:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row]
     return (rows[0], rows[1:]) if rows else ([], [])
 
 

@@ -17,10 +17,18 @@ from longtail_cli.parallel import THREADS
 from longtail_cli.tables import Bools, Counts, Floats, Ints, Longs, Masks
 
 _LARGEST_COORDINATE = 1e5
-"""Pixels; the rasteriser walks every pixel of an outline, so a stray point would take all memory."""
+"""Of the points of polygons, and the width of images that have some, in pixels."""
+
+_MOST_CROSSINGS = 1 << 22
+"""How often the outlines of one object may cross the middle of a column; the rasteriser has to keep all of them."""
+
+_MOST_RUNS = 1 << 30
+"""Of the polygons of one file."""
 
 _FIX_RUNS = 'write each segmentation as run lengths, {"size": [height, width], "counts": ...}'
 _FIX_ANY = f"{_FIX_RUNS}, or as polygons, [[x1, y1, x2, y2, x3, y3, ...], ...]; or evaluate boxes alone"
+
+_ALL_PIXELS = "run lengths of pixels that add up to height times width"
 
 Side = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Run = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
@@ -67,11 +75,7 @@ def read_segmentations(
     The polygons of an object are rasterised and merged as by pycocotools, as the official evaluations do.
     """
     drawn, left = None, np.arange(len(segmentations))
-    if (
-        isinstance(segmentations, Pieces)
-        and size is not None
-        and (np.prod(size, axis=1, dtype=np.int64) >> 32 == 0).all()
-    ):
+    if isinstance(segmentations, Pieces) and size is not None and _can_be_drawn(size).all():
         drawn, left = _drawn(segmentations, size)
         if not len(left):
             return drawn, []
@@ -79,8 +83,18 @@ def read_segmentations(
     return (rest if drawn is None else _interleaved(drawn, rest, left)), faults
 
 
+def _can_be_drawn(size: Ints) -> Bools:
+    """Bool [N], whether images of these sizes, int32 [N, 2], may have polygons."""
+    return np.asarray(
+        (np.prod(size, axis=1, dtype=np.int64) < run_lengths.MOST_PIXELS) & (size[:, 1] <= _LARGEST_COORDINATE)
+    )
+
+
 def _drawn(pieces: Pieces, size: Ints) -> tuple[Masks, Longs]:
-    """N masks, without runs for all pieces but lists of polygons; and the rows of those others."""
+    """N masks, without runs for all pieces but lists of polygons; and the rows of those others.
+
+    The others are also those from the first on whose outlines cross too many columns.
+    """
     cuts = np.linspace(0, len(pieces), THREADS + 1).astype(np.int64)
 
     def draw(rows: slice) -> tuple[Masks, Bools]:
@@ -95,9 +109,13 @@ def _drawn(pieces: Pieces, size: Ints) -> tuple[Masks, Longs]:
         start, counts, done, room = np.zeros(len(spans) + 1, np.int64), np.empty(most, np.uint32), 0, 1 << 12
         while True:
             done = polygons.rasterise(done, points, polygon_start, object_start, size[rows], start, counts, room)
-            if done == len(spans):
-                return Masks(size[rows], counts[: start[-1]], start), object_start[1:] > object_start[:-1]
-            room *= 2
+            if start[done] + room <= len(counts):  # the object `done` needs more
+                room *= 2
+            if done == len(spans) or room > _MOST_CROSSINGS or start[done] > _MOST_RUNS // len(cuts):
+                start[done + 1 :] = start[done]
+                read = object_start[1:] > object_start[:-1]
+                read[done:] = False
+                return Masks(size[rows], counts[: start[-1]], start), read
             counts = with_room(counts, int(start[done]), int(start[done]) + room)
 
     with ThreadPoolExecutor(len(cuts)) as pool:
@@ -132,27 +150,48 @@ def _decoded(
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(RunLengths if size is None else Segmentation)
     sizes = np.zeros((len(rows), 2), np.int32)
     compressed = [b""] * len(rows)
+    runs: dict[int, Counts] = {}
+    left = _MOST_RUNS
     problems: list[Problem] = []
     expected, fix = ("run lengths", _FIX_RUNS) if size is None else ("run lengths or polygons", _FIX_ANY)
     for number, row in enumerate(rows.tolist()):
         raw = segmentations[row]
         image_size = None if size is None else (int(size[row, 0]), int(size[row, 1]))
         try:
-            sizes[number], compressed[number] = _compress(decoder.decode(raw), image_size)
-        except msgspec.DecodeError as error:
+            segmentation = decoder.decode(raw)
+            own_size = _size_of(segmentation, image_size)
+            if isinstance(segmentation, list):
+                runs[number] = _rasterise(segmentation, own_size, left)
+                left -= len(runs[number])
+            elif isinstance(segmentation.counts, list):
+                runs[number] = _runs(segmentation.counts, own_size)
+            else:
+                compressed[number] = segmentation.counts.encode()
+            sizes[number] = own_size
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             problems.append(Problem(where(row), expected, _cut(f"{_text(raw)} ({error})")))
         except _UnusableError as error:
             problems.append(Problem(where(row), error.expected, error.found))
     start = np.zeros(len(compressed) + 1, np.int64)
     np.cumsum([len(counts) for counts in compressed], out=start[1:])
     masks, valid = decode_counts(np.frombuffer(b"".join(compressed), np.uint8), start, sizes)
+    if runs:
+        others = np.array(list(runs))
+        valid[others] = True
+        masks = _interleaved(masks, _masks_of(list(runs.values()), sizes[others]), others)
 
     def describe(number: int) -> Problem:
         row = int(rows[number])
-        wanted = "run lengths of pixels that add up to height times width"
-        return Problem(where(row), wanted, f"{_cut(_text(segmentations[row]))}, which do not")
+        return Problem(where(row), _ALL_PIXELS, f"{_cut(_text(segmentations[row]))}, which do not")
 
     return masks, [*faults_among(problems, fix), *faults_at(~valid, describe, fix)]
+
+
+def _masks_of(runs: Sequence[Counts], size: Ints) -> Masks:
+    """N masks from the runs of each, uint32. size: int32 [N, 2]."""
+    start = np.zeros(len(runs) + 1, np.int64)
+    np.cumsum([len(counts) for counts in runs], out=start[1:])
+    return Masks(size, np.concatenate(runs), start)
 
 
 class GrowingMasks:
@@ -223,6 +262,19 @@ def decode_counts(characters: npt.NDArray[np.uint8], start: Longs, size: Ints) -
     return Masks(size, counts[: run_start[-1]].copy(), run_start), pixels == size[:, 0].astype(np.int64) * size[:, 1]
 
 
+def compressed_counts(runs: Sequence[int]) -> str:
+    """The counts string of run lengths, as `engine.run_lengths` describes it."""
+    characters = []
+    for row, run in enumerate(runs):
+        value = run - runs[row - 2] if row > 2 else run
+        going = True
+        while going:
+            group, value = value & 31, value >> 5
+            going = value != (-1 if group & 16 else 0)
+            characters.append(chr(48 + group + 32 * going))
+    return "".join(characters)
+
+
 def mask_boxes(masks: Masks) -> Floats:
     """float64 [N, 4], the smallest xywh box around each mask, in pixels; zeros for an empty mask."""
     boxes = np.empty((len(masks), 4))
@@ -236,25 +288,25 @@ class _UnusableError(Exception):
         super().__init__(found)
 
 
-def _compress(segmentation: Segmentation, image_size: tuple[int, int] | None) -> tuple[tuple[int, int], bytes]:
-    """(height, width) and the compressed counts of a segmentation."""
+def _size_of(segmentation: Segmentation, image_size: tuple[int, int] | None) -> tuple[int, int]:
+    """(height, width) of a segmentation, which must be that of its image if it is known."""
     size = segmentation.size if isinstance(segmentation, RunLengths) else image_size
     if size is None or (image_size is not None and size != image_size):
         raise _UnusableError(f"the size of the image, [height, width] = {_size(image_size)}", _size(size))
-    if size[0] * size[1] >= 1 << 32:
-        raise _UnusableError("a mask of fewer than 2^32 pixels", f"[height, width] = {_size(size)}")
-    if isinstance(segmentation, list):
-        return size, _rasterise(segmentation, size)
-    if isinstance(segmentation.counts, str):
-        return size, segmentation.counts.encode()
-    from pycocotools import mask as coco_mask
-
-    uncompressed = {"size": list(size), "counts": segmentation.counts}
-    return size, coco_mask.frPyObjects(uncompressed, *size)["counts"]
+    if size[0] * size[1] >= run_lengths.MOST_PIXELS:
+        raise _UnusableError("a mask of fewer than 2^29 pixels", f"[height, width] = {_size(size)}")
+    return size
 
 
-def _rasterise(outlines: list[list[float]], size: tuple[int, int]) -> bytes:
-    """Compressed counts of the union of polygons."""
+def _runs(counts: list[int], size: tuple[int, int]) -> Counts:
+    """The runs of an RLE that is not compressed."""
+    if sum(counts) != size[0] * size[1]:
+        raise _UnusableError(_ALL_PIXELS, f"{_cut(str(counts))}, which do not")
+    return np.array(counts, np.uint32)
+
+
+def _rasterise(outlines: list[list[float]], size: tuple[int, int], most_runs: int) -> Counts:
+    """The runs of the union of polygons, at most `most_runs`."""
     if not outlines:
         raise _UnusableError("at least one polygon", "an empty list")
     for polygon in outlines:
@@ -263,11 +315,21 @@ def _rasterise(outlines: list[list[float]], size: tuple[int, int]) -> bytes:
         if min(polygon) < -_LARGEST_COORDINATE or max(polygon) > _LARGEST_COORDINATE:
             furthest = max(polygon, key=abs)
             raise _UnusableError(f"coordinates within {_LARGEST_COORDINATE:.0f} pixels", f"{furthest:g}")
-    from pycocotools import mask as coco_mask
-
-    parts = coco_mask.frPyObjects(outlines, *size)
-    counts: bytes = (parts[0] if len(parts) == 1 else coco_mask.merge(parts))["counts"]
-    return counts
+    if size[1] > _LARGEST_COORDINATE:
+        raise _UnusableError(f"an image at most {_LARGEST_COORDINATE:.0f} pixels wide", f"a width of {size[1]}")
+    points = np.array([number for polygon in outlines for number in polygon])
+    polygon_start, object_start = np.cumsum([0, *map(len, outlines)]), np.array([0, len(outlines)])
+    sizes = np.array([size], np.int32)
+    start, room = np.zeros(2, np.int64), 1 << 10
+    while room <= _MOST_CROSSINGS:
+        counts = np.empty(room, np.uint32)
+        if polygons.rasterise(0, points, polygon_start, object_start, sizes, start, counts, room) == 1:
+            if start[1] > most_runs:
+                raise _UnusableError(f"polygons of {_MOST_RUNS:,} runs in all masks of the file", "more")
+            return counts[: start[1]]
+        room *= 4
+    crossings = f"outlines that cross the columns of the image at most {_MOST_CROSSINGS:,} times"
+    raise _UnusableError(crossings, f"more, with {len(points) // 2} points")
 
 
 def _size(size: tuple[int, int] | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sized
 from typing import Any
 
 from longtail_cli.errors import InputError, Problem
+from longtail_cli.files.reading import reading
 from longtail_cli.files.source import TextContent
 
 
@@ -29,8 +30,12 @@ def check_lengths(columns: Mapping[str, Any], source: str) -> None:
 
 
 def json_text(value: Any, source: str) -> TextContent:
-    """The JSON text of lists and dicts with values of any type, for the reader of files to check."""
-    return TextContent(json.dumps(value, default=_json_value, skipkeys=True).encode(), source)
+    """The JSON text of lists and dicts with values of any type, for the reader of files to check.
+
+    Raises InputError for values that hold themselves.
+    """
+    with reading(source, "lists and dicts that can be written as JSON", "pass plain values"):
+        return TextContent(json.dumps(value, default=_json_value, skipkeys=True).encode(), source)
 
 
 def _json_value(value: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.output import replacing
+from longtail_cli.files.reading import check_parquet, reading
 from longtail_cli.files.source import check_readable
 from longtail_cli.metrics import Resamples
 
@@ -31,11 +32,8 @@ def read_tuned(path: Path) -> str:
 
 def _text(path: Path, noun: str, fix: str) -> str:
     check_readable(path)
-    try:
+    with reading(str(path), f"a {noun} in JSON, which is UTF-8", fix):
         return path.read_text(encoding="utf-8-sig")  # shells of Windows write a byte order mark
-    except UnicodeDecodeError as error:
-        problem = Problem("content", f"a {noun} in JSON, which is UTF-8", str(error))
-        raise InputError(str(path), [problem], fix) from error
 
 
 FORMAT = "ltcal-resamples/1"
@@ -73,7 +71,8 @@ def read_resamples(path: Path) -> Resamples:
     import pyarrow.parquet as pq
 
     fix = "write the report again with `bootstrap=True` and `json=`"
-    try:
+    with reading(str(path), f"resampled metrics ({FORMAT})", fix, pa.ArrowException):
+        check_parquet(pq.read_metadata(path), str(path), path.stat().st_size)
         table = pq.read_table(path)
         about = json.loads((table.schema.metadata or {})[KEY])
         if about["format"] != FORMAT:
@@ -81,9 +80,6 @@ def read_resamples(path: Path) -> Resamples:
         runs = table[RUN].to_pylist()
         values = {name: table[name].to_numpy() for name in table.column_names if name not in (RUN, RESAMPLE)}
         seed, sha256 = int(about["seed"]), str(about["sha256"])
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        problem = Problem("content", f"resampled metrics ({FORMAT})", str(error))
-        raise InputError(str(path), [problem], fix) from error
     row = np.array(runs)
     return Resamples(
         seed,

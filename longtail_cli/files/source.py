@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -12,20 +13,21 @@ import shutil
 import stat
 import tempfile
 import threading
-import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from longtail_cli.errors import InputError, Problem
+from longtail_cli.files.reading import check_unpacked, message_of, reading
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _CHUNK_BYTES = 1 << 20
-GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
-"""What a broken gzip stream raises."""
+_FIX_GZIP = "compress the file again, or pass it uncompressed"
+_SPACE_LEFT = 1 << 26
+"""Bytes that unpacking leaves free on the disk."""
 
 
 class Content(Protocol):
@@ -40,10 +42,10 @@ class Content(Protocol):
         """Fill `buffer` with the bytes from `position` on; returns how many were read."""
 
     def stream(self) -> io.BufferedIOBase:
-        """The uncompressed bytes from the start, before `unpacked` has to have them all."""
+        """The uncompressed bytes from the start, before `unpacked` has to have them all; reading them raises as it."""
 
     def unpacked(self) -> Content:
-        """The uncompressed content. Raises InputError if it cannot be decompressed or is empty."""
+        """The uncompressed content. Raises InputError if it cannot be decompressed, is empty or far too large."""
 
     def mapped(self) -> AbstractContextManager[bytearray | mmap.mmap]:
         """All bytes at once; what is written there does not reach the input."""
@@ -83,6 +85,28 @@ class Reader(io.RawIOBase):
         view = memoryview(buffer).cast("B")[: max(self._end - self._position, 0)]
         got = self._content.read_at(view, self._position)
         self._position += got
+        return got
+
+
+class Unpacked(io.RawIOBase):
+    """The uncompressed bytes of a gzip stream.
+
+    Reading raises InputError if the stream is broken, or unpacks to far more than it should (see `check_unpacked`).
+    """
+
+    def __init__(self, packed: io.BufferedIOBase, size: int, source: str) -> None:
+        """packed: the stream, of `size` bytes. source: what errors call it."""
+        self._stream, self._size, self._source = gzip.GzipFile(fileobj=packed), size, source
+        self._done = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        with reading(self._source, "a whole gzip stream", _FIX_GZIP):
+            got = self._stream.readinto(buffer)
+        self._done += got
+        check_unpacked(self._source, "content", self._size, self._done)
         return got
 
 
@@ -133,18 +157,19 @@ class FileContent:
         self._version = self._current_version()
 
     def read_at(self, buffer: memoryview, position: int) -> int:
-        if hasattr(os, "preadv"):
-            return os.preadv(self._file.fileno(), [buffer], position)
-        with self._lock:  # on Windows
-            self._file.seek(position)
-            got: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
-            return got
+        with reading(self.source, "a file that can be read"):
+            if hasattr(os, "preadv"):
+                return os.preadv(self._file.fileno(), [buffer], position)
+            with self._lock:  # on Windows
+                self._file.seek(position)
+                got: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
+                return got
 
     def stream(self) -> io.BufferedIOBase:
         if self._unpacked is not None:
             return self._unpacked.stream()
         plain = io.BufferedReader(Reader(self), _CHUNK_BYTES)
-        return gzip.GzipFile(fileobj=plain) if self._compressed else plain
+        return io.BufferedReader(Unpacked(plain, self.size, self.source)) if self._compressed else plain
 
     def unpacked(self) -> FileContent:
         """The file itself, or if it is compressed a temporary file that is kept until `close`."""
@@ -161,8 +186,13 @@ class FileContent:
 
     @contextmanager
     def mapped(self) -> Iterator[mmap.mmap]:
-        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY) as content:
+        with reading(self.source, "a file that can be mapped"):
+            content = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY)
+        try:
             yield content
+        finally:
+            with suppress(BufferError):  # an exception holds on to a piece of it, and closes it when it is dropped
+                content.close()
 
     def sha256(self) -> str:
         digest = hashlib.sha256()
@@ -231,8 +261,8 @@ def plain_file(path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="ltcal-") as folder:
         plain = Path(folder) / path.stem
-        with gzip.open(path) as packed, plain.open("wb") as unpacked:
-            _unpack(packed, unpacked, str(path))
+        with path.open("rb") as packed, plain.open("wb") as file:
+            _unpack(Unpacked(packed, os.fstat(packed.fileno()).st_size, str(path)), file, str(path))
         yield plain
 
 
@@ -253,14 +283,19 @@ def _check_content(file: IO[bytes], path: Path) -> None:
         raise _empty(str(path))
 
 
-def _unpack(packed: io.BufferedIOBase, plain: IO[bytes], source: str) -> None:
-    """Decompress `packed` into `plain`. Raises InputError if it is broken or empty."""
+def _unpack(packed: io.RawIOBase | io.BufferedIOBase, plain: IO[bytes], source: str) -> None:
+    """Decompress `packed` into `plain`, a temporary file. Raises InputError if it is broken, empty, or too large."""
+    folder, buffer = tempfile.gettempdir(), memoryview(bytearray(_CHUNK_BYTES))
     try:
-        shutil.copyfileobj(packed, plain, _CHUNK_BYTES)
+        while got := packed.readinto(buffer):
+            if shutil.disk_usage(folder).free < got + _SPACE_LEFT:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            plain.write(buffer[:got])
         plain.flush()
-    except GZIP_ERRORS as error:
-        problem = Problem("content", "a whole gzip stream", str(error))
-        raise InputError(source, [problem], "compress the file again, or pass it uncompressed") from error
+    except OSError as error:
+        problem = Problem("content", f"no more than {folder} has room for when it is unpacked", message_of(error))
+        fix = "set TMPDIR to a folder with more room, or unpack the file first and pass the unpacked file"
+        raise InputError(source, [problem], fix) from error
     if plain.tell() == 0:
         raise _empty(source)
 
@@ -277,9 +312,5 @@ def _empty(source: str) -> InputError:
 
 def json_document(path: Path) -> Any:
     """The content of a JSON file, plain or ``.gz``. Raises InputError if it cannot be read or is not JSON."""
-    with plain_file(path) as plain:
-        try:
-            return json.loads(plain.read_bytes())
-        except ValueError as error:
-            problem = Problem("content", "JSON", str(error))
-            raise InputError(str(path), [problem], "write or copy the file again") from error
+    with plain_file(path) as plain, reading(str(path), "JSON"):
+        return json.loads(plain.read_bytes())

@@ -36,6 +36,7 @@ class Adjuster:
     def __init__(
         self, steps: Sequence[Step], columns: LogitColumns, device: torch.device, dtype: torch.dtype = torch.float32
     ) -> None:
+        self._steps, self._columns = tuple(steps), columns
         self._device, self._dtype = device, dtype
         self._functions: list[ApplyStep] = []
         for step in steps:
@@ -68,6 +69,10 @@ class Adjuster:
             if out is not None and adjusted.shape != out.shape:
                 out = adjusted  # fewer columns, in new memory
         return adjusted
+
+    def in_double(self) -> Adjuster:
+        """The same steps in float64, for rows that overflow float32."""
+        return Adjuster(self._steps, self._columns, self._device, torch.float64)
 
     def of_batch(self, batch: Logits, out: torch.Tensor | None = None) -> torch.Tensor:
         """The adjusted logits of a batch; `out` as above."""
@@ -139,3 +144,12 @@ def activated(logits: torch.Tensor, columns: LogitColumns, out: torch.Tensor | N
     if columns.head == "softmax":
         return torch.softmax(logits, dim=1, out=out)
     return torch.sigmoid(logits, out=out)
+
+
+def overflowed(scores: torch.Tensor, columns: LogitColumns) -> torch.Tensor:
+    """The rows of `scores` [N, K], as `activated` gives them, that are not finite: int64 [n], ascending.
+
+    It happens if steps take finite logits beyond the range of their type. A softmax is then NaN in all of the row.
+    """
+    sums = (scores[:, :1] if columns.head == "softmax" else scores).sum(dim=1)
+    return (~torch.isfinite(sums)).nonzero()[:, 0]

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from longtail_cli.errors import Problem, UsageError
 from longtail_cli.tables import Floats, Longs
 
 
@@ -19,8 +22,13 @@ class ColumnAffine:
     shift: Floats
 
     def then(self, after: ColumnAffine) -> ColumnAffine:
-        """The map that applies this one, then `after`."""
-        return ColumnAffine(after.scale * self.scale, after.scale * self.shift + after.shift)
+        """The map that applies this one, then `after`. Raises UsageError if it overflows float64."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            both = ColumnAffine(after.scale * self.scale, after.scale * self.shift + after.shift)
+        if not (np.isfinite(both.scale).all() and np.isfinite(both.shift).all()):
+            problem = Problem("methods, one after another", "a product of their scales within float64", "an overflow")
+            raise UsageError("`methods=`", [problem], "leave some of them out, or give them smaller parameters")
+        return both
 
 
 @dataclass(frozen=True, slots=True)

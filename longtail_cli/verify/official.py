@@ -25,6 +25,7 @@ import numpy as np
 
 from longtail_cli.choices import IouType, ProtocolName
 from longtail_cli.errors import Problem, UsageError
+from longtail_cli.files.masks import compressed_counts
 from longtail_cli.files.results.table_entries import parquet_entries
 from longtail_cli.files.source import json_document
 from longtail_cli.metrics import Value, mean, ratio
@@ -36,6 +37,7 @@ NestedMetrics = Mapping[str, "Value | NestedMetrics"]
 
 _TIDE_POSITIVE, _TIDE_BACKGROUND = 0.5, 0.1  # the defaults of tidecv.TIDE
 _GROUP_METRICS = ("APr", "APc", "APf")
+_LONGEST_OUTLINE = 1 << 22
 _ONE_PIXEL = {"size": [1, 1], "counts": "1"}
 
 
@@ -70,7 +72,7 @@ def official_lvis(
     Raises VerificationError if the package fails (it does on a file without detections), MissingExtraError if it is not
     installed, UsageError for annotations without the lists of judged categories.
     """
-    truth, found = _truth_of(annotations), _found_of(predictions, iou_type)
+    truth, found = _truth_of(annotations, iou_type), _found_of(predictions, iou_type)
     if not all({"neg_category_ids", "not_exhaustive_category_ids"} <= image.keys() for image in truth["images"]):
         problem = Problem("`images`", "neg_category_ids and not_exhaustive_category_ids (LVIS)", "no such fields")
         raise UsageError(str(annotations), [problem], "verify with `protocol='coco'`")
@@ -96,7 +98,7 @@ def official_coco(annotations: Path, predictions: Path, iou_type: IouType, max_d
     Arguments and errors are those of `official_lvis`. The metrics are the means of ``COCOeval.summarize``, which itself
     supports no cap but 100. A cap below 10 applies to AR@10 (and AR@1) too.
     """
-    truth, found = _truth_of(annotations), _found_of(predictions, iou_type)
+    truth, found = _truth_of(annotations, iou_type), _found_of(predictions, iou_type)
     for annotation in truth["annotations"]:
         annotation.setdefault("iscrowd", 0)
     caps = sorted({min(rank, max_dets) for rank in (1, 10, max_dets)})
@@ -129,7 +131,7 @@ def official_tide(
     groups: category ids by group name. tidecv has no groups; ``"groups"`` holds the same metrics, computed from its AP
     of each category like its own mean over all of them, None for a group with neither objects nor detections.
     """
-    truth, found = _truth_of(annotations), _found_of(predictions, iou_type)
+    truth, found = _truth_of(annotations, iou_type), _found_of(predictions, iou_type)
     _fill_for_tidecv(truth, found, iou_type)
     with official_package("tidecv", predictions) as tidecv, _private_copy(truth, found) as (truth_path, found_path):
         load = tidecv.datasets.LVIS if protocol == "lvis" else tidecv.datasets.COCO
@@ -211,26 +213,38 @@ def _by_category(precision: Floats, category_ids: list[int]) -> dict[int, Value]
     return {int(category): _mean(precision[:, :, c]) for c, category in enumerate(category_ids)}
 
 
-def _truth_of(path: Path) -> Entry:
-    """The annotation file, its annotations numbered from 1 (see the docstring of the module)."""
+def _truth_of(path: Path, iou_type: IouType) -> Entry:
+    """The annotation file, its annotations numbered from 1 (see the docstring of the module).
+
+    Raises UsageError for masks with longer outlines than `_LONGEST_OUTLINE`.
+    """
     truth: Entry = json_document(path)
     for number, annotation in enumerate(truth["annotations"], start=1):
+        if iou_type == "segm" and isinstance(annotation["segmentation"], list):
+            length = sum(map(_outline_length, annotation["segmentation"]))
+            if length > _LONGEST_OUTLINE:
+                expected = f"outlines of at most {_LONGEST_OUTLINE:,} pixels, all of which pycocotools keeps in memory"
+                problem = Problem(f"annotations[{number - 1}], `segmentation`", expected, f"{length:,.0f}")
+                raise UsageError(str(path), [problem], "verify boxes, or leave `verify=` out")
         annotation["id"] = number
     return truth
 
 
+def _outline_length(polygon: list[float]) -> float:
+    """The length of an outline in steps along x or y, in pixels."""
+    points = np.array(polygon).reshape(-1, 2)
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
+
+
 def _found_of(path: Path, iou_type: IouType) -> list[Entry]:
     """The result file, for masks without ``bbox``; run lengths are compressed, as the packages read no others."""
-    from pycocotools import mask as coco_mask
-
     found: list[Entry] = parquet_entries(path) if path.suffix == ".parquet" else json_document(path)
     for entry in found:
         if iou_type == "segm":
             entry.pop("bbox", None)
         if "bbox" not in entry and isinstance(entry["segmentation"]["counts"], list):
             mask = entry["segmentation"]
-            counts = coco_mask.frPyObjects(mask, *mask["size"])["counts"].decode()
-            entry["segmentation"] = {"size": mask["size"], "counts": counts}
+            entry["segmentation"] = {"size": mask["size"], "counts": compressed_counts(mask["counts"])}
     return found
 
 

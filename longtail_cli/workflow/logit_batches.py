@@ -12,9 +12,10 @@ from typing import Generic, Protocol, TypeVar
 
 import torch
 
-from longtail_cli.errors import InputError
+from longtail_cli.errors import InputError, Problem
+from longtail_cli.files.logits.checks import all_finite, first_not_finite
 from longtail_cli.files.logits.reader import LogitsFile
-from longtail_cli.methods.apply import activated
+from longtail_cli.methods.apply import activated, overflowed
 from longtail_cli.parallel import THREADS
 from longtail_cli.tables import LogitColumns, Logits
 from longtail_cli.workflow.progress import Progress
@@ -32,6 +33,10 @@ class BatchAdjuster(Protocol):
 
     def of_batch(self, batch: Logits, out: torch.Tensor | None = None) -> torch.Tensor:
         """The adjusted logits [N, K'], in `out` [N, K] if it has their shape."""
+        ...
+
+    def in_double(self) -> BatchAdjuster:
+        """The same in float64."""
         ...
 
 
@@ -54,6 +59,7 @@ def map_batches(
 
     A task is an adjuster and the work on its scores, or without `activate` on the adjusted logits; a file of scores
     needs no activation. Batches are read and processed by one thread per processor, each in its own memory.
+    Rows that overflow float32 are adjusted in float64. Raises InputError for one that overflows even that.
     """
     reader: _Reader[Result] = _Reader(file, LOGITS_PER_BATCH[device.type])
     memory, done = ThreadMemory(device), 0
@@ -67,6 +73,13 @@ def map_batches(
             if activate:
                 fits = device.type == "cpu" and scores.shape == own.shape
                 scores = activated(scores, adjuster.columns, out=own if fits else None)
+                overflow = overflowed(scores, adjuster.columns)
+                if len(overflow):
+                    exact = activated(adjuster.in_double().of_batch(batch), adjuster.columns)
+                    scores[overflow] = exact[overflow].to(scores)
+                    check_finite(scores[overflow], file, batch, overflow)
+            else:
+                check_finite(scores, file, batch)
             results.append(work(scores, adjuster.columns, batch))
         return results
 
@@ -82,6 +95,20 @@ def map_batches(
                 done += rows
                 progress("adjusting", done / max(file.rows, 1))
                 yield results
+
+
+def check_finite(adjusted: torch.Tensor, file: LogitsFile, batch: Logits, rows: torch.Tensor | None = None) -> None:
+    """Raise InputError if a row of a batch of `file` is not finite after it was adjusted.
+
+    adjusted: [n, K'], some rows of the batch, or all. rows: int64 [n], which of them; None for all.
+    """
+    if all_finite(adjusted):
+        return
+    (first, *_), _ = first_not_finite(adjusted)
+    path, row = file.location(batch.first + (first if rows is None else int(rows[first])))
+    problem = Problem(f"tensor `logits`, row {row}", "numbers that the method keeps finite", "an overflow")
+    fix = "divide the logits by a constant before saving them, or give the method smaller parameters"
+    raise InputError(str(path), [problem], fix)
 
 
 class _Reader(Generic[Result]):

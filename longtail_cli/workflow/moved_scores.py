@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from longtail_cli.files.logits.reader import LogitsFile
-from longtail_cli.methods.apply import Adjuster, activated
+from longtail_cli.methods.apply import Adjuster, activated, overflowed
 from longtail_cli.tables import Logits
 from longtail_cli.workflow.logit_batches import one_thread_each
 
@@ -60,4 +60,8 @@ _Rows = tuple[torch.Tensor, torch.Tensor | None]
 
 def _scores(adjuster: Adjuster, rows: _Rows) -> torch.Tensor:
     with one_thread_each():  # faster for so few rows
-        return activated(adjuster(*rows), adjuster.columns)
+        scores = activated(adjuster(*rows), adjuster.columns)
+        overflow = overflowed(scores, adjuster.columns)
+        if len(overflow):
+            scores[overflow] = activated(adjuster.in_double()(*rows), adjuster.columns)[overflow].to(scores)
+        return scores

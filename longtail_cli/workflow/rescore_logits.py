@@ -17,7 +17,7 @@ from longtail_cli.methods.apply import Adjuster
 from longtail_cli.methods.base import Method
 from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Singles
 from longtail_cli.workflow.decode_logits import decode_batches, objectness_note, saturation_note
-from longtail_cli.workflow.logit_batches import Work, map_batches
+from longtail_cli.workflow.logit_batches import Work, check_finite, map_batches
 from longtail_cli.workflow.options import LogitOptions, device_of
 from longtail_cli.workflow.prepare_methods import PreparedMethod, open_with_options, prepare_methods
 from longtail_cli.workflow.progress import Progress, no_progress
@@ -132,8 +132,12 @@ def _write_scores(
 
     def work_of(adjuster: Adjuster) -> Work[tuple[Singles, Singles | None]]:
         def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> tuple[Singles, Singles | None]:
-            adjusted = adjuster(batch.logits, batch.features).cpu().numpy().copy() if keep_logits else None
-            return scores[:, columns.classes].cpu().numpy().copy(), adjusted
+            kept = None
+            if keep_logits:
+                adjusted = adjuster(batch.logits, batch.features)
+                check_finite(adjusted, file, batch)
+                kept = adjusted.cpu().numpy().copy()
+            return scores[:, columns.classes].cpu().numpy().copy(), kept
 
         return work
 

@@ -169,6 +169,7 @@ class AdjustableResults:
         table, category, scores = self._classes
         steps, notes = self._steps(method)
         adjusted = replace(self._results, score=scores.adjusted(*steps))
+        _check_finite(adjusted, method.spec)
         return AdjustedResults(adjusted, category, direction(steps, len(table)), note_lines(notes, table))
 
     def keeps_order(self, method: Method) -> bool:
@@ -217,6 +218,17 @@ class _ResultAccess:
 
     def _refuse(self) -> NoReturn:
         raise needs_logits(self._spec)
+
+
+def _check_finite(results: Results, spec: str) -> None:
+    """Raise InputError if a score is not finite after the method `spec`."""
+    bad = np.flatnonzero(~np.isfinite(results.score))
+    if len(bad):
+        problems = [
+            Problem(entry_name(entry, int(results.image_id[entry])), f"a score that {spec} keeps finite", "an overflow")
+            for entry in bad[:MAX_PROBLEMS].tolist()
+        ]
+        raise InputError(results.source, problems, "give the method smaller parameters", total=len(bad))
 
 
 def _check_probabilities(results: Results) -> None:

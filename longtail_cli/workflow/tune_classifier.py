@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -282,11 +283,16 @@ class _FoldAdjuster:
 
     def __init__(self, prepared: Sequence[PreparedMethod], folds: Folds) -> None:
         self.columns: LogitColumns = prepared[0].adjuster.columns
-        self._adjusters = [one.adjuster for one in prepared]
+        self._adjusters, self._dtype = [one.adjuster for one in prepared], torch.float32
         self._fold = torch.from_numpy(folds.fold)
 
+    def in_double(self) -> _FoldAdjuster:
+        double = copy(self)
+        double._adjusters, double._dtype = [one.in_double() for one in self._adjusters], torch.float64
+        return double
+
     def of_batch(self, batch: Logits, out: torch.Tensor | None = None) -> torch.Tensor:
-        adjusted = torch.empty(batch.logits.shape) if out is None else out
+        adjusted = torch.empty(batch.logits.shape, dtype=self._dtype) if out is None else out
         fold = self._fold[batch.first : batch.first + len(batch)]
         for number, adjuster in enumerate(self._adjusters):
             row = (fold == number).nonzero()[:, 0]

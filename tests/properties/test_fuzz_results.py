@@ -87,7 +87,7 @@ def box(sides: Any) -> list[float]:
 
 def whole(value: Any) -> int:
     exact = isinstance(value, int) and abs(value) < 2**63
-    if isinstance(value, bool) or not (exact or (real(value).is_integer() and abs(value) <= 2**53)):
+    if isinstance(value, bool) or not (exact or (real(value).is_integer() and abs(value) < 2**53)):
         refuse(value)
     return int(value)
 

@@ -140,7 +140,7 @@ def test_integers_within_int64_are_exact(number: int) -> None:
 def test_whole_floats_are_integers_as_far_as_floats_are_exact(number: int, spelling: str) -> None:
     text = f"{number}{spelling}"
     (left,), _, (value,) = read([text], ID)
-    assert left == (abs(number) > 2**53)
+    assert left == (abs(number) >= 2**53)
     assert left or value == number == float(text)
 
 

@@ -90,7 +90,7 @@ def _lists(
     try:
         images = msgspec.json.decode(sections[_IMAGES], type=list[image_type])  # type: ignore[valid-type]
         categories = msgspec.json.decode(sections[_CATEGORIES], type=list[CategoryEntry])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return Lists(images, categories, objects)
 

@@ -36,7 +36,7 @@ from longtail_cli.files.annotations.typed_json import decode
 from longtail_cli.files.faults import Fault, fault, faults_at, input_error, raise_faults
 from longtail_cli.files.masks import read_segmentations
 from longtail_cli.files.source import Content, open_file
-from longtail_cli.tables import GroundTruth, Ints, Masks, Occurrences
+from longtail_cli.tables import LARGEST_COORDINATE, GroundTruth, Ints, Masks, Occurrences
 
 _FIX_EMPTY = "check the step that made the file"
 _FIX_GEOMETRY = "correct these annotations or drop them"
@@ -203,11 +203,16 @@ def _geometry_faults(truth: GroundTruth) -> list[Fault]:
         where = f"annotations[{row}] (id {truth.id[row]}), `bbox`"
         return Problem(where, "[x, y, width, height] with sizes of 0 or more", str(truth.bbox[row].tolist()))
 
+    def describe_large_box(row: int) -> Problem:
+        where = f"annotations[{row}] (id {truth.id[row]}), `bbox`"
+        return Problem(where, f"numbers within {LARGEST_COORDINATE:g} of 0", str(truth.bbox[row].tolist()))
+
     def describe_area(row: int) -> Problem:
         return Problem(f"annotations[{row}] (id {truth.id[row]}), `area`", "0 or more pixels", str(truth.area[row]))
 
     return [
         *faults_at((truth.bbox[:, 2] < 0) | (truth.bbox[:, 3] < 0), describe_box, _FIX_GEOMETRY),
+        *faults_at(np.abs(truth.bbox).max(axis=1) > LARGEST_COORDINATE, describe_large_box, _FIX_GEOMETRY),
         *faults_at(truth.area < 0, describe_area, _FIX_GEOMETRY),
     ]
 

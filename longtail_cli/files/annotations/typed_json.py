@@ -55,8 +55,13 @@ def decode(content: Content, file_type: type[T], source: str) -> T:
 
 def _faults(content: Content, file_type: type[msgspec.Struct], error: Exception) -> list[Fault]:
     """Why `content`, which failed with `error`, is not a `file_type`."""
-    if isinstance(error, RecursionError):
+    try:
+        return _faults_by_section(content, file_type, error)
+    except RecursionError:  # where the decoder did not come before, or again
         return [fault("content", "lists and objects a few levels deep", "thousands of levels", _FIX_WHOLE)]
+
+
+def _faults_by_section(content: Content, file_type: type[msgspec.Struct], error: Exception) -> list[Fault]:
     try:
         sections = _sections(content)
     except msgspec.ValidationError:
@@ -102,7 +107,7 @@ def _section_faults(key: str, section: msgspec.Raw, entry_type: type[msgspec.Str
     try:
         entries = msgspec.json.decode(section, type=list[msgspec.Raw])
     except msgspec.ValidationError:
-        yield fault(f"`{key}`", "a list of objects", _shown(msgspec.json.decode(section)), _FIX_TYPES)
+        yield fault(f"`{key}`", "a list of objects", _shown(_plain(section)), _FIX_TYPES)
         return
     decoder = msgspec.json.Decoder(entry_type)
     kinds: dict[str, list[tuple[int, msgspec.Raw]]] = {}
@@ -136,14 +141,20 @@ def _describe(message: str, where: str, raw: msgspec.Raw) -> tuple[Problem, str]
 
 def _value(raw: msgspec.Raw, path: str) -> tuple[Any, Any]:
     """The entry in plain objects, and its value at `path`, such as ``.bbox[2]``."""
-    try:
-        entry = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # a number beyond float64, or broken UTF-8
-        return None, bytes(raw)
-    value = entry
+    entry = value = _plain(raw)
+    if isinstance(entry, bytes):
+        return None, entry
     for index, key in _INDEX.findall(path):
         value = value[int(index)] if index else value[key]
     return entry, value
+
+
+def _plain(raw: msgspec.Raw) -> Any:
+    """The value in plain objects; its text, as bytes, if it holds a number beyond float64 or broken UTF-8."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return bytes(raw)
 
 
 def _fix(path: str, value: object) -> str:

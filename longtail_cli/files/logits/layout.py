@@ -14,6 +14,9 @@ from longtail_cli.files.logits.shards import Shard, TensorInfo
 FLOATS = (*LOGIT_DTYPES, "float64")
 INTEGERS = ("int64", "int32", "int16", "int8", "uint32", "uint16", "uint8")
 
+MOST_COLUMNS = 1_000_000
+"""Of a tensor: classes, or features. More are refused by the header, as a batch has at least one row of them."""
+
 _DTYPES: dict[str, tuple[str, ...]] = {
     "logits": tuple(LOGIT_DTYPES),
     "scores": tuple(LOGIT_DTYPES),
@@ -112,6 +115,8 @@ def _check_shapes(shard: Shard, layout: Layout) -> None:
         if not _fits(info.shape, shape):
             expected = f"shape [{', '.join(map(str, shape))}]"
             faults.append(fault(f"tensor `{name}`", expected, str(list(info.shape)), _FIX_TENSORS))
+        elif any(columns > MOST_COLUMNS for columns in info.shape[1:]):
+            faults.append(fault(f"tensor `{name}`", f"at most {MOST_COLUMNS:,} columns", str(info), _FIX_TENSORS))
     raise_faults(str(shard.path), faults)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -14,6 +15,7 @@ from longtail_cli.choices import BACKGROUNDS, HEADS, BackgroundName, HeadName
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.faults import Fault, fault, faults_among, raise_faults
 from longtail_cli.files.logits.layout import Layout
+from longtail_cli.files.reading import reading
 from longtail_cli.files.source import check_readable
 from longtail_cli.tables import LogitColumns, Longs
 
@@ -79,14 +81,13 @@ def parsed_metadata(raw: dict[str, Any], source: str) -> Metadata:
     raw: text to text as in safetensors (``category_ids`` and ``slices`` are JSON), or plain values.
     Raises InputError for a value of the wrong type and for another version of the format.
     """
-    try:
+    with _reading_metadata(source):
         plain = {
             key: msgspec.json.decode(value) if key in _JSON_TEXTS and isinstance(value, str) else value
             for key, value in raw.items()
         }
-        return _of_this_version(msgspec.convert(plain, Metadata), source)
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise _unfit(source, error) from error
+        metadata = msgspec.convert(plain, Metadata)
+    return _of_this_version(metadata, source)
 
 
 def read_sidecar(path: Path) -> Metadata:
@@ -94,14 +95,13 @@ def read_sidecar(path: Path) -> Metadata:
     if not path.exists():
         return Metadata()
     check_readable(path)
-    try:
-        return _of_this_version(msgspec.json.decode(path.read_bytes(), type=Metadata), str(path))
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise _unfit(str(path), error) from error
+    with _reading_metadata(str(path)):
+        metadata = msgspec.json.decode(path.read_bytes(), type=Metadata)
+    return _of_this_version(metadata, str(path))
 
 
-def _unfit(source: str, error: Exception) -> InputError:
-    return InputError(source, [Problem("metadata", f"metadata of {FORMAT}", str(error))], _FIX_METADATA)
+def _reading_metadata(source: str) -> AbstractContextManager[None]:
+    return reading(source, f"metadata of {FORMAT}", _FIX_METADATA, where="metadata")
 
 
 def _of_this_version(metadata: Metadata, source: str) -> Metadata:
@@ -260,10 +260,6 @@ def read_category_ids(path: Path) -> Longs:
     check_readable(path)
     content = path.read_bytes().strip()
     listed = content if content.startswith(b"[") else b"[" + b",".join(content.split()) + b"]"
-    try:
+    with reading(str(path), "category ids, whole numbers", _FIX_ID_FILE):
         ids = msgspec.json.decode(listed, type=list[int])
         return np.array(ids, np.int64)
-    except (msgspec.MsgspecError, OverflowError) as error:
-        raise InputError(
-            str(path), [Problem("content", "category ids, whole numbers", str(error))], _FIX_ID_FILE
-        ) from error

@@ -133,6 +133,11 @@ class LogitsFile:
             faults += box_faults(batch.boxes, first)
         raise_faults(str(shard.path), faults)
 
+    def location(self, row: int) -> tuple[Path, int]:
+        """The file that holds the row, and the index of the row in it."""
+        shard, index = self._shard_of(row)
+        return shard.path, index
+
     def _shard_of(self, row: int) -> tuple[Shard, int]:
         """The shard that holds the row, and the index of the row in it."""
         for shard in self.parts:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pickle
-import tokenize
 import warnings
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from io import FileIO
 from math import prod
@@ -22,6 +20,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from longtail_cli.errors import InputError, Problem
+from longtail_cli.files.arrays import SUFFIX, header_of, members_of
+from longtail_cli.files.reading import FIX_COPY, reading
 from longtail_cli.files.source import check_readable
 
 TensorBlock = Mapping[str, torch.Tensor]
@@ -44,21 +44,8 @@ _SAFETENSORS_DTYPES = {
 _REOPEN_BYTES = 1 << 26  # a mapped file is reopened after this many bytes, so that its pages leave the memory
 _ITEM_BYTES = 4
 _ZIP = b"PK\x03\x04"
-_FIX_COPY = "write or copy the file again"
+_SAFETENSORS = "a complete safetensors file"
 _FIX_PT = 'save a plain dict: torch.save({"logits": ..., "metadata": {"head": ...}}, path)'
-_UNREADABLE_PT = (
-    pickle.UnpicklingError,  # objects other than tensors, or a damaged pickle
-    RuntimeError,  # not a zip archive, or a damaged one
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    AssertionError,
-    EOFError,
-    OSError,
-    MemoryError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +118,8 @@ class MemoryShard:
 
 def _array(value: object, where: str, source: str) -> npt.NDArray[Any] | torch.Tensor:
     if isinstance(value, torch.Tensor):
-        if value.layout == torch.strided and value.device.type != "meta":
-            return value.detach()
+        if _is_dense(value) and value.device.type != "meta":
+            return _plain(value)
         found = "a tensor without dense content"
     else:
         try:
@@ -180,13 +167,17 @@ class SafetensorsShard:
 
     def blocks(self, names: Sequence[str], sizes: Iterable[int], allocate: Allocate = empty) -> Iterator[TensorBlock]:
         """As `Shard.blocks`. Rows are read, not mapped: the page faults of a mapping cost more than the copy."""
-        with _readable_safetensors(self.path), self.path.open("rb", buffering=0) as file:
+        with ExitStack() as stack:
+            with _readable_safetensors(self.path):
+                file = stack.enter_context(self.path.open("rb", buffering=0))
             start = 0
             for size in sizes:
-                yield {
-                    name: self._rows(file, name, start, size, empty if index else allocate)
-                    for index, name in enumerate(names)
-                }
+                with reading(str(self.path), _SAFETENSORS):
+                    block = {
+                        name: self._rows(file, name, start, size, empty if index else allocate)
+                        for index, name in enumerate(names)
+                    }
+                yield block
                 start += size
 
     def _rows(self, file: FileIO, name: str, start: int, size: int, allocate: Allocate) -> torch.Tensor:
@@ -230,8 +221,10 @@ class TorchShard:
         for name, value in content.items():
             if not isinstance(name, str) or not isinstance(value, torch.Tensor):
                 raise _not_tensors(path, f"{ascii(name)[:60]}: {type(value).__name__}")
-            if value.layout != torch.strided or value.device.type != "cpu":
+            if not _is_dense(value) or value.device.type != "cpu":
                 raise _not_tensors(path, f"{ascii(name)[:60]}: a tensor without dense content")
+            if value.numel() * value.itemsize > value.untyped_storage().nbytes():
+                raise _not_tensors(path, f"{ascii(name)[:60]}: an expanded tensor, whose rows share their content")
         tensors = {name: TensorInfo(tuple(one.shape), str(one.dtype)[6:]) for name, one in content.items()}
         return cls(path, tensors, metadata)
 
@@ -240,7 +233,17 @@ class TorchShard:
         for spans in _readings(sizes, _row_bytes(self.tensors, names)):
             content = _mapped_pt(self.path)
             for start, end in spans:
-                yield {name: content[name].detach()[start:end] for name in names}
+                yield {name: _plain(content[name][start:end]) for name in names}
+
+
+def _is_dense(tensor: torch.Tensor) -> bool:
+    """Whether every element is stored as it is, with rows all of one length."""
+    return tensor.layout == torch.strided and not tensor.is_nested and not tensor.is_quantized
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor without gradient, its values as they count; a tensor may be marked as the negative of its content."""
+    return tensor.detach().resolve_conj().resolve_neg()
 
 
 def _readings(sizes: Iterable[int], row_bytes: int) -> Iterator[list[tuple[int, int]]]:
@@ -262,14 +265,10 @@ def _row_bytes(tensors: Mapping[str, TensorInfo], names: Sequence[str]) -> int:
     return sum(_ITEM_BYTES * prod(tensors[name].shape[1:]) for name in names)
 
 
-@contextmanager
-def _readable_safetensors(path: Path) -> Iterator[None]:
+def _readable_safetensors(path: Path) -> AbstractContextManager[None]:
     """Raise InputError if `path` turns out not to be a safetensors file."""
     check_readable(path)
-    try:
-        yield
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise damaged(path, "a complete safetensors file", error) from error
+    return reading(str(path), _SAFETENSORS, FIX_COPY, SafetensorError)
 
 
 def _mapped_pt(path: Path) -> Any:
@@ -280,14 +279,12 @@ def _mapped_pt(path: Path) -> Any:
     if signature != _ZIP:
         found = "a file without the zip archive that torch.save writes since version 1.6"
         raise InputError(str(path), [Problem("content", "a complete file of torch.save", found)], _FIX_PT)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # whatever the library warns about ends in an error
+    with reading(str(path), "a complete file of torch.save"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # whatever the library warns about ends in an error
+        try:
             return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _not_tensors(path, "other objects, or a damaged pickle; they are not loaded") from error
-    except _UNREADABLE_PT as error:
-        raise damaged(path, "a complete file of torch.save", error) from error
+        except pickle.UnpicklingError as error:
+            raise _not_tensors(path, "other objects, or a damaged pickle; they are not loaded") from error
 
 
 def _not_tensors(path: Path, found: str) -> InputError:
@@ -296,28 +293,7 @@ def _not_tensors(path: Path, found: str) -> InputError:
     )
 
 
-def damaged(path: Path, expected: str, error: BaseException) -> InputError:
-    """The error of a file that is cut short, or not of the kind that its suffix says."""
-    text = str(error).strip() or type(error).__name__
-    found = ascii(text.splitlines()[0][:150])[1:-1]
-    return InputError(str(path), [Problem("content", expected, found)], _FIX_COPY)
-
-
-_SUFFIX = ".npy"
 _PIECE = 1 << 20  # bytes read at once, so that what is copied is still in the cache
-_UNREADABLE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    tokenize.TokenError,  # a damaged header
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    RuntimeError,  # encrypted, or compressed in an unknown way
-    EOFError,
-    OSError,
-    MemoryError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,11 +309,10 @@ class NpzShard:
         """The archive by the headers of its arrays. Raises InputError if one is damaged or cannot be streamed."""
         tensors = {}
         with _readable(path), zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                if member.filename.endswith(_SUFFIX):
-                    with archive.open(member) as stream:
-                        shape, dtype = _header(stream, member, path)
-                    tensors[member.filename.removesuffix(_SUFFIX)] = TensorInfo(shape, dtype.name)
+            for member in members_of(archive, path):
+                with archive.open(member) as stream:
+                    shape, dtype = _header(stream, member, path)
+                tensors[member.filename.removesuffix(SUFFIX)] = TensorInfo(shape, dtype.name)
         return cls(path, tensors, {})
 
     def blocks(self, names: Sequence[str], sizes: Iterable[int], allocate: Allocate = empty) -> Iterator[TensorBlock]:
@@ -345,7 +320,7 @@ class NpzShard:
         with ExitStack() as stack:
             with _readable(self.path):
                 archive = stack.enter_context(zipfile.ZipFile(self.path))
-                members = {name: archive.getinfo(name + _SUFFIX) for name in names}
+                members = {name: archive.getinfo(name + SUFFIX) for name in names}
                 streams = {name: stack.enter_context(archive.open(member)) for name, member in members.items()}
                 headers = {name: _header(streams[name], members[name], self.path) for name in names}
             for size in sizes:
@@ -354,27 +329,16 @@ class NpzShard:
                 yield block
 
 
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(path: Path) -> AbstractContextManager[None]:
     """Raise InputError if `path` turns out not to be an archive of arrays."""
     check_readable(path)
-    try:
-        yield
-    except _UNREADABLE as error:
-        raise damaged(path, "a complete .npz file", error) from error
+    return reading(str(path), "a complete .npz file")
 
 
 def _header(stream: IO[bytes], member: zipfile.ZipInfo, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of the array whose content comes next in `stream`."""
-    version = np.lib.format.read_magic(stream)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"{member.filename} has version {version} of the format")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, columns_first, dtype = read(stream)
-    content = member.file_size - stream.tell()
-    if any(size < 0 for size in shape) or (prod(shape) * dtype.itemsize != content and not dtype.hasobject):
-        raise ValueError(f"{member.filename} has {content} bytes, but its header says shape {list(shape)} of {dtype}")
-    if columns_first and len(shape) > 1:
+    shape, dtype, columns_first = header_of(stream, member.file_size, member.filename)
+    if columns_first:
         problem = Problem(f"array `{member.filename}`", "C order, rows one after another", "Fortran order")
         raise InputError(str(path), [problem], "save numpy.ascontiguousarray of the array")
     return shape, dtype

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,7 +24,7 @@ from longtail_cli.engine.json_records import (
     scan,
     skip,
 )
-from longtail_cli.files.results.problems import entry_problems
+from longtail_cli.files.results.problems import entry_problems, parse_entry
 from longtail_cli.tables import Floats, Longs
 
 __all__ = ["CLOSED", "FIRST", "NEXT", "START", "Broken", "EntryBlock", "Refused", "read_entries"]
@@ -136,6 +135,17 @@ class Window:
         self.data[self.end] = 0
         return got > 0
 
+    def scan(self, begin: int, end: int, state: int, boxes: bool) -> tuple[int, int, int, int, int]:
+        """Read the entries in ``data[begin:end]``, the last of which may be cut off; returns what the kernel does."""
+        following = self.data[end]
+        self.data[end] = 0  # where the kernel stops
+        found = scan(
+            self.data, end, begin, state, _NAMES, _FIELDS if boxes else _BOXLESS, _REQUIRED, JSON,
+            self.ids, self.score, self.bbox, self.spans, self.deferred,
+        )  # fmt: skip
+        self.data[end] = following
+        return found
+
     def broken(self, stop: int, number: int, after: int) -> Broken:
         content = self.data[stop : min(stop + _SNIPPET_BYTES, self.end)].tobytes()
         return Broken(self.start + stop, number, after, content)
@@ -153,15 +163,13 @@ def read_entries(
     window.open(file)
     begin, entries = 0, 0
     while True:
-        data = window.data
-        why, state, done, stop, rows = scan(
-            data, window.end, begin, state, _NAMES, _FIELDS if boxes else _BOXLESS, _REQUIRED, JSON,
-            window.ids, window.score, window.bbox, window.spans, window.deferred,
-        )  # fmt: skip
+        data, before = window.data, state
+        why, state, done, stop, rows = window.scan(begin, window.end, before, boxes)
         if done > begin:
             garbled = _not_utf8(data[begin:done])
             if garbled is not None:
-                yield window.broken(begin + garbled, entries, state)
+                *_, rows = window.scan(begin, begin + garbled, before, boxes)
+                yield window.broken(begin + garbled, entries + rows, state)
                 return
             invalid = _parse_deferred(window, rows, boxes)
             yield _block(window, entries, begin, done, rows)
@@ -208,7 +216,7 @@ def _parse_deferred(window: Window, rows: int, boxes: bool) -> list[tuple[int, b
         if entry_problems(row, content, boxes=boxes):
             invalid.append((row, content))
             continue
-        entry = json.loads(content)
+        entry = parse_entry(content, [])
         window.ids[:, row] = int(entry["image_id"]), int(entry["category_id"])
         window.score[0, row] = float(entry["score"])
         if boxes and "bbox" in entry:

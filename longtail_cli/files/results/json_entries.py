@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from longtail_cli.engine.splicing import splice
+from longtail_cli.errors import InputError
 from longtail_cli.files.output import replacing
 from longtail_cli.files.results.columns import ResultColumns
 from longtail_cli.files.results.entries import (
@@ -34,7 +35,7 @@ from longtail_cli.files.results.entries import (
     read_entries,
 )
 from longtail_cli.files.results.problems import wrong_count
-from longtail_cli.files.source import GZIP_ERRORS, Content, Reader
+from longtail_cli.files.source import Content, Reader
 from longtail_cli.parallel import THREADS
 from longtail_cli.tables import Floats, Results
 
@@ -62,7 +63,7 @@ class JsonEntries:
     def fields(self) -> frozenset[str]:
         try:
             first = next(read_entries(self._content.stream(), boxes=True), None)
-        except GZIP_ERRORS:
+        except InputError:  # `read` raises it
             return frozenset()
         if not isinstance(first, EntryBlock) or not len(first.score):
             return frozenset()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ import msgspec
 from longtail_cli.errors import MAX_PROBLEMS, InputError, Problem
 from longtail_cli.files.faults import Fault, fault
 from longtail_cli.files.source import Content
+from longtail_cli.tables import LARGEST_COORDINATE
 
 FIX_IDS = (
     "ids must be integers: map the stem of each file name through `images[].file_name` of the annotation file to the "
@@ -31,7 +33,7 @@ FIX_LIST = (
 FIX_WHOLE = "write or copy the file again: one whole JSON list, in UTF-8 without a byte order mark"
 
 _REQUIRED = ("image_id", "category_id", "score")
-_LARGEST_EXACT = 2**53  # up to here every integer is a float64
+_EXACT = 2**53  # an integer below is no other number's nearest float64
 _SHOWN = 60
 
 
@@ -48,8 +50,8 @@ class _Object(dict[str, Any]):
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
-        keys = [key for key, _ in pairs]
-        self.repeated = {key for key in keys if keys.count(key) > 1} if len(self) < len(keys) else set()
+        counts = Counter(key for key, _ in pairs) if len(self) < len(pairs) else {}
+        self.repeated = {key for key, count in counts.items() if count > 1}
 
 
 def entry_problems(number: int, content: bytes, *, boxes: bool) -> list[EntryProblem]:
@@ -60,7 +62,7 @@ def entry_problems(number: int, content: bytes, *, boxes: bool) -> list[EntryPro
     """
     constants: list[str] = []
     try:
-        entry = _parse(content, constants)
+        entry = parse_entry(content, constants)
     except UnicodeDecodeError as error:
         found = repr(content[error.start : error.start + 4])[1:]
         return [EntryProblem(Problem(f"entry {number}", "text in UTF-8", found), FIX_WHOLE)]
@@ -85,8 +87,11 @@ def entry_name(number: int, image_id: object) -> str:
     return f"entry {number} (image_id {_shown(image_id)})" if shown else f"entry {number}"
 
 
-def _parse(content: bytes, constants: list[str]) -> Any:
-    """One JSON value; NaN and Infinity are accepted, and their names appended to `constants`."""
+def parse_entry(content: bytes, constants: list[str]) -> Any:
+    """One JSON value; NaN and Infinity are accepted, and their names appended to `constants`.
+
+    Integers of more than 20 characters become floats. Raises UnicodeDecodeError.
+    """
 
     def constant(name: str) -> float:
         constants.append(name)
@@ -111,7 +116,7 @@ def _field_problems(where: str, entry: _Object) -> Iterator[EntryProblem]:
 
 def _id_problem(where: str, name: str, value: object) -> EntryProblem | None:
     whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
-    whole_float = isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT
+    whole_float = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
     if whole or whole_float:
         return None
     return EntryProblem(Problem(f"{where}, `{name}`", "an integer id", _shown(value)), FIX_IDS)
@@ -134,6 +139,9 @@ def _box_problems(where: str, box: object) -> Iterator[EntryProblem | None]:
         problem = _number_problem(where, f"{side} of `bbox`", value, FIX_BOX)
         if problem is None and side in ("width", "height") and value < 0:
             problem = EntryProblem(Problem(f"{where}, `bbox`", f"a {side} of 0 or more", _shown(value)), FIX_BOX)
+        if problem is None and abs(value) > LARGEST_COORDINATE:
+            expected = f"a number within {LARGEST_COORDINATE:g} of 0"
+            problem = EntryProblem(Problem(f"{where}, {side} of `bbox`", expected, _shown(value)), FIX_BOX)
         yield problem
 
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -18,22 +18,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from longtail_cli.errors import InputError, Problem
+from longtail_cli.errors import Problem
 from longtail_cli.files.faults import Fault, fault, faults_at, raise_faults
 from longtail_cli.files.memory import check_lengths
 from longtail_cli.files.output import replacing
+from longtail_cli.files.reading import FIX_COPY, check_parquet, reading
 from longtail_cli.files.results.columns import ResultColumns
 from longtail_cli.files.results.entries import SHORTEST_ENTRY, EntryBlock
 from longtail_cli.files.results.problems import FIX_BOX, FIX_FIELDS, FIX_FINITE, FIX_IDS, wrong_count
 from longtail_cli.files.source import Content, Reader, open_file
-from longtail_cli.tables import Bools, Floats, Longs, Results
+from longtail_cli.tables import LARGEST_COORDINATE, Bools, Floats, Longs, Results
 
 BATCH_ROWS = 1 << 18
-_LARGEST_EXACT = 2.0**53
+_EXACT = 2.0**53  # an integer below is no other number's nearest float64
 _GEOMETRY = {"bbox": "bbox", "masks": "segmentation"}  # the column of each field
 COLUMNS = ("image_id", "category_id", "score", "bbox", "segmentation")
 _TYPES = {"bbox": pa.list_(pa.float64()), "segmentation": pa.string()}
 """Of columns without a value; the others are numbers."""
+
+
+_ONE_TYPE = "values of one type"
+_FIX_TYPES = "pass columns of one type, such as NumPy arrays"
 
 
 class TableEntries(ABC):
@@ -58,19 +63,23 @@ class TableEntries(ABC):
         return frozenset(field for field, column in _GEOMETRY.items() if column in self.schema.names)
 
     def read(self, fields: frozenset[str], advance: Callable[[int], None] | None) -> Results:
-        with self.checked():
-            raise_faults(self.source, _schema_faults(self.schema, fields))
-            columns = self._gather(fields)
-            if "bbox" in fields and columns.masks_instead:
-                columns = self._gather(fields | {"masks"})
+        columns = self._gather(fields)
+        if "bbox" in fields and columns.masks_instead:
+            columns = self._gather(fields | {"masks"})
         return columns.results()
 
     def _gather(self, fields: frozenset[str]) -> ResultColumns:
+        raise_faults(self.source, _schema_faults(self.schema, fields))
         columns = ResultColumns(self.source, self.rows * SHORTEST_ENTRY, fields)
-        names = [name for name in COLUMNS if name in self.schema.names]
-        for batch in self.batches(names):
-            columns.add(_block(batch, columns.rows, columns.faults, "bbox" in fields))
-        return columns
+        names = [name for name in COLUMNS if self.schema.names.count(name) == 1]
+        batches = iter(self.batches(names))
+        while True:
+            with self.checked():
+                batch = next(batches, None)
+                block = batch and _block(batch, columns.rows, columns.faults, fields)
+            if block is None:
+                return columns
+            columns.add(block)
 
 
 class _ArrowReader(Reader):
@@ -87,16 +96,13 @@ class ParquetEntries(TableEntries):
         self.source, self._content = content.source, content
         with self.checked():
             self._file = pq.ParquetFile(_ArrowReader(content))
+        check_parquet(self._file.metadata, self.source, content.size)
         self.schema, self.rows = self._file.schema_arrow, self._file.metadata.num_rows
 
     @contextmanager
     def checked(self) -> Iterator[None]:
-        with self._content.unchanged():
-            try:
-                yield
-            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                problem = Problem("content", "a whole Parquet file", str(error).splitlines()[0])
-                raise InputError(self.source, [problem], "write or copy the file again") from error
+        with self._content.unchanged(), reading(self.source, "a whole Parquet file", FIX_COPY, pa.ArrowException):
+            yield
 
     def batches(self, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
         return cast("Iterable[pa.RecordBatch]", self._file.iter_batches(BATCH_ROWS, columns=columns))
@@ -136,8 +142,11 @@ class ParquetEntries(TableEntries):
 
 
 def _codec(file: pq.ParquetFile) -> str:
-    groups = file.metadata.num_row_groups
-    return file.metadata.row_group(0).column(0).compression if groups else "SNAPPY"
+    """The compression of the first column, as the writer calls it."""
+    if not file.metadata.num_row_groups:
+        return "SNAPPY"
+    codec: str = file.metadata.row_group(0).column(0).compression
+    return "NONE" if codec == "UNCOMPRESSED" else codec
 
 
 def _schema_faults(schema: pa.Schema, fields: frozenset[str]) -> list[Fault]:
@@ -175,16 +184,25 @@ def _is_segmentation(kind: Any) -> bool:
     return bool(text or (pa.types.is_struct(kind) and {"size", "counts"} <= {field.name for field in kind}))
 
 
-def _block(batch: pa.RecordBatch, first: int, faults: list[Fault], boxes: bool) -> EntryBlock:
-    """The rows of a batch as a block; their faults are appended to `faults`."""
+def _block(batch: pa.RecordBatch, first: int, faults: list[Fault], fields: frozenset[str]) -> EntryBlock:
+    """The rows of a batch as a block; their faults are appended to `faults`.
+
+    Where masks are not read, only whether there is one is told, by a span that has no text.
+    """
     ids = [_ids(batch, name, first, faults) for name in ("image_id", "category_id")]
     score = _numbers(batch.column("score"))
     faults += _faults_at(~np.isfinite(score), "score", "a finite number", score, first, FIX_FINITE)
     bbox = np.full((len(score), 4), np.nan)
-    if boxes and "bbox" in batch.schema.names:
+    if "bbox" in fields and "bbox" in batch.schema.names:
         bbox = _boxes(batch.column("bbox"), first, faults)
-    texts = _texts(batch.column("segmentation")) if "segmentation" in batch.schema.names else [b""] * len(score)
-    end = np.cumsum([len(text) for text in texts], dtype=np.int64)
+    texts: list[bytes] = []
+    lengths = np.zeros(len(score), np.int64)
+    if "segmentation" in batch.schema.names and "masks" in fields:
+        texts = _texts(batch.column("segmentation"))
+        lengths = np.array([len(text) for text in texts], np.int64)
+    elif "segmentation" in batch.schema.names:
+        lengths = batch.column("segmentation").is_valid().to_numpy(zero_copy_only=False).astype(np.int64)
+    end = np.cumsum(lengths)
     span = np.stack([np.append(0, end[:-1]), end], axis=1) if len(score) else np.zeros((0, 2), np.int64)
     content = np.frombuffer(b"".join([*texts, b"\0"]), np.uint8)
     return EntryBlock(first, content, ids[0], ids[1], score, bbox, np.zeros_like(span), span)
@@ -196,7 +214,7 @@ def _ids(batch: pa.RecordBatch, name: str, first: int, faults: list[Fault]) -> L
     if pa.types.is_integer(column.type) and not column.null_count:
         return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False))
     values = _numbers(column)
-    whole = (np.abs(values) <= _LARGEST_EXACT) & (np.floor(values) == values)
+    whole = (np.abs(values) < _EXACT) & (np.floor(values) == values)
     faults += _faults_at(~whole, name, "an integer id", values, first, FIX_IDS)
     return np.where(whole, values, 0).astype(np.int64)
 
@@ -210,8 +228,9 @@ def _boxes(column: pa.Array, first: int, faults: list[Fault]) -> Floats:
     bbox[~present] = np.nan
     rows = np.flatnonzero((lengths == 4) & present)
     boxes = _numbers(pc.list_flatten(column.take(pa.array(rows)))).reshape(-1, 4)
-    invalid = np.asarray((~np.isfinite(boxes) | (boxes < [-np.inf, -np.inf, 0, 0])).any(axis=1))
-    expected = "four finite numbers with a width and height of 0 or more"
+    valid = (np.abs(boxes) <= LARGEST_COORDINATE) & (boxes >= [-np.inf, -np.inf, 0, 0])
+    invalid = np.asarray(~valid.all(axis=1))
+    expected = f"four finite numbers with a width and height of 0 or more, within {LARGEST_COORDINATE:g} of 0"
     bbox[rows] = np.where(invalid[:, None], 0.0, boxes)
     shown = dict(zip(rows[invalid].tolist(), boxes[invalid].tolist(), strict=True))
     bad = np.zeros(len(column), np.bool_)
@@ -271,21 +290,13 @@ class ColumnEntries(TableEntries):
 
     @contextmanager
     def checked(self) -> Iterator[None]:
-        try:
+        with reading(self.source, _ONE_TYPE, _FIX_TYPES, pa.ArrowException, where="columns"):
             yield
-        except pa.ArrowException as error:
-            self._refuse("columns", error)
 
     def _array(self, name: str, values: Any) -> pa.Array:
-        try:
+        with reading(self.source, _ONE_TYPE, _FIX_TYPES, pa.ArrowException, where=f"column `{name}`"):
             array = _array(values)
             return pa.nulls(len(array), _TYPES.get(name, pa.float64())) if pa.types.is_null(array.type) else array
-        except (pa.ArrowException, TypeError, ValueError) as error:
-            self._refuse(f"column `{name}`", error)
-
-    def _refuse(self, where: str, error: Exception) -> NoReturn:
-        problem = Problem(where, "values of one type", str(error).splitlines()[0])
-        raise InputError(self.source, [problem], "pass columns of one type, such as NumPy arrays") from error
 
 
 def _array(values: Any) -> pa.Array:
