@@ -30,12 +30,13 @@ from longtail_cli.decode.options import DecodeOptions
 from longtail_cli.errors import LtcalWarning, Problem, UsageError, check_choice
 from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.files.frequencies import read_frequencies as _read_frequencies
+from longtail_cli.files.output import outputs_of
 from longtail_cli.methods.base import Method
 from longtail_cli.reports.gates.limits import parse_gate
 from longtail_cli.reports.model import Report
 from longtail_cli.reports.tuning.model import Tuning
 from longtail_cli.tables import FrequencyTable
-from longtail_cli.workflow.method_specs import method_of
+from longtail_cli.workflow.method_specs import method_of, spec_files
 from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, require_torch
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ def rescore(
     result dicts, a data frame or columns, of which a copy with other scores is returned and `output` is left out.
     score_space: ``prob`` if scores are probabilities, ``logit`` if they are logits.
     Returns a `RescoreSummary` for a path, else the same kind as `predictions`.
-    Raises InputError if scores or categories do not fit, UsageError if the method needs the full logits.
+    Raises InputError if scores or categories do not fit, UsageError if the method needs the full logits or `output` is
+    a file that is read, OutputError if it cannot be written to.
     """
     from longtail_cli.workflow import rescore_results
 
@@ -133,9 +135,13 @@ def rescore(
         problem = Problem("`output=`", "a path if predictions are a path, and only then", repr(output))
         raise UsageError("rescore", [problem], "pass `output=` for a file, and leave it out for data in memory")
     if isinstance(source, Path) and output is not None:
-        summary: RescoreSummary = rescore_results.rescore(
-            source, _table(frequencies), _method(method), Path(output), score_space=score_space
-        )
+        chosen, out = _method(method), Path(output)
+        read = [source, *spec_files([method] if isinstance(method, str) else [], [chosen])]
+        read += [Path(frequencies)] if isinstance(frequencies, str | os.PathLike) else []
+        with outputs_of([out], inputs=read, stream_suffix=".json") as staged:
+            summary: RescoreSummary = rescore_results.rescore(
+                source, _table(frequencies), chosen, staged[out], score_space=score_space
+            )
         _warn(summary.notes)
         return summary
     rescored, notes = rescore_results.rescore_in_memory(source, _table(frequencies), _method(method), score_space)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# a shell starts processes in the background with SIGINT ignored, and so would be those that the tests interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # no deadline, as the machine may be busy; the same examples in every run, so failures are reproducible
 settings.register_profile("ltcal", deadline=None, derandomize=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from longtail_cli.files.annotations.reader import open_annotations
+from longtail_cli.files.output import outputs_of
 from longtail_cli.files.results.file import open_results
 from longtail_cli.tables import Floats, GroundTruth, Occurrences, Results
 
@@ -21,8 +22,8 @@ def read_results(path: Path, *, fields: frozenset[str], advance: Callable[[int],
 
 
 def write_rescored(source: Path, scores: Floats, out: Path, *, advance: Callable[[int], None] | None = None) -> None:
-    with open_results(source) as file:
-        file.write_rescored(scores, out, advance)
+    with outputs_of([out], inputs=[source]) as staged, open_results(source) as file:
+        file.write_rescored(scores, staged[out], advance)
 
 
 def read_annotations(path: Path, *, masks: bool = False) -> GroundTruth:

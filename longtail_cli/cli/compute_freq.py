@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from longtail_cli.choices import NORMALIZERS, ZERO_COUNT_POLICIES
-from longtail_cli.cli.options import FILE
+from longtail_cli.cli.options import INPUT, OUTPUT
+from longtail_cli.cli.status import print_status
+from longtail_cli.cli.streams import inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,8 +32,8 @@ def _boundaries(ctx: click.Context, param: click.Parameter, value: str | None) -
 
 
 @click.command("compute-freq")
-@click.argument("source", type=FILE)
-@click.option("-o", "--output", type=FILE, help="File for the table: .csv, .json or .parquet.")
+@click.argument("source", type=INPUT)
+@click.option("-o", "--output", type=OUTPUT, help="File for the table: .csv, .json or .parquet.")
 @click.option(
     "--from-categories",
     is_flag=True,
@@ -69,7 +70,7 @@ def _boundaries(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option(
     "--tail-ratio", type=float, metavar="LAMBDA", help="Print the tail ratio TR(LAMBDA) of EQL, for example 0.00177."
 )
-@click.option("--plot", type=FILE, help="Plot counts and weights to this .png or .pdf file.")
+@click.option("--plot", type=OUTPUT, help="Plot counts and weights to this .png or .pdf file.")
 def compute_freq(
     source: Path,
     output: Path | None,
@@ -87,48 +88,47 @@ def compute_freq(
     """Count in how many images each class of SOURCE occurs.
 
     SOURCE is a COCO or LVIS annotation file (.json), an image list with lines of path and label (.txt), a CSV with a
-    label column, or a label array (.npy, .npz); each may be gzipped. Without -o the table goes to stdout as CSV.
+    label column, or a label array (.npy, .npz); each may be gzipped; or - for stdin. Without -o the table goes to
+    stdout as CSV.
     """
-    from longtail_cli.cli.flags import with_flags
     from longtail_cli.cli.progress_bar import working
     from longtail_cli.files.frequencies import format_of, frequencies_csv, write_frequencies
-    from longtail_cli.files.output import refuse_overwriting, replacing
+    from longtail_cli.files.output import outputs_of, write_bytes
+    from longtail_cli.files.paths import is_stdout
     from longtail_cli.frequency import tail_ratio as ratio_below
     from longtail_cli.workflow.compute_freq import compute_freq as count_classes
     from longtail_cli.workflow.compute_freq import weight_columns
 
-    for written in filter(None, (output, plot)):
-        refuse_overwriting(written, source, "source")
-    if output is not None:
-        format_of(output)
-    draw = None if plot is None else _plotter(plot)
-    with working(f"counting {source.name}"):
-        table, notes = count_classes(
-            source,
-            from_categories=from_categories,
-            num_images=num_images,
-            groups=groups,
-            label_column=label_column,
-            fractal_dimension=fractal_dimension,
-        )
-    columns: dict[str, Floats] = {}
-    if weights or draw:
-        columns, weight_notes = weight_columns(table, normalizer=normalizer, zero_count=zero_count)
-        notes = (*notes, *weight_notes)
-    ratio = None if tail_ratio is None else f"TR({tail_ratio:g}) = {ratio_below(table, tail_ratio):.6f}"
-    curves = {name: weight for name, weight in columns.items() if name.startswith("iif")}
-    drawing = draw(table, curves) if draw else b""
-    for note in notes:
-        click.echo(with_flags(note), err=True)
-    with ExitStack() as together:  # the plot is only kept if the table is written
-        if plot is not None:
-            together.enter_context(replacing(plot)).write_bytes(drawing)
+    written = [path for path in (output, plot) if path is not None]
+    with outputs_of(written, inputs=inputs([source]), stream_suffix=".csv") as staged:
+        if output is not None:
+            format_of(staged[output])
+        draw = None if plot is None else _plotter(staged[plot])
+        with working(f"counting {source.name}"):
+            table, notes = count_classes(
+                source,
+                from_categories=from_categories,
+                num_images=num_images,
+                groups=groups,
+                label_column=label_column,
+                fractal_dimension=fractal_dimension,
+            )
+        columns: dict[str, Floats] = {}
+        if weights or draw:
+            columns, weight_notes = weight_columns(table, normalizer=normalizer, zero_count=zero_count)
+            notes = (*notes, *weight_notes)
+        ratio = None if tail_ratio is None else f"TR({tail_ratio:g}) = {ratio_below(table, tail_ratio):.6f}"
+        curves = {name: weight for name, weight in columns.items() if name.startswith("iif")}
+        print_status(notes)
+        if plot is not None and draw is not None:
+            write_bytes(staged[plot], draw(table, curves))
         if output is None:
             click.echo(frequencies_csv(table, columns if weights else {}), nl=False)
         else:
-            write_frequencies(table, output, columns if weights else {})
+            write_frequencies(table, staged[output], columns if weights else {})
     if ratio is not None:
-        click.echo(ratio, err=output is None)  # stdout is for the table unless it goes to a file
+        to_stdout = output is None or is_stdout(output)
+        click.echo(ratio, err=to_stdout)  # stdout is for the table unless it goes to a file
 
 
 def _plotter(plot: Path) -> Callable[[FrequencyTable, Mapping[str, Floats]], bytes]:

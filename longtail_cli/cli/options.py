@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from longtail_cli.choices import BACKGROUNDS, HEADS, OBJECTNESS
+from longtail_cli.cli.streams import InputPath
 
 if TYPE_CHECKING:
     from longtail_cli.choices import BackgroundName, HeadName, ObjectnessName
 
 Command = Callable[..., None]
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
-
-FILE = click.Path(path_type=Path, dir_okay=False)
+INPUT, INPUT_OR_FOLDER = InputPath(dir_okay=False), InputPath()
+OUTPUT = click.Path(path_type=Path, dir_okay=False)
 
 
 def bundled(kind: str, argument: str, options: Sequence[Callable[[Command], Command]]) -> Callable[..., Command]:
@@ -69,7 +68,7 @@ LOGIT_OPTIONS = (
     ),
     click.option(
         "--category-ids",
-        type=FILE,
+        type=INPUT,
         help="Logits: file with the category id of each column, if the metadata does not state them.",
     ),
     click.option(

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from longtail_cli.cli import report_options
-from longtail_cli.cli.options import FILE, logit_options
+from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, logit_options
+from longtail_cli.cli.status import print_status
+from longtail_cli.cli.streams import as_given, inputs
 
 if TYPE_CHECKING:
     from longtail_cli.cli.report_options import Outputs
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("predictions", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--annotations", type=FILE, help="Detections: the COCO or LVIS annotations they were made for.")
-@click.option("--labels", type=FILE, help="Classification: the true classes, if the file does not hold them.")
-@click.option("--freq", "frequencies", type=FILE, help="Frequency table, for the methods and the frequency groups.")
+@click.argument("predictions", nargs=-1, required=True, type=INPUT_OR_FOLDER)
+@click.option("--annotations", type=INPUT, help="Detections: the COCO or LVIS annotations they were made for.")
+@click.option("--labels", type=INPUT, help="Classification: the true classes, if the file does not hold them.")
+@click.option("--freq", "frequencies", type=INPUT, help="Frequency table, for the methods and the frequency groups.")
 @click.option(
     "--method",
     "specs",
@@ -59,7 +61,7 @@ def report(
     """Evaluate PREDICTIONS side by side; differences are to the baseline, or to the first run.
 
     PREDICTIONS are result files (.json, .json.gz, .parquet) or logits (.safetensors, .npz, .pt, or a folder of such
-    shards) of a detector, with --annotations; or logits or scores of a classifier, without.
+    shards) of a detector, with --annotations; or logits or scores of a classifier, without. - is stdin.
 
     \b
     ltcal report predictions.json --annotations lvis_v1_val.json
@@ -69,7 +71,7 @@ def report(
     ltcal report logits.npz --labels labels.npy --freq freq.csv --method none --method logit-adjust
     """
     from longtail_cli.cli.progress_bar import working
-    from longtail_cli.cli.report_outputs import check_outputs, write
+    from longtail_cli.cli.report_outputs import report_outputs, write
     from longtail_cli.workflow.judge import judged, plan_bootstrap, plan_gates
     from longtail_cli.workflow.method_specs import method_of, spec_files
 
@@ -79,20 +81,21 @@ def report(
     methods = tuple(map(method_of, specs))
     plan = plan_gates(gates, Path())
     bootstrap = plan_bootstrap(intervals, plan, plotted=outputs.plotted)
-    tunings = spec_files(specs)
-    read = (annotations, labels, frequencies, logit_options.category_ids, *plan.baseline_files, *tunings)
-    check_outputs([*predictions, *(path for path in read if isinstance(path, Path))], outputs)
+    beside = (annotations, labels, frequencies, logit_options.category_ids)
+    read = inputs([*predictions, *beside, *plan.files, *spec_files(specs, methods)])
     computed = replace(
         evaluation,
         per_category=evaluation.per_category or outputs.plotted or outputs.csv_file is not None,
         reliability=evaluation.reliability or outputs.plotted,
     )
-    inputs = _Inputs(predictions, annotations, labels, frequencies, methods, names, logit_options)
-    with working("report") as progress:
-        result = judged(_evaluate(inputs, computed, bootstrap, progress), plan)
+    given = _Inputs(predictions, annotations, labels, frequencies, methods, names, logit_options)
+    with report_outputs(outputs, read) as staged, working("report") as progress:
+        result = as_given(judged(_evaluate(given, computed, bootstrap, progress), plan))
         progress("writing", None)
         command = shlex.join(["ltcal", *sys.argv[1:]])
-        write(result, outputs, rows_shown=evaluation.per_category, command=command)
+        text = write(result, outputs, staged, rows_shown=evaluation.per_category, command=command)
+    if text is not None:
+        click.echo(text, nl=False)
     _echo_notes(result)
     if verify and annotations is not None:
         _verify(result, predictions, annotations, frequencies)
@@ -151,14 +154,11 @@ def _echo_notes(result: Report) -> None:
     import os
 
     from longtail_cli.cli.flags import report_with_flags
-    from longtail_cli.escapes import one_line
     from longtail_cli.reports.ci import workflow_commands
 
-    shown = report_with_flags(result)
-    for note in (*shown.notes, *(f"{run.name}: {note}" for run in shown.runs for note in run.notes)):
-        click.echo(one_line(note), err=True)
+    print_status([*result.notes, *(f"{run.name}: {note}" for run in result.runs for note in run.notes)])
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        click.echo(workflow_commands(shown), err=True, nl=False)
+        click.echo(workflow_commands(report_with_flags(result)), err=True, nl=False)
 
 
 def _verify(result: Report, predictions: Sequence[Path], annotations: Path, frequencies: Path | None) -> None:
@@ -167,7 +167,7 @@ def _verify(result: Report, predictions: Sequence[Path], annotations: Path, freq
 
     with working("verifying with the official packages"):
         verify(result, predictions, annotations, frequencies)
-    click.echo("verified: every metric equals that of the official packages to 1e-9", err=True)
+    print_status(["verified: every metric equals that of the official packages to 1e-9"])
 
 
 def _end(result: Report) -> None:

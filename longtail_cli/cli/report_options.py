@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from longtail_cli.choices import IOU_TYPES, JUDGED_ON, PROTOCOL_CHOICES, SCORE_SPACES, TIDE_MODES
-from longtail_cli.cli.options import FILE, bundled
+from longtail_cli.cli.options import INPUT, OUTPUT, bundled
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ gates = bundled(
         click.option(
             "--max-rise", multiple=True, metavar="METRIC=V|P%", help="Fail if the metric rises by more than V."
         ),
-        click.option("--baseline", type=FILE, help="Earlier report (written by --json) to compare the runs with."),
+        click.option("--baseline", type=INPUT, help="Earlier report (written by --json) to compare the runs with."),
         click.option(
             "--gate-on",
             type=click.Choice(JUDGED_ON),
@@ -146,12 +146,16 @@ outputs = bundled(
     f"{__name__}:Outputs",
     "outputs",
     (
-        click.option("--json", "json_file", type=FILE, help="Write the report as JSON (ltcal-report/1); - for stdout."),
-        click.option("--markdown", "markdown_file", type=FILE, help="Write the tables as Markdown; - for stdout."),
+        click.option(
+            "--json", "json_file", type=OUTPUT, help="Write the report as JSON (ltcal-report/1); - for stdout."
+        ),
+        click.option("--markdown", "markdown_file", type=OUTPUT, help="Write the tables as Markdown; - for stdout."),
         click.option("--github-summary", is_flag=True, help="Append the Markdown to $GITHUB_STEP_SUMMARY."),
-        click.option("--junit", "junit_file", type=FILE, help="Write the gates as JUnit XML, one test case per gate."),
-        click.option("--csv", "csv_file", type=FILE, help="Write the metrics of each category as CSV."),
-        click.option("--html", "html_file", type=FILE, help="Write a self-contained HTML page with plots."),
+        click.option(
+            "--junit", "junit_file", type=OUTPUT, help="Write the gates as JUnit XML, one test case per gate."
+        ),
+        click.option("--csv", "csv_file", type=OUTPUT, help="Write the metrics of each category as CSV."),
+        click.option("--html", "html_file", type=OUTPUT, help="Write a self-contained HTML page with plots."),
         click.option(
             "--plots",
             type=click.Path(path_type=Path, file_okay=False),

@@ -1,20 +1,19 @@
-"""The outputs of a report: checked first, rendered in memory, then written file by file."""
+"""The outputs of a report: rendered in memory, then written."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-import click
-
 from longtail_cli.cli.flags import report_with_flags
 from longtail_cli.cli.report_options import Outputs
 from longtail_cli.errors import Problem, UsageError
-from longtail_cli.files import output
-from longtail_cli.files.output import write_bytes, write_text
+from longtail_cli.files.output import outputs_of, write_bytes, write_text
+from longtail_cli.files.paths import is_stdout, is_stream
 from longtail_cli.files.report_files import resamples_path, write_resamples
 from longtail_cli.reports.ci import GITHUB_SUMMARY_LIMIT, to_junit
 from longtail_cli.reports.csv import to_csv
@@ -23,30 +22,37 @@ from longtail_cli.reports.markdown import to_markdown
 from longtail_cli.reports.model import Report
 from longtail_cli.reports.text_tables import to_text, without_rows
 
-STDOUT = Path("-")
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
-def check_outputs(inputs: Sequence[Path], outputs: Outputs) -> None:
-    """Raise UsageError if an output would replace an input or another output, OutputError if its folder is missing."""
-    output.check_outputs(_files(outputs), inputs)
+def report_outputs(outputs: Outputs, inputs: Sequence[Path]) -> AbstractContextManager[Mapping[Path, Path]]:
+    """The paths to write the outputs to, by their names. Raises UsageError and OutputError as `outputs_of` does."""
     if outputs.github_summary and not os.environ.get(SUMMARY):
         problem = Problem(f"${SUMMARY}", "the file of the summary, set by GitHub", "nothing")
         raise UsageError("--github-summary", [problem], "use it in a GitHub workflow, or --markdown FILE elsewhere")
+    return outputs_of(
+        _files(outputs),
+        inputs=inputs,
+        folders={} if outputs.plots is None else {outputs.plots: (".png", ".pdf")},
+        appended=[Path(os.environ[SUMMARY])] if outputs.github_summary else [],
+    )
 
 
 def _files(outputs: Outputs) -> list[Path]:
     """All files, including the resamples beside the JSON, even if these will not be written."""
     files = [outputs.json_file, outputs.markdown_file, outputs.junit_file, outputs.csv_file, outputs.html_file]
-    if outputs.json_file not in (None, STDOUT):
+    if outputs.json_file is not None and not is_stream(outputs.json_file):
         files.append(resamples_path(outputs.json_file))
     return [path for path in files if path is not None]
 
 
-def write(report: Report, outputs: Outputs, *, rows_shown: bool, command: str) -> None:
-    """Write all outputs; stdout gets the text unless an output is ``-``.
+def write(
+    report: Report, outputs: Outputs, staged: Mapping[Path, Path], *, rows_shown: bool, command: str
+) -> str | None:
+    """Write all outputs. Returns the text for stdout; None if an output goes there.
 
-    rows_shown: whether text and Markdown have the tables by category. command: the call, for the page.
+    staged: the path to write each output to. rows_shown: whether text and Markdown have the tables by category.
+    command: the call, for the page.
     """
     flagged = report_with_flags(report)
     shown = flagged if rows_shown else without_rows(flagged)
@@ -54,18 +60,17 @@ def write(report: Report, outputs: Outputs, *, rows_shown: bool, command: str) -
     plots = _plots(report, outputs.plots)
     summary = _summary(shown) if outputs.github_summary else ""
     for path, text in texts.items():
-        if path != STDOUT:
-            write_text(path, text)
-    if report.resamples is not None and outputs.json_file not in (None, STDOUT):
-        write_resamples(resamples_path(outputs.json_file), report.resamples)
+        write_text(staged[path], text)
+    if report.resamples is not None and outputs.json_file is not None:
+        beside = staged.get(resamples_path(outputs.json_file))
+        if beside is not None:
+            write_resamples(beside, report.resamples)
     if outputs.plots is not None:
-        outputs.plots.mkdir(parents=True, exist_ok=True)
         for name, content in plots.items():
-            write_bytes(outputs.plots / name, content)
+            write_bytes(staged[outputs.plots] / name, content)
     if outputs.github_summary:
-        with Path(os.environ[SUMMARY]).open("a", encoding="utf-8", newline="") as file:
-            file.write(summary)
-    click.echo(texts.get(STDOUT, to_text(shown)), nl=False)
+        write_text(staged[Path(os.environ[SUMMARY])], summary)
+    return None if any(map(is_stdout, texts)) else to_text(shown)
 
 
 def _texts(report: Report, flagged: Report, shown: Report, outputs: Outputs, command: str) -> dict[Path, str]:

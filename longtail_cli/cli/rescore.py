@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from longtail_cli.choices import SCORE_SPACES, ZERO_COUNT_POLICIES
-from longtail_cli.cli.options import FILE, logit_options
+from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, logit_options
+from longtail_cli.cli.status import print_status
+from longtail_cli.cli.streams import inputs
 
 if TYPE_CHECKING:
     from longtail_cli.choices import ScoreSpace
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("--freq", "frequencies", type=FILE, help="Frequency table from compute-freq; not needed for `none`.")
+@click.argument("source", metavar="INPUT", type=INPUT_OR_FOLDER)
+@click.option("--freq", "frequencies", type=INPUT, help="Frequency table from compute-freq; not needed for `none`.")
 @click.option(
     "--method",
     "specs",
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
     help="Method, such as iif, or what a tuning chose (@tuned.json); repeatable for logits.",
 )
 @click.option(
-    "-o", "--output", "outputs", required=True, multiple=True, type=FILE, help="The adjusted file, one per method."
+    "-o",
+    "--output",
+    "outputs",
+    required=True,
+    multiple=True,
+    type=OUTPUT,
+    help="The adjusted file, one per method; - for stdout.",
 )
 @click.option(
     "--score-space",
@@ -64,54 +71,55 @@ def rescore(
 
     INPUT is a COCO or LVIS result file (.json, .json.gz, .parquet): only its scores change; all other fields and
     the order of the entries are kept. Or it is logits (.safetensors, .npz, .pt, or a folder of such shards): those of a
-    detector are decoded into a result file, those of a classifier are written as scores (.npz).
+    detector are decoded into a result file, those of a classifier are written as scores (.npz). - is stdin.
 
     \b
     ltcal rescore predictions.json --freq freq.csv --method norcal:gamma=0.6 -o adjusted.json
     ltcal rescore logits/ --freq freq.csv --method iif -o iif.json --method norcal -o norcal.json
     """
     from longtail_cli.files.frequencies import read_frequencies
-    from longtail_cli.files.output import refuse_overwriting
+    from longtail_cli.files.output import name_of, outputs_of
     from longtail_cli.workflow.method_specs import method_of, spec_files
     from longtail_cli.workflow.options import kind_of
 
     methods = [method_of(spec, {"zero_count": zero_count} if zero_count else {}) for spec in specs]
-    for output in outputs:
-        refuse_overwriting(output, source, "input")
-        if frequencies is not None:
-            refuse_overwriting(output, frequencies, "frequency table")
-        for tuning in spec_files(specs):
-            refuse_overwriting(output, tuning, "tuning")
-    table = read_frequencies(frequencies) if frequencies else None
-    if kind_of(source) == "logits":
-        _rescore_logits(source, table, methods, outputs, logit_options, keep_logits)
-        return
-    if len(methods) != 1 or len(outputs) != 1:
+    kind = kind_of(source)
+    if kind == "results" and (len(methods) != 1 or len(outputs) != 1):
         raise click.UsageError("a result file takes one --method and one -o; `ltcal report` takes several methods")
-    _rescore_results(source, table, methods[0], outputs[0], score_space)
+    read = inputs([source, frequencies, logit_options.category_ids, *spec_files(specs, methods)])
+    with outputs_of(outputs, inputs=read, stream_suffix=".json") as staged:
+        table = read_frequencies(frequencies) if frequencies else None
+        written = [staged[output] for output in outputs]
+        if kind == "logits":
+            lines = _rescore_logits(source, table, methods, written, logit_options, keep_logits)
+        else:
+            lines = _rescore_results(source, table, methods[0], written[0], score_space)
+    for (text, outlook), output in zip(lines, outputs, strict=True):
+        print_status([f"wrote {text} to {name_of(output)}", *filter(None, [outlook])])
 
 
 def _rescore_results(
-    source: Path, table: FrequencyTable | None, method: Method, output: Path, score_space: ScoreSpace
-) -> None:
+    source: Path, table: FrequencyTable | None, method: Method, out: Path, score_space: ScoreSpace
+) -> list[tuple[str, str]]:
+    """What was written, and which metrics it can change."""
     from longtail_cli.cli.progress_bar import working
     from longtail_cli.workflow import rescore_results
 
     with working("rescore") as progress:
-        summary = rescore_results.rescore(source, table, method, output, score_space=score_space, progress=progress)
-    _echo_notes(summary.notes)
-    click.echo(f"wrote {summary.entries} detections ({summary.method}) to {output}", err=True)
-    click.echo(summary.outlook, err=True)
+        summary = rescore_results.rescore(source, table, method, out, score_space=score_space, progress=progress)
+    print_status(summary.notes)
+    return [(f"{summary.entries} detections ({summary.method})", summary.outlook)]
 
 
 def _rescore_logits(
     source: Path,
     table: FrequencyTable | None,
     methods: list[Method],
-    outputs: tuple[Path, ...],
+    outs: list[Path],
     options: LogitOptions,
     keep_logits: bool,
-) -> None:
+) -> list[tuple[str, str]]:
+    """What was written to each output, and nothing about metrics."""
     from longtail_cli.cli.progress_bar import working
     from longtail_cli.workflow.options import require_torch
 
@@ -120,16 +128,11 @@ def _rescore_logits(
 
     with working("rescore") as progress:
         summaries = rescore_logits.rescore_logits(
-            source, table, methods, outputs, options=options, keep_logits=keep_logits, progress=progress
+            source, table, methods, outs, options=options, keep_logits=keep_logits, progress=progress
         )
-    for summary, output in zip(summaries, outputs, strict=True):
-        _echo_notes(summary.notes)
+    lines = []
+    for summary in summaries:
+        print_status(summary.notes)
         written = f"{summary.rows} rows" if summary.entries is None else f"{summary.entries} detections"
-        click.echo(f"wrote {written} ({summary.method}) to {output}", err=True)
-
-
-def _echo_notes(notes: Iterable[str]) -> None:
-    from longtail_cli.cli.flags import with_flags
-
-    for note in notes:
-        click.echo(with_flags(note), err=True)
+        lines.append((f"{written} ({summary.method})", ""))
+    return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from longtail_cli.choices import IOU_TYPES, PROTOCOL_CHOICES, SCORE_SPACES
-from longtail_cli.cli.options import FILE, INTERRUPTED, logit_options
+from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, logit_options
+from longtail_cli.cli.signals import INTERRUPTED
+from longtail_cli.cli.status import print_status
+from longtail_cli.cli.streams import WordOrInput, as_given, inputs
 
 if TYPE_CHECKING:
     from longtail_cli.choices import IouType, ProtocolChoice, ScoreSpace
@@ -21,12 +25,14 @@ if TYPE_CHECKING:
     from longtail_cli.workflow.progress import Progress
     from longtail_cli.workflow.tune import TuneOptions
 
+TARGETS = ("balanced", "as-is")
+
 
 @click.command()
-@click.argument("predictions", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("--annotations", type=FILE, help="Detections: the COCO or LVIS annotations to tune on.")
-@click.option("--labels", type=FILE, help="Classification: the true classes, if the file does not hold them.")
-@click.option("--freq", "frequencies", type=FILE, help="Frequency table of the training set, from compute-freq.")
+@click.argument("predictions", metavar="INPUT", type=INPUT_OR_FOLDER)
+@click.option("--annotations", type=INPUT, help="Detections: the COCO or LVIS annotations to tune on.")
+@click.option("--labels", type=INPUT, help="Classification: the true classes, if the file does not hold them.")
+@click.option("--freq", "frequencies", type=INPUT, help="Frequency table of the training set, from compute-freq.")
 @click.option(
     "--method",
     "spaces",
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the folds.")
 @click.option(
     "--target",
+    type=WordOrInput(TARGETS),
     default="balanced",
     show_default=True,
     metavar="balanced|as-is|FILE",
@@ -58,9 +65,9 @@ if TYPE_CHECKING:
     "--split", metavar="half:SEED", help="Tune on a random half of the images, and report on the other half too."
 )
 @click.option(
-    "-o", "--output", required=True, type=FILE, help="File for the choice (ltcal-tuned/1), for --method @FILE."
+    "-o", "--output", required=True, type=OUTPUT, help="File for the choice (ltcal-tuned/1), for --method @FILE."
 )
-@click.option("--html", "html_file", type=FILE, help="Write a self-contained HTML page with plots.")
+@click.option("--html", "html_file", type=OUTPUT, help="Write a self-contained HTML page with plots.")
 @click.option(
     "--plots", type=click.Path(path_type=Path, file_okay=False), help="Write the plots to this folder as PNG and PDF."
 )
@@ -118,26 +125,32 @@ def tune(
     from longtail_cli.cli.flags import tuning_with_flags
     from longtail_cli.cli.progress_bar import working
     from longtail_cli.evaluation.options import EvaluationOptions
-    from longtail_cli.files.output import check_outputs
+    from longtail_cli.files.output import name_of, outputs_of
+    from longtail_cli.files.paths import is_stdout
     from longtail_cli.reports.tuning.text import to_text
+    from longtail_cli.workflow.method_specs import space_files
     from longtail_cli.workflow.options import BootstrapOptions
     from longtail_cli.workflow.tune import TuneOptions
 
     _check_options(predictions, annotations, labels)
     _check_packages(html_file, plots)
-    table = None if target in ("balanced", "as-is") else Path(target)
-    used = filter(None, (predictions, annotations, labels, frequencies, table))
-    check_outputs([path for path in (output, html_file) if path is not None], tuple(used))
+    table = None if target in TARGETS else Path(target)
+    beside = (annotations, labels, frequencies, logit_options.category_ids)
+    read = inputs([predictions, *beside, table, *space_files(spaces)])
     options = TuneOptions(spaces, objective, keep, folds, seed, target, split)
     evaluation = EvaluationOptions(protocol, iou_types, max_dets, score_space=score_space)
-    inputs = _Inputs(predictions, annotations, labels, frequencies, logit_options)
-    with working("tune") as progress:
-        tuning = _tuned(inputs, options, evaluation, BootstrapOptions(resamples) if bootstrap else None, progress)
+    given = _Inputs(predictions, annotations, labels, frequencies, logit_options)
+    files = [path for path in (output, html_file) if path is not None]
+    folders = {} if plots is None else {plots: (".png", ".pdf")}
+    resampling = BootstrapOptions(resamples) if bootstrap else None
+    with outputs_of(files, inputs=read, folders=folders) as staged, working("tune") as progress:
+        tuning = as_given(_tuned(given, options, evaluation, resampling, progress))
         progress("writing", None)
-        _write(tuning, output, html_file, plots)
-    click.echo(to_text(tuning_with_flags(tuning)), nl=False)
+        _write(tuning, staged, output, html_file, plots)
+    if not any(map(is_stdout, files)):
+        click.echo(to_text(tuning_with_flags(tuning)), nl=False)
     if tuning.partial:
-        click.echo(f"interrupted; {output} holds what was found", err=True)
+        print_status([f"interrupted; {name_of(output)} holds what was found"])
         click.get_current_context().exit(INTERRUPTED)
 
 
@@ -209,8 +222,10 @@ def _tuned(
     )
 
 
-def _write(tuning: Tuning, output: Path, html_file: Path | None, plots: Path | None) -> None:
-    """Render all outputs, then write them file by file."""
+def _write(
+    tuning: Tuning, staged: Mapping[Path, Path], output: Path, html_file: Path | None, plots: Path | None
+) -> None:
+    """Render all outputs, then write them. staged: the path to write each of them to."""
     from longtail_cli.files.output import write_bytes, write_text
     from longtail_cli.reports.tuning.json import to_json
 
@@ -222,11 +237,10 @@ def _write(tuning: Tuning, output: Path, html_file: Path | None, plots: Path | N
         texts[html_file] = to_html(tuning_with_flags(tuning), shlex.join(["ltcal", *sys.argv[1:]]))
     drawn = {} if plots is None else _drawn(tuning)
     for path, text in texts.items():
-        write_text(path, text)
+        write_text(staged[path], text)
     if plots is not None:
-        plots.mkdir(parents=True, exist_ok=True)
         for name, content in drawn.items():
-            write_bytes(plots / name, content)
+            write_bytes(staged[plots] / name, content)
 
 
 def _drawn(tuning: Tuning) -> dict[str, bytes]:

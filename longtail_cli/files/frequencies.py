@@ -23,7 +23,7 @@ import numpy as np
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.escapes import csv_cell, csv_text
 from longtail_cli.files.faults import Fault, fault, faults_at, input_error, raise_faults
-from longtail_cli.files.output import replacing, write_text
+from longtail_cli.files.output import open_output, write_text
 from longtail_cli.files.reading import check_parquet, reading
 from longtail_cli.files.source import check_readable
 from longtail_cli.tables import Bools, Floats, FrequencyTable, Longs
@@ -87,7 +87,7 @@ def format_of(path: Path) -> str:
 
 
 def write_frequencies(table: FrequencyTable, path: Path, columns: Mapping[str, Floats]) -> None:
-    """Write `table` and more `columns` (float64 [C] each, finite) in the format of the suffix of `path`.
+    """Write `table` and more `columns` (float64 [C] each, finite) to the new file `path`, in the format of its suffix.
 
     Raises UsageError as `format_of` does, OutputError if the file cannot be written.
     """
@@ -131,8 +131,8 @@ def _write_parquet(table: FrequencyTable, path: Path, columns: Mapping[str, Floa
     cells = pyarrow.table(_cells(table, columns))
     rate = cells.schema.get_field_index("image_rate")
     cells = cells.set_column(rate, "image_rate", cells["image_rate"].cast(pyarrow.float64()))  # in case all are null
-    with replacing(path) as temporary:
-        pyarrow.parquet.write_table(cells.replace_schema_metadata(metadata), temporary)
+    with open_output(path) as file:
+        pyarrow.parquet.write_table(cells.replace_schema_metadata(metadata), file)
 
 
 def _cells(table: FrequencyTable, columns: Mapping[str, Floats]) -> dict[str, list[Cell]]:

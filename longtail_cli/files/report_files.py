@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from longtail_cli.errors import InputError, Problem
-from longtail_cli.files.output import replacing
+from longtail_cli.files.output import open_output
 from longtail_cli.files.reading import check_parquet, reading
 from longtail_cli.files.source import check_readable
 from longtail_cli.metrics import Resamples
@@ -47,7 +47,7 @@ def resamples_path(report: Path) -> Path:
 
 
 def write_resamples(path: Path, resamples: Resamples) -> None:
-    """Write one row per run and resample and one column per metric; completely or not at all."""
+    """Write one row per run and resample and one column per metric to the new file `path`."""
     import pyarrow as pa  # here, as reports without a bootstrap do not need it
     import pyarrow.parquet as pq
 
@@ -61,8 +61,8 @@ def write_resamples(path: Path, resamples: Resamples) -> None:
         columns[metric] = pa.array(np.concatenate([run[metric] for run in resamples.runs.values()]))
     about = {"format": FORMAT, "seed": resamples.seed, "sha256": resamples.sha256}
     table = pa.table(columns).replace_schema_metadata({KEY: json.dumps(about)})
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", use_byte_stream_split=metrics, use_dictionary=[RUN])
+    with open_output(path) as file:
+        pq.write_table(table, file, compression="zstd", use_byte_stream_split=metrics, use_dictionary=[RUN])
 
 
 def read_resamples(path: Path) -> Resamples:
@@ -70,6 +70,7 @@ def read_resamples(path: Path) -> Resamples:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_readable(path)
     fix = "write the report again with `bootstrap=True` and `json=`"
     with reading(str(path), f"resampled metrics ({FORMAT})", fix, pa.ArrowException):
         check_parquet(pq.read_metadata(path), str(path), path.stat().st_size)

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.reading import check_unpacked, message_of, reading
+from longtail_cli.files.staging import private_folder, temporary_folder
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -231,10 +232,10 @@ class FileContent:
 def open_file(path: Path) -> FileContent:
     """Open `path`, a ``.gz`` file as compressed.
 
-    Raises InputError unless it is a readable, regular file with something in it.
+    Raises InputError unless it is a readable, regular file with something in it; never waits for a pipe.
     """
     try:
-        file = path.open("rb", buffering=0)
+        file = open(path, "rb", buffering=0, opener=_without_waiting)  # noqa: SIM115
     except OSError as error:
         raise _unreadable(path, error) from error
     with ExitStack() as opened:
@@ -259,8 +260,8 @@ def plain_file(path: Path) -> Iterator[Path]:
     if path.suffix != ".gz":
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="ltcal-") as folder:
-        plain = Path(folder) / path.stem
+    with private_folder(temporary_folder()) as folder:
+        plain = folder / path.stem
         with path.open("rb") as packed, plain.open("wb") as file:
             _unpack(Unpacked(packed, os.fstat(packed.fileno()).st_size, str(path)), file, str(path))
         yield plain
@@ -272,15 +273,19 @@ def printable(name: str) -> str:
 
 
 def _check_content(file: IO[bytes], path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        problem = Problem("file", "a regular file", "a pipe or a device")
+        raise InputError(str(path), [problem], "write its content to a file first")
     try:
         first = file.read(1)
     except OSError as error:
         raise _unreadable(path, error) from error
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        problem = Problem("file", "a regular file", "a pipe or a device")
-        raise InputError(str(path), [problem], "write its content to a file first")
     if not first:
         raise _empty(str(path))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _unpack(packed: io.RawIOBase | io.BufferedIOBase, plain: IO[bytes], source: str) -> None:

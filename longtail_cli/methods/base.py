@@ -160,6 +160,11 @@ class Method(Protocol):
         """Whether the method needs a frequency table."""
         ...
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that the method reads."""
+        ...
+
     def adjustment(self, context: MethodContext) -> Adjustment:
         """What the method does in `context`. Raises InputError or UsageError if it cannot be applied there."""
         ...
@@ -261,6 +266,11 @@ class NamedMethod(ABC):
     @property
     def uses_counts(self) -> bool:
         return True
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        named = (getattr(self, p.name) for p in self.parameters() if isinstance(p.kind, FileName))
+        return tuple(filter(None, named))
 
     @abstractmethod
     def adjustment(self, context: MethodContext) -> Adjustment: ...

@@ -74,6 +74,10 @@ class Chain:
     def uses_counts(self) -> bool:
         return any(part.uses_counts for part in self.parts)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(path for part in self.parts for path in part.files)
+
     def adjustment(self, context: MethodContext) -> Adjustment:
         total = Adjustment((), context.columns)
         for part in self.parts:

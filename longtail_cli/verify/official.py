@@ -14,7 +14,6 @@ Nothing else in a report imports this module.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from longtail_cli.errors import Problem, UsageError
 from longtail_cli.files.masks import compressed_counts
 from longtail_cli.files.results.table_entries import parquet_entries
 from longtail_cli.files.source import json_document
+from longtail_cli.files.staging import private_folder, temporary_folder
 from longtail_cli.metrics import Value, mean, ratio
 from longtail_cli.tables import Floats
 from longtail_cli.verify.packages import numpy_with_float, official_package
@@ -274,8 +274,8 @@ def _fill_for_tidecv(truth: Entry, found: list[Entry], iou_type: IouType) -> Non
 @contextmanager
 def _private_copy(truth: Entry, found: list[Entry]) -> Iterator[tuple[str, str]]:
     """Paths to the two as JSON files, in a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="ltcal-") as folder:
-        paths = Path(folder) / "annotations.json", Path(folder) / "predictions.json"
+    with private_folder(temporary_folder()) as folder:
+        paths = folder / "annotations.json", folder / "predictions.json"
         for path, content in zip(paths, (truth, found), strict=True):
             path.write_text(json.dumps(content))
         yield str(paths[0]), str(paths[1])

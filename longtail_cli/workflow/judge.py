@@ -35,6 +35,8 @@ class GatePlan:
     baseline: Report | None = None
     baseline_path: Path | None = None
     allow_oracle: bool = False
+    config_path: Path | None = None
+    """The file that gates were read from, if any."""
 
     @property
     def baseline_source(self) -> str:
@@ -42,9 +44,10 @@ class GatePlan:
         return "in memory" if self.baseline_path is None else str(self.baseline_path)
 
     @property
-    def baseline_files(self) -> tuple[Path, ...]:
-        """The JSON of the baseline and the resamples beside it; empty without a baseline or in memory."""
-        return () if self.baseline_path is None else (self.baseline_path, resamples_path(self.baseline_path))
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read: the JSON of the baseline, the resamples beside it, and the file with the gates."""
+        baseline = () if self.baseline_path is None else (self.baseline_path, resamples_path(self.baseline_path))
+        return baseline if self.config_path is None else (*baseline, self.config_path)
 
 
 def plan_gates(request: GateRequest, folder: Path) -> GatePlan:
@@ -66,6 +69,7 @@ def plan_gates(request: GateRequest, folder: Path) -> GatePlan:
         baseline=None if baseline is None else read_report(baseline),
         baseline_path=baseline,
         allow_oracle=bool(config.allow_oracle if request.allow_oracle is None else request.allow_oracle),
+        config_path=None if found is None else Path(found.source),
     )
 
 

@@ -27,9 +27,18 @@ def method_of(spec: str, defaults: Mapping[str, str] = NO_DEFAULTS) -> Method:
     return tuned_method(path)
 
 
-def spec_files(specs: Sequence[str]) -> tuple[Path, ...]:
-    """The files that the specs name with ``@``, which are inputs of a command."""
-    return tuple(path for path in map(_path, specs) if path is not None)
+def spec_files(specs: Sequence[str], methods: Sequence[Method]) -> tuple[Path, ...]:
+    """The files that the specs and their methods read: tunings after ``@``, and values of parameters."""
+    tunings = [path for path in map(_path, specs) if path is not None]
+    return (*tunings, *(Path(file) for method in methods for file in method.files))
+
+
+def space_files(spaces: Sequence[str]) -> tuple[Path, ...]:
+    """The files that the methods of spaces read. Raises UsageError for a space that is not valid."""
+    from longtail_cli.tuning.spaces import parse_space
+
+    methods = [space.method(next(space.coarse())) for space in map(parse_space, spaces)]
+    return tuple(Path(file) for method in methods for file in method.files)
 
 
 def _path(spec: str) -> Path | None:

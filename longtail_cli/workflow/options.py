@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from longtail_cli.choices import BackgroundName, GateKind, HeadName, JudgedOn
 from longtail_cli.decode.options import DecodeOptions
 from longtail_cli.errors import MissingExtraError, Problem, UsageError
+from longtail_cli.files.paths import LOGIT_SUFFIXES
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from longtail_cli.tables import FrequencyTable, Longs
 
 InputKind = Literal["results", "logits"]
-LOGIT_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import torch
 from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.files.logits.scores_writer import ScoresWriter
+from longtail_cli.files.output import check_free_space
 from longtail_cli.files.results.writer import detections_writer, result_format
 from longtail_cli.methods.apply import Adjuster
 from longtail_cli.methods.base import Method
@@ -50,10 +51,10 @@ def rescore_logits(
 ) -> tuple[LogitsSummary, ...]:
     """Adjust the logits `path` with each method and write the results, reading them once.
 
-    outs: a file for each method: a result file (``.json``, ``.json.gz``, ``.parquet``) for detection logits, scores
+    outs: a new file for each method: a result file (``.json``, ``.json.gz``, ``.parquet``) for detection logits, scores
     (``.npz``) for classification logits. keep_logits: whether the scores file also holds the adjusted logits.
     Raises InputError if the file is broken or does not fit the table, UsageError if a method, an option or an output
-    does not fit the file, OutputError if an output cannot be written to. Nothing is written then.
+    does not fit the file, OutputError if an output cannot be written to, or all scores will not fit on the disk.
     """
     device, file = device_of(options.device), open_with_options(path, options)
     if file.content == "scores":
@@ -130,6 +131,14 @@ def _write_scores(
     if wrong:
         raise UsageError(file.source, wrong, "classification logits are written as scores: name it scores.npz")
 
+    widths = [method.adjuster.columns.width if keep_logits else None for method in prepared]
+    check_free_space(
+        {
+            out: ScoresWriter.size(file.rows, len(file.columns), labels=file.labels is not None, logits_width=width)
+            for out, width in zip(outs, widths, strict=True)
+        }
+    )
+
     def work_of(adjuster: Adjuster) -> Work[tuple[Singles, Singles | None]]:
         def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> tuple[Singles, Singles | None]:
             kept = None
@@ -149,10 +158,10 @@ def _write_scores(
                     rows=file.rows,
                     category_id=file.columns.category_id,
                     labels=file.labels,
-                    logits_width=method.adjuster.columns.width if keep_logits else None,
+                    logits_width=width,
                 )
             )
-            for method, out in zip(prepared, outs, strict=True)
+            for width, out in zip(widths, outs, strict=True)
         ]
         for found in map_batches(
             file, [(method.adjuster, work_of(method.adjuster)) for method in prepared], device, progress

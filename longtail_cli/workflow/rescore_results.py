@@ -14,7 +14,7 @@ from longtail_cli.choices import ScoreSpace
 from longtail_cli.errors import MAX_PROBLEMS, InputError, Problem, UsageError
 from longtail_cli.files.frequencies import read_frequencies
 from longtail_cli.files.learned_parameters import read_learned
-from longtail_cli.files.output import refuse_overwriting
+from longtail_cli.files.output import check_free_space
 from longtail_cli.files.results.file import open_results
 from longtail_cli.files.results.problems import entry_name
 from longtail_cli.frequency import uncounted_table
@@ -98,16 +98,17 @@ def rescore(
     score_space: ScoreSpace = "prob",
     progress: Progress = no_progress,
 ) -> RescoreSummary:
-    """Write the result file `path` to `out` with adjusted scores; everything else in it stays the same.
+    """Write the result file `path` to the new file `out` with adjusted scores; everything else in it stays the same.
 
     table: training counts of the classes; may be None for a method that uses no counts.
     score_space: ``prob`` if scores are probabilities, z = ln(s / (1 - s)), or ``logit`` if they are z itself.
     Raises InputError if the file is broken, a score is not a probability, or a category is not in the table;
-    UsageError if the method needs a table and there is none, or `out` is `path`; OutputError if `out` cannot be
-    written to. Nothing is written then.
+    UsageError if the method needs a table and there is none; OutputError if `out` cannot be written to, or a plain
+    JSON file is certain not to fit on the disk: scores never make up half of it, and all else stays.
     """
     with open_results(path) as file:
-        refuse_overwriting(out, path, "input")
+        if path.suffix == out.suffix == ".json":
+            check_free_space({out: file.size // 2})
         results = file.read(frozenset(), bytes_progress(progress, "reading", file.size))
         progress("adjusting", None)
         adjusted = AdjustableResults(results, table, score_space).adjusted(method)

@@ -55,6 +55,10 @@ class TunedMethod:
     def uses_counts(self) -> bool:
         return self.method.uses_counts
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        return self.method.files
+
     def adjustment(self, context: MethodContext) -> Adjustment:
         """That of the method. Raises InputError for other classes, another head, or another kind of input.
 

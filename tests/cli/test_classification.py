@@ -150,6 +150,6 @@ def test_bad_input_is_refused(folder: Path) -> None:
         "report", "scores.npz", "--freq", "freq.csv", "--method", "iif"
     )
     assert "expected logits, found scores" in refused("rescore", "scores.npz", "--method", "none", "-o", "again.npz")
-    assert "found the input itself" in refused("rescore", "scores.npz", "--method", "none", "-o", "scores.npz")
+    assert "found that of an input" in refused("rescore", "scores.npz", "--method", "none", "-o", "scores.npz")
     assert "--fixed-ap: for detections" in refused("report", LOGITS, "--fixed-ap")
     assert "give one of them" in refused("report", LOGITS, "--annotations", "a.json", "--labels", "b.npy")

@@ -1,5 +1,6 @@
 """What all commands share: help, errors, interruption, closed pipes, progress."""
 
+import gzip
 import os
 import pty
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import longtail_cli
 from longtail_cli import __version__
 from longtail_cli.cli import COMMANDS, main
 
@@ -93,7 +95,10 @@ def test_an_os_error_has_no_traceback() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*LTCAL, "methods"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2
-    assert done.stderr == "Error: [Errno 28] No space left on device\n"
+    message = (
+        "stdout or a temporary file: file: expected one that can be read and written, found No space left on device"
+    )
+    assert done.stderr.startswith(f"Error: {message}\nFix: check ")
 
 
 def test_a_closed_pipe_ends_quietly() -> None:
@@ -116,6 +121,82 @@ def test_an_interruption_leaves_no_output(tmp_path: Path) -> None:
     assert running.returncode == 130
     assert message == "interrupted; no output was left half-written\n"
     assert list(tmp_path.iterdir()) == [source]
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ENTRY = "from longtail_cli.cli.__main__ import run\nrun()"
+
+
+def interrupted(script: str, *arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A process that runs the command line after `script`, with a folder for temporary files of its own."""
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    command = [sys.executable, "-c", f"import os, signal, sys\n{script}\n{ENTRY}", *map(str, arguments)]
+    own = {"PYTHONPATH": str(Path(longtail_cli.__file__).parents[1]), "TMPDIR": str(temporary)}
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **own}, cwd=folder)
+    assert list(temporary.iterdir()) == []
+    return done
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize(
+    "module",
+    ["longtail_cli.cli.commands", "click", "longtail_cli.files.results.file", "numpy", "numpy.linalg", "msgspec"],
+)
+def test_an_interruption_of_an_import_has_no_traceback(tmp_path: Path, module: str, number: signal.Signals) -> None:
+    (tmp_path / "in.json").write_text("[]")
+    script = f"""
+def imported(event, names):
+    if event == "import" and names[0] == {module!r}:
+        os.kill(os.getpid(), {int(number)})
+sys.addaudithook(imported)
+"""
+    done = interrupted(script, "rescore", "in.json", "--method", "none", "-o", "out.json", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "interrupted; no output was left half-written\n")
+    assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_at_exit_changes_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    script = f"import atexit; atexit.register(lambda: os.kill(os.getpid(), {int(number)}))"
+    done = interrupted(script, "methods", "none", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("none\n")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interruption_in_a_destructor_is_not_lost(tmp_path: Path, number: signal.Signals) -> None:
+    """Python drops exceptions there, after it printed them."""
+    (tmp_path / "in.json").write_text("[]")
+    script = f"""
+class Signalling:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+        for _ in range(1000): pass
+from longtail_cli.files.results.file import ResultFile
+def read(*_):
+    Signalling()
+    while True: pass
+ResultFile.read = read
+"""
+    done = interrupted(script, "rescore", "in.json", "--method", "none", "-o", "out.json", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "interrupted; no output was left half-written\n")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_unpacked_inputs_are_removed_after_an_interruption(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "labels.txt.gz").write_bytes(gzip.compress(b"a.png 0\n" * 1000))
+    script = f"""
+import longtail_cli.files.labels as labels
+def text_labels(plain, *_):
+    assert str(plain).startswith(os.environ["TMPDIR"])
+    os.kill(os.getpid(), {int(number)})
+    for _ in range(1000): pass
+labels._text_labels = text_labels
+"""
+    done = interrupted(script, "compute-freq", "labels.txt.gz", "-o", "freq.csv", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "interrupted; no output was left half-written\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["labels.txt.gz", "tmp"]
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.0, False), (1.5, True)])

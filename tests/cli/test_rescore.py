@@ -242,14 +242,14 @@ def test_a_method_with_counts_needs_frequencies(folder: Path) -> None:
 
 
 def test_the_input_is_not_written_over(folder: Path) -> None:
-    assert "expected a file other than the input" in refused("in.json", "--method", "none", "-o", "in.json")
+    assert "found that of an input" in refused("in.json", "--method", "none", "-o", "in.json")
     os.link("in.json", "same.json")
-    assert "expected a file other than the input" in refused("in.json", "--method", "none", "-o", "same.json")
+    assert "found that of an input" in refused("in.json", "--method", "none", "-o", "same.json")
 
 
 def test_the_frequency_table_is_not_written_over(folder: Path) -> None:
     message = refused("in.json", "--freq", "freq.csv", "--method", "iif", "-o", "freq.csv")
-    assert "expected a file other than the frequency table" in message
+    assert "found that of an input" in message
 
 
 @pytest.mark.parametrize("content", ["", "{}", PREDICTIONS[:-3], '[{"image_id": 1}]', '[{"score": NaN}]'])
@@ -275,9 +275,14 @@ def test_learned_parameters_go_by_the_classes_of_the_table(folder: Path) -> None
 
 def test_an_unwritable_output_is_refused(folder: Path) -> None:
     message = refused("in.json", "--method", "none", "-o", "no/folder/out.json")
-    assert "expected a path that can be written to, found No such file or directory" in message
+    assert "expected a path that can be written to, found no such folder" in message
 
 
 @pytest.mark.parametrize("missing", [["in.json", "--method", "none"], ["in.json", "-o", "out.json"], []])
 def test_missing_arguments_are_named(folder: Path, missing: list[str]) -> None:
     assert "Missing" in refused(*missing)
+
+
+def test_the_name_of_an_output_cannot_command_a_runner(folder: Path) -> None:
+    assert "\n::error" not in rescored("norcal", out="a\n::error::b.json")
+    assert Path("a\n::error::b.json").exists()

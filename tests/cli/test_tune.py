@@ -513,8 +513,9 @@ def test_an_interruption_of_the_report_keeps_the_candidates(
     assert tuned().chosen.run == ""
 
 
-def test_a_signal_interrupts_the_search_too(folder: Path) -> None:
-    """The process sends itself what Ctrl-C sends, while the second group is evaluated."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_interrupts_the_search_too(folder: Path, number: signal.Signals) -> None:
+    """The process sends itself what Ctrl-C or a CI service sends, while the second group is evaluated."""
     script = f"""
 import os, signal, sys
 from longtail_cli.workflow.tune_results import ResultData
@@ -522,11 +523,11 @@ figures, asked = ResultData.figures, []
 def interrupted(self, methods, progress):
     asked.append(methods)
     if len(asked) == 2:
-        os.kill(os.getpid(), {int(signal.SIGINT)})
+        os.kill(os.getpid(), {int(number)})
     return figures(self, methods, progress)
 ResultData.figures, ResultData.at_once = interrupted, 1
-from longtail_cli.cli import main
-main()
+from longtail_cli.cli.__main__ import run
+run()
 """
     command = [sys.executable, "-c", script, *map(str, results("--method", "norcal:gamma=1|2|3", "--no-bootstrap"))]
     path = {"PYTHONPATH": str(Path(package.__file__).parents[1])}  # of this package, whatever is installed

@@ -176,7 +176,7 @@ def test_a_tuning_is_an_input(folder: Path) -> None:
         ltcal("rescore", PREDICTIONS, "--freq", "freq.csv", "--method", "@tuned.json", "-o", "tuned.json"),
     ]
     assert [one.exit_code for one in refused] == [BAD_INPUT, BAD_INPUT]
-    assert "the tuning itself" in refused[1].stderr
+    assert "found that of an input" in refused[1].stderr
     assert Path("tuned.json").read_bytes() == before
 
 

@@ -146,8 +146,10 @@ def test_frequencies_as_csv(tmp_path: Path, content: bytes) -> None:
 @some
 @given(data=st.data())
 def test_frequencies_in_other_formats(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
-    write_frequencies(TABLE, tmp_path / f"sound{suffix}", {})
-    content = data.draw(damaged((tmp_path / f"sound{suffix}").read_bytes()))
+    sound = tmp_path / f"sound{suffix}"
+    sound.unlink(missing_ok=True)
+    write_frequencies(TABLE, sound, {})
+    content = data.draw(damaged(sound.read_bytes()))
     try_to_read(read_frequencies, tmp_path / f"freq{suffix}", content)
 
 

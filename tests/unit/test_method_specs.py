@@ -12,7 +12,7 @@ from longtail_cli.errors import InputError, UsageError
 from longtail_cli.methods.registry import parse_method
 from longtail_cli.reports.tuning.json import to_json
 from longtail_cli.reports.tuning.model import InputDigest, TunedOn
-from longtail_cli.workflow.method_specs import method_of, spec_files
+from longtail_cli.workflow.method_specs import method_of, space_files, spec_files
 from longtail_cli.workflow.tuned_method import read_tuning
 
 SPEC = "norcal:gamma=0.5"
@@ -29,14 +29,17 @@ def write(path: Path, tuned_on: TunedOn, spec: str = SPEC) -> str:
 def test_a_spec_in_words():
     assert method_of("norcal:0.5") == parse_method(SPEC)
     assert method_of("iif", {"zero_count": "smooth"}) == parse_method("iif:zero_count=smooth")
-    assert spec_files(["iif", "temperature:t=1e+20"]) == ()
+    assert spec_files(["iif", "temperature:t=1e+20"], [method_of("iif")]) == ()
+    chain = parse_method("vector:file=a.npz+target-prior:prior=file,file=t.csv")
+    assert spec_files([], [chain]) == (Path("a.npz"), Path("t.csv"))
+    assert space_files(["vector:file=a.npz+temperature:t=0.5..2", "iif:variant=*"]) == (Path("a.npz"),)
 
 
 def test_the_choice_of_a_tuning(tmp_path):
     spec = write(tmp_path / "tuned+1.json", TUNED_ON)
     method = method_of(spec, {"zero_count": "smooth"})
     assert (method.spec, method.uses_counts) == (SPEC, True)
-    assert spec_files(["iif", spec]) == (tmp_path / "tuned+1.json",)
+    assert spec_files(["iif", spec], [method]) == (tmp_path / "tuned+1.json",)
     assert read_tuning(tmp_path / "tuned+1.json").chosen.spec == SPEC
 
 

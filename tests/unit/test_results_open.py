@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from longtail_cli.errors import InputError, UsageError
+from longtail_cli.errors import InputError, OutputError, UsageError
 from longtail_cli.files import source as sources
+from longtail_cli.files.output import outputs_of
 from longtail_cli.files.results.file import ResultFile, open_results
 from longtail_cli.tables import Results
 
@@ -86,13 +87,12 @@ def test_a_file_that_is_replaced_stays_the_one_that_was_opened(tmp_path: Path, s
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_rescoring_in_place_leaves_what_was_opened(tmp_path: Path, suffix: str) -> None:
+def test_rescoring_never_writes_over_a_file(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path, ENTRIES, suffix)
     with open_results(path) as file:
-        file.write_rescored(np.array([0.5, 0.125]), path)
+        with pytest.raises(OutputError, match="File exists"):
+            file.write_rescored(np.array([0.5, 0.125]), path)
         assert file.read(BOXES).score.tolist() == [0.25, 0.75]
-    with open_results(path) as file:
-        assert file.read(BOXES).score.tolist() == [0.5, 0.125]
 
 
 def modify(path: Path, content: bytes) -> None:
@@ -115,13 +115,18 @@ def test_a_file_that_is_modified_in_place_is_refused(tmp_path: Path, suffix: str
         for use in (
             lambda: file.read(BOXES),
             file.sha256,
-            lambda: file.write_rescored(np.array([0.5, 0.5]), out),
+            lambda: rescore(file, out),
         ):
             with pytest.raises(InputError, match=changed) as error:
                 use()
             assert str(error.value).startswith(f"{path}: file: expected")
             assert str(error.value).endswith("Fix: run again when nothing writes to the file")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def rescore(file: ResultFile, out: Path) -> None:
+    with outputs_of([out], inputs=[Path(file.source)]) as staged:
+        file.write_rescored(np.array([0.5, 0.5]), staged[out])
 
 
 def test_without_reads_at_a_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +148,7 @@ def test_a_compressed_file_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.
         assert calls == []
         file.read(BOXES)
         file.read(frozenset())
-        file.write_rescored(np.array([0.5, 0.5]), path)
+        file.write_rescored(np.array([0.5, 0.5]), path.with_name("out.json.gz"))
     assert calls == [str(path)]
 
 

@@ -149,10 +149,11 @@ def test_rescoring_keeps_all_other_columns_and_the_schema(path: Path) -> None:
 
 
 def test_scores_are_not_rounded_to_the_type_of_the_column(path: Path) -> None:
-    write_rescored(written(path, score=pa.array([0.5, 0.5], pa.float32())), np.array([0.1, 0.2]), path)
-    assert pq.read_table(path)["score"].to_pylist() == [0.1, 0.2]
-    write_rescored(written(path, score=[1, 0]), np.array([0.1, 0.2]), path)
-    assert pq.read_table(path)["score"].to_pylist() == [0.1, 0.2]
+    out = path.with_name("rescored.parquet")
+    write_rescored(written(path, score=pa.array([0.5, 0.5], pa.float32())), np.array([0.1, 0.2]), out)
+    assert pq.read_table(out)["score"].to_pylist() == [0.1, 0.2]
+    write_rescored(written(path, score=[1, 0]), np.array([0.1, 0.2]), out)
+    assert pq.read_table(out)["score"].to_pylist() == [0.1, 0.2]
 
 
 def test_rescoring_checks_before_it_writes(path: Path) -> None:

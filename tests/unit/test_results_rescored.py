@@ -75,10 +75,6 @@ def test_gzip_in_and_out(source: Path) -> None:
     assert packed == rescored(source, OLD, "again.json.gz")
 
 
-def test_the_source_may_be_the_output(source: Path) -> None:
-    assert rescored(source, [0.25, 0.5, 1], source.name) == TEXT.replace("0.50", "0.25").encode()
-
-
 def test_an_empty_list_is_not_changed(source: Path) -> None:
     source.write_text("[ ]\n")
     assert rescored(source, []) == b"[ ]\n"

@@ -50,12 +50,6 @@ def test_no_detections_are_an_empty_list(tmp_path: Path, name: str) -> None:
         assert json.loads(gzip.decompress(content) if name.endswith("gz") else content) == []
 
 
-def test_nothing_is_left_if_the_block_fails(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="argument"), detections_writer(tmp_path / "a.json") as write:
-        write(IMAGE, CATEGORY, BOX[:1], SCORE)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_other_suffixes_and_missing_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"ends in \.json, \.json\.gz or \.parquet, found a\.csv"):
         detections_writer(tmp_path / "a.csv").__enter__()

@@ -70,9 +70,7 @@ def test_no_rows(path: Path) -> None:
         ([(SCORES, LOGITS[:, :3])], 4, "do not fit 7 rows of 4"),
     ],
 )
-def test_rows_other_than_announced_leave_nothing(path: Path, calls: list[Any], width: int | None, message: str) -> None:
-    path.write_text("an older file")
-
+def test_rows_other_than_announced_are_refused(path: Path, calls: list[Any], width: int | None, message: str) -> None:
     def write() -> None:
         with ScoresWriter(path, rows=7, category_id=IDS, logits_width=width) as out:
             for call in calls:
@@ -80,19 +78,6 @@ def test_rows_other_than_announced_leave_nothing(path: Path, calls: list[Any], w
 
     with pytest.raises(ValueError, match=message):
         write()
-    assert path.read_text() == "an older file"
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_an_interruption_leaves_nothing(path: Path) -> None:
-    def interrupted() -> None:
-        with ScoresWriter(path, rows=7, category_id=IDS, logits_width=4) as out:
-            out.append(SCORES, LOGITS)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert list(path.parent.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from longtail_cli.files.logits.shards import (
     empty,
 )
 from longtail_cli.files.logits.writer import LogitsWriter
+from longtail_cli.files.paths import sidecars
 from longtail_cli.files.source import check_readable
 from longtail_cli.tables import LogitColumns, Logits, Longs, Singles
 
@@ -181,13 +182,12 @@ def open_logits(
     if isinstance(source, Path):
         paths, label = _shard_paths(source), str(source)
         shards = [_OPEN[path.suffix](path) for path in paths]
-        sidecars = [path.with_suffix(".meta.json") for path in paths]
-        sidecars += [source / "meta.json"] if source.is_dir() else []
-        sidecar = "meta.json in the folder" if source.is_dir() else sidecars[0].name
+        beside = sidecars(source)
+        sidecar = "meta.json in the folder" if source.is_dir() else beside[0].name
     else:
-        shards, label, sidecars, sidecar = [MemoryShard.open(source, name)], name, [], None
+        shards, label, beside, sidecar = [MemoryShard.open(source, name)], name, (), None
     layout = checked_layout(shards)
-    stated = [*_stated(shards, layout), *((path.name, read_sidecar(path)) for path in sidecars)]
+    stated = [*_stated(shards, layout), *((path.name, read_sidecar(path)) for path in beside)]
     metadata = _merged([*stated, (PARAMETERS, declared.metadata)], layout, label)
     columns = resolved(metadata, layout, source=label, sidecar=sidecar)
     _check_box_classes(shards[0], layout, columns)

@@ -14,7 +14,7 @@ from typing import IO, Any, Self, cast
 import numpy as np
 import numpy.typing as npt
 
-from longtail_cli.files.output import cannot_write, replacing
+from longtail_cli.files.output import cannot_write, open_output
 from longtail_cli.tables import Longs, Singles
 
 _PIECE = 1 << 20
@@ -24,15 +24,15 @@ class ScoresWriter:
     """A context manager that writes ``scores`` [N, C] block by block, as `open_logits` and numpy.load read them.
 
     The archive is not compressed. It holds ``category_id`` int64 [C], ``labels`` int64 [N] if there are labels,
-    ``scores`` float32 [N, C] and, if they are kept, the adjusted ``logits`` float32 [N, K]. It appears when the context
-    ends without an exception and every row was written; otherwise nothing is left. Memory: one block.
+    ``scores`` float32 [N, C] and, if they are kept, the adjusted ``logits`` float32 [N, K]. It is complete when the
+    context ends without an exception and every row was written. Memory: one block.
     """
 
     def __init__(
         self, path: Path, *, rows: int, category_id: Longs, labels: Longs | None = None, logits_width: int | None = None
     ) -> None:
         """
-        path: of the archive. rows: N. category_id: [C], in column order.
+        path: of the archive, a new file. rows: N. category_id: [C], in column order.
         labels: [N], indices into `category_id`; or None.
         logits_width: K, if every block comes with adjusted logits; otherwise None.
         """
@@ -50,8 +50,8 @@ class ScoresWriter:
     def __enter__(self) -> Self:
         """Raises OutputError if the folder of the archive cannot be written to."""
         with ExitStack() as stack, self._writable():
-            temporary = stack.enter_context(replacing(self._path))
-            archive = stack.enter_context(zipfile.ZipFile(temporary, "w"))
+            file = stack.enter_context(open_output(self._path))
+            archive = stack.enter_context(zipfile.ZipFile(file, "w"))
             if self._logits_width is not None:
                 # an archive takes one member at a time: the logits wait in a file beside it
                 self._logits = stack.enter_context(tempfile.TemporaryFile(dir=self._path.parent))
@@ -89,6 +89,11 @@ class ScoresWriter:
             if self._logits is not None and logits is not None:
                 self._logits.write(_bytes(logits))
         self._done += len(scores)
+
+    @staticmethod
+    def size(rows: int, classes: int, *, labels: bool, logits_width: int | None) -> int:
+        """The bytes that the arrays take while they are written; the kept logits are then there twice."""
+        return rows * (4 * classes + 8 * labels + 8 * (logits_width or 0)) + 8 * classes
 
     def _finish(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -69,11 +69,11 @@ class ResultFile:
         return None if self._file is None else self._file.sha256()
 
     def write_rescored(self, scores: Floats, out: Path, advance: Callable[[int], None] | None = None) -> None:
-        """Write the file to `out`, whole or not at all, with `scores` in place of its scores.
+        """Write the file to the new file `out`, with `scores` in place of its scores.
 
         scores: float64 [N], finite, one for every entry in file order. In JSON a score that equals the old one in every
             bit keeps its spelling; others are written with the fewest digits that read back as the same float64.
-        out: Parquet (``.parquet``) if the file is, else JSON, plain or ``.gz``. It may be the file itself.
+        out: Parquet (``.parquet``) if the file is, else JSON, plain or ``.gz``.
         advance: called with the number of bytes (of the unpacked text) that were written since the last call.
 
         Raises UsageError if only one of the two is Parquet, or the results are in memory, InputError if the file is not

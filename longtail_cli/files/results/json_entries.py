@@ -22,7 +22,7 @@ import numpy as np
 
 from longtail_cli.engine.splicing import splice
 from longtail_cli.errors import InputError
-from longtail_cli.files.output import replacing
+from longtail_cli.files.output import open_output
 from longtail_cli.files.results.columns import ResultColumns
 from longtail_cli.files.results.entries import (
     BLOCK_BYTES,
@@ -204,8 +204,8 @@ def _respelled(block: EntryBlock, scores: Floats) -> memoryview:
 
 @contextmanager
 def _writing(out: Path) -> Iterator[_Writable]:
-    """A file that appears at `out`, compressed for ``.gz``, when the block ends well."""
-    with replacing(out) as temporary, temporary.open("wb") as file:
+    """The new file `out`, compressed for ``.gz``."""
+    with open_output(out) as file:
         if out.suffix != ".gz":
             yield file
             return

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from longtail_cli.errors import Problem
 from longtail_cli.files.faults import Fault, fault, faults_at, raise_faults
 from longtail_cli.files.memory import check_lengths
-from longtail_cli.files.output import replacing
+from longtail_cli.files.output import open_output
 from longtail_cli.files.reading import FIX_COPY, check_parquet, reading
 from longtail_cli.files.results.columns import ResultColumns
 from longtail_cli.files.results.entries import SHORTEST_ENTRY, EntryBlock
@@ -123,14 +123,14 @@ class ParquetEntries(TableEntries):
         Scores are written as float64, also if they were float32: rounding could make two of a category equal and change
         AP.
         """
-        with replacing(out) as temporary, self._content.unchanged():
+        with open_output(out) as file, self._content.unchanged():
             raise_faults(self.source, _schema_faults(self.schema, frozenset()))
             if self.rows != len(scores):
                 raise wrong_count(self.source, len(scores), str(self.rows))
             index = self.schema.get_field_index("score")
             field = self.schema.field(index).with_type(pa.float64())
             done = 0
-            with pq.ParquetWriter(temporary, self.schema.set(index, field), compression=_codec(self._file)) as writer:
+            with pq.ParquetWriter(file, self.schema.set(index, field), compression=_codec(self._file)) as writer:
                 for group in range(self._file.num_row_groups):
                     with self.checked():
                         table = self._file.read_row_group(group)

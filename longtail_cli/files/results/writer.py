@@ -6,12 +6,13 @@ import gzip
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import numpy as np
 
 from longtail_cli.errors import Problem, UsageError
-from longtail_cli.files.output import replacing
+from longtail_cli.files.output import open_output
 from longtail_cli.tables import Longs, Singles
 
 Write = Callable[[Longs, Longs, Singles, Singles], None]
@@ -30,13 +31,13 @@ class _Entry(msgspec.Struct):
 
 @contextmanager
 def detections_writer(out: Path) -> Iterator[Write]:
-    """A function that appends detections to `out`, which is complete when the block ends well, or else not created.
+    """A function that appends detections to the new file `out`, which is complete when the block ends.
 
     out: ``.json``, ``.json.gz`` or ``.parquet``. Every float32 is written so that it reads back as the same number.
     Raises UsageError for another suffix, OutputError if `out` cannot be written to.
     """
     kind = result_format(out)
-    with replacing(out) as temporary, (_parquet if kind == "parquet" else _json)(temporary) as write:
+    with open_output(out) as file, _BY_KIND[kind](file) as write:
         yield write
 
 
@@ -50,26 +51,31 @@ def result_format(out: Path) -> str:
 
 
 @contextmanager
-def _json(out: Path) -> Iterator[Write]:
-    packed = out.name.endswith(".gz")
-    with gzip.open(out, "wb", compresslevel=_COMPRESSION) if packed else out.open("wb") as file:
-        separator = b"["
-        encode = msgspec.json.Encoder().encode
+def _json(file: IO[bytes] | gzip.GzipFile) -> Iterator[Write]:
+    separator = b"["
+    encode = msgspec.json.Encoder().encode
 
-        def write(image_id: Longs, category_id: Longs, bbox: Singles, score: Singles) -> None:
-            nonlocal separator
-            columns = (image_id.tolist(), category_id.tolist(), bbox.tolist(), score.tolist())
-            entries = encode([_Entry(*entry) for entry in zip(*columns, strict=True)])
-            if len(entries) > len("[]"):
-                file.write(separator + entries[1:-1])
-                separator = b","
+    def write(image_id: Longs, category_id: Longs, bbox: Singles, score: Singles) -> None:
+        nonlocal separator
+        columns = (image_id.tolist(), category_id.tolist(), bbox.tolist(), score.tolist())
+        entries = encode([_Entry(*entry) for entry in zip(*columns, strict=True)])
+        if len(entries) > len("[]"):
+            file.write(separator + entries[1:-1])
+            separator = b","
 
-        yield write
-        file.write(b"[]" if separator == b"[" else b"]")
+    yield write
+    file.write(b"[]" if separator == b"[" else b"]")
 
 
 @contextmanager
-def _parquet(out: Path) -> Iterator[Write]:
+def _packed_json(out: IO[bytes]) -> Iterator[Write]:
+    packed = gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=out, mtime=0)
+    with packed, _json(packed) as write:
+        yield write
+
+
+@contextmanager
+def _parquet(out: IO[bytes]) -> Iterator[Write]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -89,3 +95,6 @@ def _parquet(out: Path) -> Iterator[Write]:
         yield write
         if waiting:
             file.write_table(pa.Table.from_batches(waiting))
+
+
+_BY_KIND = {"json": _json, "json.gz": _packed_json, "parquet": _parquet}

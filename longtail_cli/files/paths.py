@@ -1,0 +1,85 @@
+"""What a path leads to: which file, which descriptor, and which other files belong to it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+STDOUT = Path("-")
+LOGIT_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
+
+_LINKS = 40
+Key = str | tuple[int, int]
+
+
+def sidecars(path: Path) -> tuple[Path, ...]:
+    """The files with metadata that are read with a logits file or a folder of shards, whether they exist or not."""
+    if path.is_dir():
+        return (*(one.with_suffix(".meta.json") for one in _shards(path)), path / "meta.json")
+    return (path.with_suffix(".meta.json"),) if path.suffix in LOGIT_SUFFIXES else ()
+
+
+def files_read(inputs: Iterable[Path]) -> list[Path]:
+    """The inputs with all other files that are read along with them: the shards in a folder, and sidecars."""
+    return [one for path in inputs for one in (path, *_shards(path), *sidecars(path))]
+
+
+def _shards(folder: Path) -> list[Path]:
+    """The shards in a folder, in order; none if it is no folder, or cannot be listed."""
+    try:
+        return sorted(one for one in folder.iterdir() if one.suffix in LOGIT_SUFFIXES)
+    except OSError:
+        return []
+
+
+def descriptor_of(path: Path) -> int | None:
+    """The descriptor that a path such as ``/dev/stdout`` or ``/dev/fd/63`` names; None for all other paths."""
+    for _ in range(_LINKS):
+        folder = os.path.realpath(path.parent)
+        if folder in ("/dev/fd", f"/proc/{os.getpid()}/fd") and path.name.isdecimal():
+            return int(path.name)
+        if not path.is_symlink():
+            return None
+        path = Path(folder) / path.readlink()
+    return None
+
+
+def is_stdout(path: Path) -> bool:
+    """Whether `path` is ``-`` or names the descriptor of stdout."""
+    return path == STDOUT or descriptor_of(path) == 1
+
+
+def is_stream(path: Path) -> bool:
+    """Whether to write to `path` and never to replace it: a descriptor, a named pipe, a device, or ``-`` for stdout."""
+    if path == STDOUT or descriptor_of(path) is not None:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def keys_of(path: Path) -> set[Key]:
+    """What two paths share if they lead to the same file, through links of either kind; empty for character devices.
+
+    A path without a file has the key of its name.
+    """
+    if path == STDOUT:
+        return {str(STDOUT), *_stdout_keys()}
+    try:
+        status = path.stat()
+    except OSError:
+        return {os.path.realpath(path)}
+    return set() if stat.S_ISCHR(status.st_mode) else {os.path.realpath(path), (status.st_dev, status.st_ino)}
+
+
+def _stdout_keys() -> set[Key]:
+    try:
+        status = os.fstat(sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):  # closed, or replaced by an object without a descriptor
+        return set()
+    return set() if stat.S_ISCHR(status.st_mode) else {(status.st_dev, status.st_ino)}

@@ -1,0 +1,211 @@
+"""Commands that are killed at any moment: their outputs are all old or all new, and nothing else is left."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import longtail_cli
+from longtail_cli.cli import main
+
+SCENES = Path(__file__).parents[2] / "examples" / "digit_scenes"
+INTERRUPTED = 130
+KILLS = 10
+"""Of each command by each signal at random moments."""
+
+REPORT = ("report", "in.json.gz", "--annotations", "val.json", "--max-dets", "20", "--resamples", "2", "--no-gate",
+          "--json", "out/r.json", "--markdown", "out/r.md", "--junit", "out/r.xml", "--csv", "out/r.csv")  # fmt: skip
+COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "rescore": (
+        ("rescore", "in.json.gz", "--method", "temperature:2", "-o", "out/r.json.gz"),
+        ("r.json.gz",),
+    ),
+    "report": (REPORT, ("r.json", "r.ltcal.parquet", "r.md", "r.xml", "r.csv")),
+    "report with plots": ((*REPORT, "--plots", "out/plots"), ("r.json", "r.ltcal.parquet", "r.md", "r.xml", "r.csv")),
+}
+"""Each command with the names of its outputs."""
+
+CHILD = """
+import os, sys
+def ready(event, arguments):  # when the entry point imports the commands, signals are handled
+    if event == "import" and arguments[0] == "longtail_cli.cli.commands":
+        os.write({pipe}, b".")
+sys.addaudithook(ready)
+{more}
+from longtail_cli.cli.__main__ import run
+run()
+"""
+AT_A_RENAME = """
+replace, left = os.replace, [{number}]
+def stopping(*names, **options):
+    if "/out" in str(names[-1]) and "renames" not in str(names[-1]):
+        if left[0] == 0:
+            os.kill(os.getpid(), {signal})
+        left[0] -= 1
+    return replace(*names, **options)
+os.replace = stopping
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a small input, and a folder for temporary files."""
+    monkeypatch.chdir(tmp_path)
+    entries = [one for one in json.loads((SCENES / "predictions.json").read_bytes()) if one["score"] > 0.5]
+    Path("in.json.gz").write_bytes(gzip.compress(json.dumps(entries).encode()))
+    Path("val.json").write_bytes((SCENES / "val.json").read_bytes())
+    Path("out").mkdir()
+    Path("tmp").mkdir()
+    return tmp_path
+
+
+def started(command: str, more: str = "") -> tuple[subprocess.Popen[str], int]:
+    """The process of a command, and a pipe that has a byte once it handles signals."""
+    ready, write = os.pipe()
+    own = {"PYTHONPATH": str(Path(longtail_cli.__file__).parents[1]), "TMPDIR": str(Path("tmp").resolve())}
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD.format(pipe=write, more=more), *COMMANDS[command][0]],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **own},
+        pass_fds=[write],
+    )
+    os.close(write)
+    return process, ready
+
+
+def killed(command: str, number: signal.Signals, seconds: float) -> tuple[int, str]:
+    """The exit code and the stderr of a command that gets a signal after so many seconds."""
+    process, ready = started(command)
+    os.read(ready, 1)
+    os.close(ready)
+    time.sleep(seconds)
+    process.send_signal(number)
+    _, message = process.communicate(timeout=60)
+    return process.returncode, message
+
+
+def duration(command: str) -> float:
+    process, ready = started(command)
+    os.read(ready, 1)
+    os.close(ready)
+    begin = time.perf_counter()
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 0, message
+    return time.perf_counter() - begin
+
+
+def found(names: tuple[str, ...]) -> dict[str, bytes]:
+    """The outputs, without the time in a JUnit file."""
+    return {name: re.sub(rb'timestamp="[^"]*"', b"", Path("out", name).read_bytes()) for name in names}
+
+
+def make_old(names: tuple[str, ...]) -> dict[str, bytes]:
+    for name in names:
+        Path("out", name).write_text(f"old {name}")
+    return found(names)
+
+
+def run_again() -> None:
+    """The next call that writes to the folder and keeps temporary files in the same place."""
+    call = ["rescore", "in.json.gz", "--method", "none", "-o", "out/other.json.gz"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(Path("tmp").resolve()))
+        result = CliRunner().invoke(main, call)
+    assert result.exit_code == 0, result.output
+    Path("out/other.json.gz").unlink()
+
+
+def left_over(names: tuple[str, ...]) -> list[str]:
+    kept = {f"out/{name}" for name in names}
+    return [str(path) for where in ("out", "tmp") for path in Path(where).rglob("*") if str(path) not in kept]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("command", ["rescore", "report"])
+def test_outputs_are_all_old_or_all_new(folder: Path, command: str, number: signal.Signals) -> None:
+    """Half of the signals come anywhere in the run, half in its last fifth, where outputs are written and renamed."""
+    names = COMMANDS[command][1]
+    whole = duration(command)
+    new = found(names)
+    moments = random.Random(f"{command} {number}")
+    for kill in range(KILLS):
+        old = make_old(names)
+        code, message = killed(command, number, whole * moments.uniform(0.0 if kill % 2 else 0.8, 1.05))
+        if number == signal.SIGKILL:
+            run_again()
+        else:
+            assert code in (0, INTERRUPTED), message
+            assert "Traceback" not in message
+            assert (code == 0) == ("interrupted; no output was left half-written\n" not in message)
+        assert found(names) in (old, new), (kill, code)
+        assert found(names) == new or code != 0
+        assert left_over(names) == []
+
+
+def killed_at(command: str, renamed: int, number: signal.Signals) -> tuple[int, str]:
+    """The exit code and the stderr of a command that gets a signal after so many renames of outputs."""
+    process, ready = started(command, AT_A_RENAME.format(number=renamed, signal=int(number)))
+    _, message = process.communicate(timeout=60)
+    os.close(ready)
+    return process.returncode, message
+
+
+@pytest.mark.parametrize(("renamed", "number"), [(0, signal.SIGINT), (2, signal.SIGTERM), (4, signal.SIGINT)])
+def test_an_interruption_waits_for_all_renames(folder: Path, renamed: int, number: signal.Signals) -> None:
+    names = COMMANDS["report"][1]
+    duration("report")
+    new, _ = found(names), make_old(names)
+    code, message = killed_at("report", renamed, number)
+    assert code == INTERRUPTED
+    assert message.endswith("interrupted; no output was left half-written\n")
+    assert found(names) == new
+    assert left_over(names) == []
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 4])
+def test_the_next_run_finishes_the_renames(folder: Path, renamed: int) -> None:
+    """The decision lies before the first rename, so from then on the outputs will be new."""
+    names = COMMANDS["report"][1]
+    duration("report")
+    new, old = found(names), make_old(names)
+    assert killed_at("report", renamed, signal.SIGKILL)[0] == -signal.SIGKILL
+    between = found(names)
+    assert sum(between[name] == new[name] for name in names) == renamed
+    assert sum(between[name] == old[name] for name in names) == len(names) - renamed
+    run_again()
+    assert found(names) == new
+    assert left_over(names) == []
+
+
+def test_a_folder_of_plots_is_finished_too(folder: Path) -> None:
+    names = COMMANDS["report with plots"][1]
+    make_old(names)
+    assert killed_at("report with plots", 7, signal.SIGKILL)[0] == -signal.SIGKILL
+    run_again()
+    assert all(not content.startswith(b"old") for content in found(names).values())
+    plots = sorted(Path("out/plots").iterdir())
+    assert {path.suffix for path in plots} == {".png", ".pdf"}
+    assert left_over((*names, "plots", *(f"plots/{path.name}" for path in plots))) == []
+
+
+def test_a_run_beside_others_leaves_them_alone(folder: Path) -> None:
+    """Every run looks for folders of dead processes while the others write to the same place."""
+    call = [sys.executable, "-m", "longtail_cli.cli", "rescore", "in.json.gz", "--method", "none", "-o"]
+    own = {**os.environ, "PYTHONPATH": str(Path(longtail_cli.__file__).parents[1])}
+    runs = [subprocess.Popen([*call, f"out/{number % 3}.json"], env=own, stderr=subprocess.PIPE) for number in range(6)]
+    assert [(run.communicate(timeout=60)[1], run.returncode)[1] for run in runs] == [0] * 6
+    assert sorted(path.name for path in Path("out").iterdir()) == ["0.json", "1.json", "2.json"]
+    assert len({path.read_bytes() for path in Path("out").iterdir()}) == 1
