@@ -31,6 +31,8 @@ STAGES = {
     "match": "longtail_cli.evaluation.detections:match",
     "reduce": "longtail_cli.evaluation.detections:curves",
     "find the errors": "longtail_cli.evaluation.tide:outcomes",
+    "errors of unjudged detections": "longtail_cli.evaluation.tide:unjudged",
+    "choose what is fixed": "longtail_cli.evaluation.detections:Evaluation._aligned_points",
     "TIDE": "longtail_cli.evaluation.detections:Evaluation._tide",
     "reliability": "longtail_cli.evaluation.detections:reliability",
     "evaluate, the rest": "longtail_cli.workflow.detection_runs:evaluate_sources",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ Floats = npt.NDArray[np.float64]
 
 Value = float | None
 Values = Mapping[str, Value]
+Counts = Mapping[str, int | None]
 Metrics = Mapping[str, Value | Values]
 
 
@@ -41,6 +42,9 @@ class TideGains:
     """The gains from fixing the errors Cls, Loc, Both, Dupe, Bkg and Miss."""
     special: Values
     """The gains with all false positives removed (FalsePos), and with no object missed (FalseNeg)."""
+    false_positives: Counts = field(default_factory=dict)
+    """How many false positives there are at recall 0.4 and 0.6 (``FP@R40``, ``FP@R60``), all categories on one curve.
+    None if the recall is not reached. Empty in reports of ltcal before they were counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Tide:
     main: Values
     special: Values
     groups: Mapping[str, TideGains]
+    false_positives: Counts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,14 @@ def reliable(one: Run) -> Run:
     return dataclasses.replace(one, reliability={"bbox": Reliability(0.5, errors, bins)})
 
 
+def counting(one: Run, false_positives: int) -> Run:
+    """The run with as many false positives at recall 0.4, and none at 0.6, which is not reached."""
+    counts = {"FP@R40": false_positives, "FP@R60": None}
+    group = dataclasses.replace(NOTHING, false_positives=dict.fromkeys(counts))
+    tide = dataclasses.replace(one.tide["bbox"], false_positives=counts, groups={"r": group})
+    return dataclasses.replace(one, tide={"bbox": tide})
+
+
 def trained(one: Run, images: int) -> Run:
     """The run with the training counts of its first category."""
     first, *others = one.categories

@@ -22,7 +22,7 @@ def ours(
 def our_tide(
     annotations: Path, predictions: Path, protocol: str, iou_type: str, *, mode: str, max_dets: int | None = None
 ) -> dict[str, Any]:
-    """The TIDE breakdown of a report: AP50, main, special, and groups of the same."""
+    """The TIDE breakdown of a report: AP50, main, special, false_positives, and groups of the same."""
     tide = _run(annotations, predictions, protocol, iou_type, max_dets, mode).tide[iou_type]
     return _breakdown(tide) | {"groups": {name: _breakdown(group) for name, group in tide.groups.items()}}
 
@@ -49,4 +49,5 @@ def _run(annotations: Path, predictions: Path, protocol: str, iou_type: str, max
 
 
 def _breakdown(tide: Any) -> dict[str, Any]:
-    return {"AP50": tide.AP50, "main": dict(tide.main), "special": dict(tide.special)}
+    parts = {name: dict(getattr(tide, name)) for name in ("main", "special", "false_positives")}
+    return {"AP50": tide.AP50, **parts}

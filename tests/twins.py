@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -28,20 +28,21 @@ def aligned_tide(
     for image in annotations["images"]:
         here = [entry for entry in found if entry["image_id"] == image["id"]]
         there = [entry for entry in objects if entry["image_id"] == image["id"]]
-        _match(here, there, image, protocol)
+        _match([entry for entry in here if entry["judged"]], there, image, protocol)
         for detection in here:
-            if not detection["hit"] and not detection["ignored"]:
+            detection["ignored"] |= not detection["judged"]
+            if not detection["hit"]:  # ignored detections too
                 _explain(detection, [entry for entry in there if not entry["ignored"]])
     counted = [entry for entry in objects if not entry["ignored"]]
-    shown = sorted((entry for entry in found if not entry["ignored"]), key=lambda d: (-d["score"], d["image_id"]))
-    curves = _fixed(shown, counted)
+    ranked = sorted(found, key=lambda d: (-d["score"], d["image_id"]))
+    curves = _fixed(ranked, counted)
     letters = {category["id"]: category.get("frequency") for category in annotations["categories"]}
-    return _differences(curves, letters) | {
-        "groups": {
-            group: _differences(curves, {category: group for category, letter in letters.items() if letter == group})
-            for group in GROUPS
-        }
-    }
+
+    def breakdown(categories: set[int]) -> Entry:
+        return _differences(curves, categories) | {"false_positives": _false_positives(ranked, counted, categories)}
+
+    by_group = {group: {key for key, letter in letters.items() if letter == group} for group in GROUPS}
+    return breakdown(set(letters)) | {"groups": {group: breakdown(own) for group, own in by_group.items()}}
 
 
 def _objects(annotations: Entry, protocol: str, iou_type: str) -> list[Entry]:
@@ -73,7 +74,7 @@ def _compressed(rle: Entry) -> Entry:
 def _evaluated(
     annotations: Entry, predictions: list[Entry], objects: list[Entry], protocol: str, iou_type: str, max_dets: int
 ) -> list[Entry]:
-    """The evaluated detections in file order: those under the cap and, with LVIS, of judged categories."""
+    """The detections under the cap in file order, and whether they are evaluated: with LVIS, of judged categories."""
     judged = {(entry["image_id"], entry["category_id"]) for entry in objects}
     for image in annotations["images"]:
         judged |= {(image["id"], category) for category in image.get("neg_category_ids", [])}
@@ -84,9 +85,9 @@ def _evaluated(
         slot = where[0] if protocol == "lvis" else where
         number[slot] = number.get(slot, 0) + 1
         shape, area = _shape(detection, iou_type)
-        if number[slot] <= max_dets and (protocol == "coco" or (area > 0 and where in judged)):
+        if number[slot] <= max_dets:
             state = {"shape": shape, "area": area, "index": index, "hit": False, "ignored": False, "error": None}
-            kept.append(detection | state)
+            kept.append(detection | state | {"judged": protocol == "coco" or (area > 0 and where in judged)})
     return sorted(kept, key=lambda detection: detection["index"])
 
 
@@ -123,7 +124,10 @@ def _match(found: list[Entry], objects: list[Entry], image: Entry, protocol: str
 
 
 def _explain(detection: Entry, objects: list[Entry]) -> None:
-    """Name the error of a false positive; a Loc or Cls error points to an object (the first among equal IoUs)."""
+    """Name the error of a detection that is not a hit.
+
+    A Loc or Cls error points to an object, the first among equal IoUs.
+    """
     iou = [_iou(detection, entry) for entry in objects]
     same = [entry["category_id"] == detection["category_id"] for entry in objects]
     of_class, of_other = _first_best(iou, same), _first_best(iou, [not flag for flag in same])
@@ -147,8 +151,11 @@ def _first_best(iou: list[float], candidate: list[bool]) -> int | None:
     return max(indices, key=lambda index: iou[index], default=None)
 
 
-def _fixed(shown: list[Entry], counted: list[Entry]) -> dict[str, Curves]:
-    """The curves with nothing fixed (``""``) and with each kind of error fixed alone."""
+def _fixed(ranked: list[Entry], counted: list[Entry]) -> dict[str, Curves]:
+    """The curves with nothing fixed (``""``) and with each kind of error fixed alone.
+
+    An ignored detection is on a curve only if the fix makes it a hit.
+    """
 
     def curves(
         keep: Callable[[Entry], bool] = lambda detection: True,
@@ -159,8 +166,8 @@ def _fixed(shown: list[Entry], counted: list[Entry]) -> dict[str, Curves]:
         for entry in counted:
             hits, number = table.get(entry["category_id"], ([], 0))
             table[entry["category_id"]] = (hits, number + counts(entry))
-        for detection in shown:
-            if keep(detection):
+        for detection in ranked:
+            if detection["index"] in (moved or {}) or (not detection["ignored"] and keep(detection)):
                 category = (moved or {}).get(detection["index"], detection["category_id"])
                 hit = detection["hit"] or detection["index"] in (moved or {})
                 table.setdefault(category, ([], 0))[0].append(hit)
@@ -174,15 +181,16 @@ def _fixed(shown: list[Entry], counted: list[Entry]) -> dict[str, Curves]:
                 best = min(entry["pointed_at"], key=lambda detection: (-detection["score"], detection["index"]))
                 if best["error"] == kind:
                     moved[best["index"]] = entry["category_id"]
-        fixed[kind] = curves(keep=lambda d, k=kind, m=moved: d["error"] != k or d["index"] in m, moved=moved)
+        fixed[kind] = curves(keep=lambda d, k=kind: d["error"] != k, moved=moved)
     fixed["Miss"] = curves(counts=lambda entry: entry["used"] or bool(entry["pointed_at"]))
     fixed["FalsePos"] = curves(keep=lambda detection: detection["hit"])
     fixed["FalseNeg"] = curves(counts=lambda entry: entry["used"])
     return fixed
 
 
-def _differences(fixed: dict[str, Curves], categories: Iterable[int]) -> Entry:
-    ap = {name: _mean_ap(curves, set(categories)) for name, curves in fixed.items()}
+def _differences(fixed: dict[str, Curves], categories: set[int]) -> Entry:
+    members = {category for category, (_, number) in fixed[""].items() if category in categories and number > 0}
+    ap = {name: _mean_ap(curves, members) for name, curves in fixed.items()}
 
     def gain(name: str) -> float | None:
         return None if ap[""] is None or ap[name] is None else ap[name] - ap[""]
@@ -194,10 +202,28 @@ def _differences(fixed: dict[str, Curves], categories: Iterable[int]) -> Entry:
     }
 
 
-def _mean_ap(curves: Curves, categories: set[int]) -> float | None:
-    """The mean over the categories with objects, None without any."""
-    values = [_ap(*curve) for category, curve in curves.items() if category in categories and curve[1] > 0]
+def _mean_ap(curves: Curves, members: set[int]) -> float | None:
+    """The mean over the categories with objects before any fix, None without any.
+
+    One whose objects were all removed by the fix is perfect unless a false positive is left.
+    """
+    values = [_ap(hits, number) if number else float(not hits) for hits, number in (curves[key] for key in members)]
     return sum(values) / len(values) if values else None
+
+
+def _false_positives(ranked: list[Entry], counted: list[Entry], categories: set[int]) -> dict[str, int | None]:
+    """The false positives at the highest score threshold at which 40 and 60 of 100 objects are found."""
+    shown = [entry for entry in ranked if entry["category_id"] in categories and not entry["ignored"]]
+    number = sum(entry["category_id"] in categories for entry in counted)
+
+    def at(percent: int) -> int | None:
+        for threshold in sorted({entry["score"] for entry in shown}, reverse=True):
+            hits = [entry["hit"] for entry in shown if entry["score"] >= threshold]
+            if number and 100 * sum(hits) >= percent * number:
+                return len(hits) - sum(hits)
+        return None
+
+    return {f"FP@R{percent}": at(percent) for percent in (40, 60)}
 
 
 def _ap(hits: list[bool], number: int) -> float:

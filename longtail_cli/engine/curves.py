@@ -126,12 +126,12 @@ def fixed_curves(
 ) -> None:
     """TIDE's curves for the categories from `first` up to `last`: AP with nothing fixed, and with each error fixed.
 
-    start: int64 [C + 1], category c owns ``before[start[c]:start[c + 1]]`` and those of `after`: int64 [M], detections
-    best first, with nothing fixed and after a fix; empty for 0, 1, 2, and so on. moved_start: int64 [C + 1], moved:
-    int64 [F], detections that belong to another category once fixed, by this category, best first. score: float64 [M],
-    tie: int64 [M]: `after` and `moved` are ordered by descending score, then ascending tie. hit, shown: bool [M], true
-    positives, and those on the curve with nothing fixed. kind: int8 [M], the error. fixed: bool [M], a fix makes it a
-    hit.
+    start: int64 [C + 1], category c owns ``before[start[c]:start[c + 1]]`` and those of `after`: int64 [start[C]],
+    detections best first, with nothing fixed and after a fix; empty for 0, 1, 2, and so on. moved_start: int64 [C + 1],
+    moved: int64 [F], detections that belong to another category once fixed, by this category, best first; those from
+    ``start[C]`` on are on no other curve. score: float64 [M], tie: int64 [M]: `after` and `moved` are ordered by
+    descending score, then ascending tie. hit, shown: bool [M], true positives, and those on the curve with nothing
+    fixed. kind: int8 [M], the error. fixed: bool [M], a fix makes it a hit.
     dropped: int32 [K], the kind of error that is fixed in each of the curves 1 to K: detections with this error are
     hits if `fixed`, else left out; those of the kind `moving` are in `moved` instead.
     num_objects: int64 [C, 2], objects that count, and of them those that are not missed. found: int64 [C], objects that

@@ -80,6 +80,8 @@ class Candidates:
     overlaps: Overlaps
     every_overlap: Overlaps | None
     """The overlaps of all detections, for tidecv; else None."""
+    unjudged: tide.Unjudged
+    """For TIDE (`aligned`), else none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +168,16 @@ class Evaluation:
         if judged is None:
             every, all_count = np.arange(number), np.zeros(number, bool)
             pairs = pairs_of(every)
-            return Candidates(every, detections.image, detections.category, area, all_count, pairs, pairs)
-        row = judged_rows(detections, area, judged)
-        all_pairs = pairs_of(np.arange(number)) if self.options.tide == "tidecv" else None
+            return Candidates(
+                every, detections.image, detections.category, area, all_count, pairs, pairs, tide.NO_UNJUDGED
+            )
+        row, mode = judged_rows(detections, area, judged), self.options.tide
+        all_pairs = None if mode == "off" else pairs_of(np.arange(number))
         pairs = pairs_of(row) if all_pairs is None else rows_of(all_pairs, row)
+        unjudged = tide.NO_UNJUDGED
+        if mode == "aligned" and all_pairs is not None:
+            unjudged = tide.unjudged(detections, _others(row, number), all_pairs, self.objects)
+            all_pairs = None
         image, category = take(detections.image, row), take(detections.category, row)
         not_exhaustive = np.empty(len(row), bool)
 
@@ -178,7 +186,7 @@ class Evaluation:
             np.not_equal(flags & NOT_EXHAUSTIVE, 0, out=not_exhaustive[low:high])
 
         in_parts(look_up, len(row))
-        return Candidates(row, image, category, take(area, row), not_exhaustive, pairs, all_pairs)
+        return Candidates(row, image, category, take(area, row), not_exhaustive, pairs, all_pairs, unjudged)
 
     def metrics(self, detections: Detections, candidates: Candidates) -> DetectionMetrics:
         """The metrics of one set of scores. candidates: of the same boxes or masks."""
@@ -191,7 +199,9 @@ class Evaluation:
         category is taken from there if the order is the same.
         """
         scored = Scored(candidates.image, candidates.category, take(detections.score, candidates.row))
-        ordered = self._ordered(detections, scored, candidates, before)
+        within = best_per_image(detections, self.protocol.max_dets) if self.protocol.federated else None
+        ordered = self._ordered(detections, scored, within, candidates, before)
+        points = self._aligned_points(detections, within, candidates, ordered)
         matches, pairs = ordered.capped.matches, candidates.overlaps
         calibration = None
         if self.options.reliability:
@@ -205,20 +215,21 @@ class Evaluation:
             headline=summary.headline(reduced, ordered.ranked, self.protocol, self.groups),
             fixed=self._fixed(ordered.wide),
             pooled=self._pooled(scored, ordered.wide),
-            tide=self._tide(detections, scored, candidates, ordered),
+            tide=self._tide(detections, candidates, points),
             reliability=None if calibration is None else calibration.metrics,
             per_category=per_category,
-            resampled=self._resampled(scored, pairs, ordered),
+            resampled=self._resampled(detections, scored, ordered, points),
         )
         return Evaluated(metrics, ordered)
 
     def _ordered(
-        self, detections: Detections, scored: Scored, candidates: Candidates, before: Ordered | None
-    ) -> Ordered:
+        self, detections: Detections, scored: Scored, within: Bools | None, candidates: Candidates,
+        before: Ordered | None,
+    ) -> Ordered:  # fmt: skip
+        """within: bool [N], the detections under the cap of their image; None for all."""
         protocol = self.protocol
-        within = best_per_image(detections, protocol.max_dets) if protocol.federated else None
-        within = None if within is None else within[candidates.row]
-        narrow = self._reduction(scored, within, candidates, None if before is None else before.capped, limited=True)
+        own = None if within is None else within[candidates.row]
+        narrow = self._reduction(scored, own, candidates, None if before is None else before.capped, limited=True)
         wide = self._wide(detections, scored, candidates, narrow, None if before is None else before.wide)
         if before is not None and narrow is before.capped and wide is before.wide:
             return before
@@ -287,7 +298,9 @@ class Evaluation:
             reductions[f"{iou_type}/APfixed/"] = bootstrap.fixed(scored, objects, wide.matches, groups)
         return _resample(reductions, self.draws)
 
-    def _resampled(self, scored: Scored, pairs: Overlaps, ordered: Ordered) -> Resampled | None:
+    def _resampled(
+        self, detections: Detections, scored: Scored, ordered: Ordered, points: tide.Points | None
+    ) -> Resampled | None:
         """The metrics of every resample, one kind of metric after another."""
         draws, iou_type, groups, wide = self.draws, self.iou_type, self.groups, ordered.wide
         if draws is None:
@@ -295,16 +308,25 @@ class Evaluation:
         reductions = {}
         if wide is not None and self.options.pooled_ap:
             reductions[f"{iou_type}/APpool/"] = bootstrap.pooled(scored, self.objects, wide.matches, groups)
-        if self.options.tide == "aligned":
-            reductions[f"tide/{iou_type}/"] = bootstrap.aligned_tide(
-                scored, pairs, self.objects, ordered.capped.matches, groups
-            )
+        if points is not None:
+            image = take(detections.image, points.row)
+            reductions[f"tide/{iou_type}/"] = bootstrap.aligned_tide(points, image, self.objects.image, groups)
         return ordered.resampled | _resample(reductions, draws)
 
-    def _tide(self, detections: Detections, scored: Scored, candidates: Candidates, ordered: Ordered) -> Tide | None:
-        if ordered.outcomes is not None:
-            selection = ordered.capped.matches.selection
-            return tide.aligned(scored, self.objects, selection, ordered.outcomes, self.groups)
+    def _aligned_points(
+        self, detections: Detections, within: Bools | None, candidates: Candidates, ordered: Ordered
+    ) -> tide.Points | None:
+        """The detections with their errors, for TIDE (`aligned`); else None. within: as in `_ordered`."""
+        if ordered.outcomes is None:
+            return None
+        selection = ordered.capped.matches.selection
+        others = tide.best_unjudged(detections, within, candidates.unjudged, ordered.outcomes.used)
+        row = take(candidates.row, selection.row)
+        return tide.aligned_points(detections, row, selection.start, self.objects, ordered.outcomes, others)
+
+    def _tide(self, detections: Detections, candidates: Candidates, points: tide.Points | None) -> Tide | None:
+        if points is not None:
+            return tide.aligned(points, self.groups)
         if self.options.tide == "tidecv" and candidates.every_overlap is not None:
             pairs, protocol = candidates.every_overlap, self.protocol.name
             return tidecv(detections, pairs, self.objects, self.ground_truth, protocol, self.groups)
@@ -324,6 +346,13 @@ def _resample(reductions: Mapping[str, Resampling], draws: Weightings) -> Resamp
         for prefix, reduction in reductions.items()
         for name, values in resampled(reduction, draws).items()
     }
+
+
+def _others(row: Longs, number: int) -> Longs:
+    """The rows below `number` that are not in `row`, ascending."""
+    other = np.ones(number, bool)
+    other[row] = False
+    return np.flatnonzero(other)
 
 
 def _equal(one: Bools | None, other: Bools | None) -> bool:

@@ -42,6 +42,11 @@ class Matches:
     """bool [G, 4], whether each object counts."""
 
 
+def counts_of(objects: Objects) -> Bools:
+    """Whether each object can be found and missed, for each of `AREA_NAMES`: bool [G, 4]."""
+    return ~(objects.ignore[:, None] | outside(objects.area) | objects.excluded[:, None])
+
+
 def match(
     selection: Selection, overlaps: Overlaps, objects: Objects, category: Ints, area: Floats, not_exhaustive: Bools,
     num_categories: int,
@@ -55,8 +60,8 @@ def match(
     IoU, at least the threshold; crowd regions are always free, and a tie in IoU goes to the last object. An ignored
     object is taken only if no other fits (lvis 0.5.3 and pycocotools 2.0.11, ``evaluate_img``).
     """
-    ignore = (objects.ignore[:, None] | outside(objects.area)) & ~objects.excluded[:, None]
-    counts = ~ignore & ~objects.excluded[:, None]
+    counts = counts_of(objects)
+    ignore = ~counts & ~objects.excluded[:, None]
     number = len(selection.row)
     true_positive, ignored = np.zeros((2, number, counts.shape[1]), np.uint16)
     taken = np.full(number, UNMATCHED, np.int32)

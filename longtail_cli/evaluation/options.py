@@ -16,6 +16,10 @@ from longtail_cli.choices import (
 )
 from longtail_cli.errors import Problem, UsageError, check_choice
 
+TIDE_RULES = 2
+"""Version of the rules of `aligned` TIDE, whose figures can only be compared with those of the same version. From 2 on,
+detections that AP ignores explain missed objects, and a category that a fix empties stays in the mean."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:

@@ -15,12 +15,13 @@ from longtail_cli.choices import TideMode
 from longtail_cli.engine import curves
 from longtail_cli.engine import tide as engine
 from longtail_cli.evaluation.average_precision import EPSILON
+from longtail_cli.evaluation.false_positives import at_recalls
 from longtail_cli.evaluation.geometry import MIN_IOU, Overlaps
-from longtail_cli.evaluation.matching import UNMATCHED, Matches
+from longtail_cli.evaluation.matching import UNMATCHED, Matches, counts_of
 from longtail_cli.evaluation.protocol import RECALL_THRESHOLDS, Objects
-from longtail_cli.evaluation.selection import Scored, Selection, descending, image_order
+from longtail_cli.evaluation.selection import descending, image_order
 from longtail_cli.metrics import Tide, TideGains, Value, mean
-from longtail_cli.parallel import cuts_of, in_parts, in_threads, take
+from longtail_cli.parallel import Scalar, cuts_of, in_parts, in_threads, take
 from longtail_cli.tables import Bools, Detections, Floats, Ints, Longs
 
 FOREGROUND_IOU = 0.5
@@ -32,7 +33,7 @@ NO_OBJECT = engine.NO_OBJECT
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """The errors of M detections."""
+    """The errors of M detections. Those that AP ignores have errors too, so that they can explain a missed object."""
 
     kind: npt.NDArray[np.int8]
     """int8 [M], one of `NO_ERROR`, `LOC`, `CLS`, `DUPE`, `BKG`, `BOTH`."""
@@ -103,19 +104,27 @@ class TideRules:
     """float64 [101]."""
     epsilon: float
     """Added to the denominator of precision."""
-    empty_counts: bool
-    """A category with detections but no objects counts as AP 0 rather than being left out."""
+    same_categories: bool
+    """The means are over the categories with objects before any fix. If a fix removes all objects of one, its AP is 1
+    if no false positive is left either, else 0. Otherwise (tidecv) each mean is over the categories with objects or
+    detections left, with AP 0 without objects."""
     clamp: bool
     """A negative gain of a main error is shown as 0."""
 
 
-ALIGNED = TideRules("aligned", RECALL_THRESHOLDS, EPSILON, empty_counts=False, clamp=False)
+ALIGNED = TideRules("aligned", RECALL_THRESHOLDS, EPSILON, same_categories=True, clamp=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """M detections of a precision-recall curve, with their errors, and the G objects of C categories."""
+    """M detections with their errors, and the G objects of C categories.
 
+    The first ``start[C]`` detections make the precision-recall curves of their categories. The others are on a curve
+    only where a fix of their Cls error moves them there.
+    """
+
+    row: Longs
+    """int64 [M], rows of the `Detections`."""
     category: Ints
     """int32 [M]."""
     hit: Bools
@@ -131,10 +140,10 @@ class Points:
     start: Longs
     """int64 [C + 1]; category c owns ``before[start[c]:start[c + 1]]``, and so in `after`."""
     before: Longs
-    """int64 [M], the order of the curve with nothing fixed, by category, best first; empty if it is that of the
+    """int64 [start[C]], the order of the curve with nothing fixed, by category, best first; empty if it is that of the
     detections."""
     after: Longs
-    """int64 [M], the order after a fix; empty if it is that of the detections."""
+    """int64 [start[C]], the order after a fix; empty if it is that of the detections."""
     object_category: Ints
     """int32 [G]."""
     counts: Bools
@@ -174,7 +183,7 @@ def outcomes(overlaps: Overlaps, objects: Objects, matches: Matches) -> Outcomes
     def read(low: int, high: int) -> None:
         np.equal(matches.true_positive[low:high, 0] & 1, 1, out=hit[low:high])
         np.equal(matches.ignored[low:high, 0] & 1, 0, out=shown[low:high])
-        np.greater(shown[low:high], hit[low:high], out=wrong[low:high])
+        np.logical_not(hit[low:high], out=wrong[low:high])
         taken = matches.taken[low:high]
         used[taken[taken != UNMATCHED]] = True
 
@@ -185,36 +194,96 @@ def outcomes(overlaps: Overlaps, objects: Objects, matches: Matches) -> Outcomes
     return Outcomes(category, hit, shown, counts, used, explained)
 
 
-def aligned(
-    detections: Scored | Detections, objects: Objects, selection: Selection, found: Outcomes,
-    groups: Mapping[str, Bools],
-) -> Tide:  # fmt: skip
-    """The breakdown by the rules of the report, over all categories and each of `groups` (bool [C], by name)."""
-    return break_down(points_of(detections, objects, selection, found), ALIGNED, groups)
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """Detections with a Cls error that are not evaluated, as their image does not judge their category (LVIS).
+
+    The image holds no object of their category that counts, so they can have no Loc error.
+    """
+
+    row: Longs
+    """int64 [U], rows of the `Detections`, ascending."""
+    target: Ints
+    """int32 [U], the object that the error points to."""
 
 
-def aligned_points(detections: Scored | Detections, overlaps: Overlaps, objects: Objects, matches: Matches) -> Points:
-    """The selected detections with their errors, in the order of the `Selection`."""
-    return points_of(detections, objects, matches.selection, outcomes(overlaps, objects, matches))
+NO_UNJUDGED = Unjudged(np.zeros(0, np.int64), np.zeros(0, np.int32))
 
 
-def points_of(detections: Scored | Detections, objects: Objects, selection: Selection, found: Outcomes) -> Points:
-    """The selected detections with their outcomes, in the order of the `Selection`."""
-    row, score = selection.row, take(detections.score, selection.row)
-    errors = choose_fixes(found.explained, row, score, found.counts, found.used)
+def unjudged(detections: Detections, row: Longs, overlaps: Overlaps, objects: Objects) -> Unjudged:
+    """Those of the detections `row` (int64 [N], ascending) that have a Cls error. overlaps: of all detections."""
+    category, wrong = take(detections.category, row), np.ones(len(row), bool)
+    counts, used = counts_of(objects)[:, 0].copy(), np.zeros(len(objects), bool)  # `used` only tells Dupe from Bkg
+    found = explain(row, category, wrong, overlaps, objects.category, counts, used)
+    pointing = np.flatnonzero(found.kind == CLS)
+    return Unjudged(row[pointing], found.target[pointing])
+
+
+def best_unjudged(detections: Detections, within: Bools | None, found: Unjudged, used: Bools) -> Unjudged:
+    """For each object that no detection takes, the best of the detections that point to it, if any.
+
+    within: bool [N], the detections under the cap; None for all. used: bool [G].
+    """
+    inside = np.arange(len(found.row)) if within is None else np.flatnonzero(within[found.row])
+    row, target = found.row[inside], found.target[inside]
+    chosen = np.full(len(used), -1, np.int32)
+    engine.first_choice(row, take(detections.score, row), target, used, chosen)
+    best = np.sort(chosen[chosen >= 0])
+    return Unjudged(row[best], target[best])
+
+
+def aligned_points(
+    detections: Detections, row: Longs, start: Longs, objects: Objects, found: Outcomes, others: Unjudged
+) -> Points:
+    """The detections with their errors, in the order of the `Selection`, then `others`.
+
+    row: int64 [M], rows of the selected detections. start: int64 [C + 1], see `Selection`. others: see `best_unjudged`.
+    """
+    own, extra = found.explained, len(others.row)
+    row = _joined(row, others.row)
+    score = take(detections.score, row)
+    explained = Explained(
+        _joined(own.kind, np.full(extra, CLS, np.int8)),
+        _joined(own.target, others.target),
+    )
+    errors = choose_fixes(explained, row, score, found.counts, found.used)
+    category = _joined(found.category, detections.category[others.row])
+    hit, shown = (_joined(flags, np.zeros(extra, bool)) for flags in (found.hit, found.shown))
     in_order = np.zeros(0, np.int64)
     return Points(
-        found.category, found.hit, found.shown, errors, score, image_order(detections, row), selection.start,
-        in_order, in_order, objects.category, found.counts, found.used & found.counts,
+        row, category, hit, shown, errors, score, image_order(detections, row), start, in_order, in_order,
+        objects.category, found.counts, found.used & found.counts,
     )  # fmt: skip
+
+
+def _joined(values: npt.NDArray[Scalar], more: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    """Both together, without a copy if there are no more."""
+    return np.concatenate([values, more]) if len(more) else values
+
+
+def aligned(points: Points, groups: Mapping[str, Bools]) -> Tide:
+    """The breakdown by the rules of the report, over all categories and each of `groups` (bool [C], by name)."""
+    return break_down(points, ALIGNED, groups)
 
 
 def break_down(points: Points, rules: TideRules, groups: Mapping[str, Bools]) -> Tide:
     """Fix each kind of error alone and take the difference of the mean AP, overall and in each group."""
     ap = fixed_ap(points, rules)
-    overall = gains(ap, rules, np.ones(points.num_categories, bool))
-    by_group = {name: gains(ap, rules, member) for name, member in groups.items()}
-    return Tide(rules.mode, overall.AP50, overall.main, overall.special, by_group)
+
+    def of(member: Bools) -> TideGains:
+        return replace(gains(ap, rules, member), false_positives=_false_positives(points, member))
+
+    overall = of(np.ones(points.num_categories, bool))
+    by_group = {name: of(member) for name, member in groups.items()}
+    return Tide(rules.mode, overall.AP50, overall.main, overall.special, by_group, overall.false_positives)
+
+
+def _false_positives(points: Points, member: Bools) -> dict[str, int | None]:
+    """See `at_recalls`; the categories that are `member` (bool [C]) make one curve."""
+    inside = member[points.category]
+    hit, wrong = inside & points.hit, inside & points.shown & ~points.hit
+    number = int(member[points.object_category[points.counts]].sum())
+    return at_recalls(points.score[hit], points.score[wrong], number)
 
 
 def fixed_ap(points: Points, rules: TideRules) -> dict[str, Floats]:
@@ -239,10 +308,13 @@ def fixed_ap(points: Points, rules: TideRules) -> dict[str, Floats]:
         )  # fmt: skip
 
     in_threads(reduce, cuts_of(points.start))
-    counted = dict.fromkeys(names, objects[:, 0]) | {"Miss": objects[:, 1], "FalseNeg": objects[:, 2]}
-    defined = np.array([counted[name] for name in names]) > 0
-    if rules.empty_counts:
-        defined |= kept > 0
+    left = dict.fromkeys(names, objects[:, 0]) | {"Miss": objects[:, 1], "FalseNeg": objects[:, 2]}
+    emptied = np.array([left[name] for name in names]) == 0
+    if rules.same_categories:
+        ap[emptied & (kept == 0)] = 1.0
+        defined = np.broadcast_to(objects[:, 0] > 0, ap.shape)
+    else:
+        defined = ~emptied | (kept > 0)
     return dict(zip(names, np.where(defined, ap, np.nan), strict=True))
 
 

@@ -22,7 +22,7 @@ from longtail_cli.evaluation.tide import FOREGROUND_IOU, Points, TideRules, brea
 from longtail_cli.metrics import Tide
 from longtail_cli.tables import Bools, Detections, GroundTruth, Longs
 
-TIDECV = TideRules("tidecv", np.arange(101) / 100, 0.0, empty_counts=True, clamp=True)
+TIDECV = TideRules("tidecv", np.arange(101) / 100, 0.0, same_categories=False, clamp=True)
 
 
 def tidecv(
@@ -57,7 +57,7 @@ def tidecv(
     after, _ = by_category(category, score, np.argsort(hit, kind="stable"), number)
     tie = np.arange(len(row)) + hit * len(row)
     points = Points(
-        category, hit, ~ignored, errors, score, tie, start, before, after, objects.category, counts, used & counts
+        row, category, hit, ~ignored, errors, score, tie, start, before, after, objects.category, counts, used & counts
     )
     return break_down(points, TIDECV, groups)
 

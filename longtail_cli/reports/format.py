@@ -1,7 +1,7 @@
 """What tables are made of: metrics and names as text.
 
-Fractions are printed in percent points with two decimals, as in papers; metrics that are not fractions (`PLAIN`) as
-they are, with four decimals.
+Fractions are printed in percent points with two decimals, as in papers; counts (`is_count`) as whole numbers; other
+metrics that are not fractions (`PLAIN`) as they are, with four decimals.
 """
 
 from __future__ import annotations
@@ -43,14 +43,30 @@ def delta(value: Value, base: Value) -> str:
     return UNDEFINED if value is None or base is None else f"{100 * (value - base):+z.2f}"
 
 
+def is_count(name: str) -> bool:
+    """Whether a metric is a number of detections, by its name or the last part of it."""
+    return name.rpartition("/")[2].startswith("FP@R")
+
+
 def shown(name: str, value: Value) -> str:
     """A value of the metric `name`; ``-`` if undefined."""
-    return percent(value) if name not in PLAIN or value is None else f"{value:.4f}"
+    return percent(value) if _is_fraction(name) or value is None else plain(name, value)
 
 
 def difference(name: str, value: Value, base: Value) -> str:
     """A difference of two values of the metric `name` with its sign; ``-`` if either is undefined."""
-    return delta(value, base) if name not in PLAIN or value is None or base is None else f"{value - base:+z.4f}"
+    if _is_fraction(name) or value is None or base is None:
+        return delta(value, base)
+    return plain(name, value - base, "+z")
+
+
+def plain(name: str, value: float, sign: str = "") -> str:
+    """A value of the metric `name` as it is: fractions with four decimals. sign: ``+z`` for one with its sign."""
+    return format(value, f"{sign}.{0 if is_count(name) else 4}f")
+
+
+def _is_fraction(name: str) -> bool:
+    return name not in PLAIN and not is_count(name)
 
 
 def between(name: str, interval: Interval | None) -> str:

@@ -1,7 +1,7 @@
 """Names of metrics: the paths of the JSON, without the words that only structure it.
 
-``bbox/APr``, ``bbox/APfixed/APr``, ``tide/bbox/FalsePos``, ``tide/bbox/r/Bkg``, ``reliability/bbox/D-ECE``,
-``classification/top1``, ``categories/17/bbox/AP``.
+``bbox/APr``, ``bbox/APfixed/APr``, ``tide/bbox/FalsePos``, ``tide/bbox/r/Bkg``, ``tide/bbox/FP@R60``,
+``reliability/bbox/D-ECE``, ``classification/top1``, ``categories/17/bbox/AP``.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import math
 from collections.abc import Iterator, Mapping
 
 from longtail_cli.metrics import Classification, Tide, TideGains, Value
+from longtail_cli.reports.format import is_count
 from longtail_cli.reports.model import Run
 
-STRUCTURE = frozenset({"metrics", "main", "special", "groups", "errors", "all"})
+STRUCTURE = frozenset({"metrics", "main", "special", "false_positives", "groups", "errors", "all"})
 """Words of the JSON paths that names omit; paths with them are understood too."""
 
 LOWER_IS_BETTER = ("tide/", "reliability/", "classification/ece", "classification/classwise_ece", "classification/nll",
@@ -26,12 +27,14 @@ def canonical(path: str) -> str:
 
 
 def lower_is_better(name: str) -> bool:
-    """Whether a metric is an error, or the gain from fixing errors."""
+    """Whether a metric is an error, a number of errors, or the gain from fixing them."""
     return name.startswith(LOWER_IS_BETTER) and not name.endswith("/AP50")
 
 
 def bounds_of(name: str) -> tuple[float, float]:
     """The lowest and highest possible value of a metric."""
+    if is_count(name):
+        return 0.0, math.inf
     if name.startswith("tide/") and not name.endswith("/AP50"):
         return -1.0, 1.0
     return 0.0, math.inf if name in ("classification/nll", "classification/brier") else 1.0
@@ -47,7 +50,8 @@ def _metrics(run: Run) -> Iterator[tuple[str, Value]]:
     for iou_type, tide in run.tide.items():
         parts: dict[str, Tide | TideGains] = {"": tide, **{f"/{group}": gains for group, gains in tide.groups.items()}}
         for group, gains in parts.items():
-            yield from _flat(f"tide/{iou_type}{group}/", {"AP50": gains.AP50, **gains.main, **gains.special})
+            values = {"AP50": gains.AP50, **gains.main, **gains.special, **gains.false_positives}
+            yield from _flat(f"tide/{iou_type}{group}/", values)
     for iou_type, reliability in run.reliability.items():
         for group, errors in reliability.errors.items():
             yield from _flat(canonical(f"reliability/{iou_type}/{group}") + "/", errors)

@@ -1,6 +1,7 @@
 """The one result model: the metrics of an evaluation and the rules behind them, so that two reports can be compared.
 
-All metrics are fractions in [0, 1] at full precision unless stated (TIDE gains in [-1, 1]); None means undefined.
+All metrics are fractions in [0, 1] at full precision unless stated (TIDE gains in [-1, 1], numbers of false positives);
+None means undefined.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class Signature:
     metrics are better than on new data is said by their names, and gates refuse them."""
     split: str | None = None
     """Which images of the annotations: ``half:0, tuned on`` or ``half:0, held out``; None for all."""
+    tide_rules: int | None = None
+    """Version of the rules of `aligned` TIDE; None in reports of ltcal before they were numbered, and without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +353,8 @@ def _shape(run: Run) -> tuple[object, ...]:
 def _parts(tide: Tide) -> dict[str, dict[str, object]]:
     """The breakdown over all categories and of each group."""
     parts: dict[str, Tide | TideGains] = {"all": tide, **tide.groups}
-    return {key: {"AP50": one.AP50, "main": one.main, "special": one.special} for key, one in parts.items()}
+    names = ("AP50", "main", "special", "false_positives")
+    return {key: {name: getattr(one, name) for name in names} for key, one in parts.items()}
 
 
 def _names(metrics: object) -> object:

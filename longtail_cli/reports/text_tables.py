@@ -17,7 +17,9 @@ from longtail_cli.reports.format import (
     between_signed,
     delta,
     difference,
+    is_count,
     percent,
+    plain,
     shown,
 )
 from longtail_cli.reports.metric_names import metrics_of
@@ -118,7 +120,8 @@ def _tide(title: str, iou_type: str, sides: Sequence[Side]) -> list[Table]:
     last = sides[-1][1].tide.get(iou_type)
     if last is None:
         return []
-    name = f"{title}, TIDE ({last.protocol}): AP50 gain from fixing each error"
+    counts = ", and false positives at recall 0.4 and 0.6" if last.false_positives else ""
+    name = f"{title}, TIDE ({last.protocol}): AP50 gain from fixing each error{counts}"
     found = [(side, run.tide.get(iou_type)) for side, run in sides]
     alike = [(side, tide if tide is not None and tide.protocol == last.protocol else None) for side, tide in found]
     tables = [_side_by_side(name, [(side, _gains(tide)) for side, tide in alike])]
@@ -129,7 +132,7 @@ def _tide(title: str, iou_type: str, sides: Sequence[Side]) -> list[Table]:
 
 
 def _gains(gains: TideGains | Tide | None) -> dict[str, Value]:
-    return {} if gains is None else {"AP50": gains.AP50, **gains.main, **gains.special}
+    return {} if gains is None else {"AP50": gains.AP50, **gains.main, **gains.special, **gains.false_positives}
 
 
 def _reliability(title: str, iou_type: str, sides: Sequence[Side]) -> list[Table]:
@@ -300,7 +303,8 @@ def gate_tables(report: Report) -> list[Table]:
         return []
     ordered = in_order(report)
     failed = sum(not verdict.allowed for verdict in ordered)
-    title = f"Gates: {len(ordered) - failed} pass, {failed} fail (values are fractions)"
+    units = "fractions or counts" if any(is_count(verdict.metric) for verdict in ordered) else "fractions"
+    title = f"Gates: {len(ordered) - failed} pass, {failed} fail (values are {units})"
     rows = [
         (outcome(verdict), gate(verdict), verdict.run, _value_cell(verdict), verdict.limit, verdict.message)
         for verdict in ordered
@@ -327,8 +331,9 @@ def _value_cell(verdict: Verdict) -> str:
     """The value, and for gates that compare its difference to the reference."""
     if verdict.value is None:
         return UNDEFINED
-    change = "" if verdict.base is None else f" ({verdict.value - verdict.base:+z.4f})"
-    return f"{verdict.value:.4f}{change}"
+    name = verdict.metric
+    change = "" if verdict.base is None else f" ({plain(name, verdict.value - verdict.base, '+z')})"
+    return f"{plain(name, verdict.value)}{change}"
 
 
 def to_text(report: Report) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from longtail_cli import __version__
 from longtail_cli.choices import IouType, ProtocolChoice, ProtocolName
 from longtail_cli.errors import InputError, Problem, UsageError
-from longtail_cli.evaluation.options import EvaluationOptions
+from longtail_cli.evaluation.options import TIDE_RULES, EvaluationOptions
 from longtail_cli.evaluation.protocol import DEFAULT_MAX_DETS, GROUPS, Protocol
 from longtail_cli.files.annotations.reader import AnnotationFile, open_annotations
 from longtail_cli.files.source import printable
@@ -178,18 +178,19 @@ def _signature(
 ) -> Signature:
     from longtail_cli.workflow.category_rows import groups_sha256
 
-    protocol, truth = evaluations[0].protocol, evaluations[0].ground_truth
+    protocol, truth, tide = evaluations[0].protocol, evaluations[0].ground_truth, evaluations[0].options.tide
     return Signature(
         version=__version__,
         protocol=protocol.name,
         max_dets=protocol.max_dets,
         iou_types=tuple(one.iou_type for one in evaluations),
-        tide=evaluations[0].options.tide,
+        tide=tide,
         images=len(truth.image_id),
         categories=len(truth.categories),
         annotations_sha256=annotations_sha256,
         frequencies_sha256=frequencies_sha256,
         groups_sha256=groups_sha256(labels),
+        tide_rules=TIDE_RULES if tide == "aligned" else None,
     )
 
 

@@ -119,6 +119,24 @@ def test_another_protocol_is_not_comparable(folder: Path, option: str, value: ob
     assert ElementTree.parse("out.xml").getroot().find(".//error") is not None
 
 
+def test_figures_of_tide_by_earlier_rules_are_not_comparable(folder: Path) -> None:
+    write_baseline()
+    document = json.loads(Path("main.json").read_text("utf-8"))
+    del document["signature"]["tide_rules"]
+    Path("old.json").write_text(json.dumps(document))
+    result = ltcal(BEFORE, "--baseline", "old.json", "--max-drop", "bbox/APr=0.9")
+    assert result.exit_code == NOT_COMPARABLE
+    assert "TIDE: the baseline follows earlier rules of --tide aligned" in result.stderr
+    assert ltcal(BEFORE, "--tide", "off", "--baseline", "old.json", "--max-drop", "bbox/APr=0.9").exit_code == PASSED
+
+
+def test_limits_on_the_number_of_false_positives(folder: Path) -> None:
+    passing = ltcal(BEFORE, "--fail-over", "tide/bbox/FP@R40=1000", "--junit", "out.xml")
+    assert passing.exit_code == PASSED
+    assert "not over 1000" in passing.stdout
+    assert ltcal(BEFORE, "--fail-over", "tide/bbox/FP@R40=0").exit_code == FAILED
+
+
 def test_no_output_replaces_the_resamples_of_the_baseline(folder: Path) -> None:
     write_baseline("--bootstrap", "--resamples", 8)
     before = Path("main.ltcal.parquet").read_bytes()

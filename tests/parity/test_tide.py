@@ -9,6 +9,8 @@ from longtail_cli.errors import VerificationError
 from longtail_cli.evaluation.protocol import DEFAULT_MAX_DETS
 from longtail_cli.verify.official import compare, official_tide
 
+HERE, THERE = [0.0, 0.0, 10.0, 10.0], [40.0, 40.0, 10.0, 10.0]
+
 PROTOCOLS = pytest.mark.parametrize("protocol", ["lvis", "coco"])
 IOU_TYPES = pytest.mark.parametrize("iou_type", ["bbox", "segm"])
 TWIN_TOLERANCE = 1e-12
@@ -75,9 +77,27 @@ def test_aligned_ap50_is_that_of_the_report(tmp_path, protocol, seed):
     assert compare({"AP50": tide["AP50"]}, {"AP50": ours(*paths, protocol, "bbox").metrics["AP50"]}, 1e-12) == ()
 
 
+@pytest.mark.parametrize("other", [-1, 2])
+def test_category_minus_one(tmp_path, other):
+    """Tidecv takes an image that does not judge category -1 to judge none: its id stands for any category there."""
+    annotations = {
+        "images": [{"id": 1, "neg_category_ids": [], "not_exhaustive_category_ids": []}],
+        "categories": [{"id": 1, "name": "one"}, {"id": other, "name": "other"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": HERE, "area": 100.0}],
+    }
+    found = [
+        {"image_id": 1, "category_id": 1, "bbox": box, "score": score} for box, score in ((THERE, 0.9), (HERE, 0.5))
+    ]
+    paths = write_case(tmp_path, annotations, found)
+    mine = our_tide(*paths, "lvis", "bbox", mode="tidecv")
+    official = official_tide(*paths, "bbox", "lvis")
+    assert mine["AP50"] == pytest.approx(0.5)
+    assert official["AP50"] == pytest.approx(1.0 if other == -1 else 0.5)
+
+
 @PROTOCOLS
 def test_no_detections_at_all(tmp_path, protocol):
-    """Unlike tidecv, which fails: every object is missed, and with missed objects removed no category is defined."""
+    """Unlike tidecv, which fails: every object is missed. Without them nothing is wrong, but no category is left."""
     annotations, _ = make_case(2, protocol=protocol, sure_hit=True)
     case = annotations, []
     assert_same_as_twin(tmp_path, case, protocol)

@@ -59,6 +59,30 @@ def test_what_does_not_change_metrics_is_not_a_difference(baseline):
     assert differences(LVIS, replace(LVIS, **baseline)) == ()
 
 
+class TestTideRules:
+    NEW = replace(LVIS, tide_rules=2)
+
+    def test_figures_by_earlier_rules_are_not_compared(self):
+        assert differences(self.NEW, LVIS) == (
+            "TIDE: the baseline follows earlier rules of `tide='aligned'` (ltcal 0.1.0); write it again with this "
+            "version, or evaluate with `tide='off'`",
+        )
+
+    def test_nor_by_later_ones(self):
+        assert differences(self.NEW, replace(LVIS, tide_rules=3, version="0.9.0")) == (
+            "TIDE: the baseline follows later rules of `tide='aligned'` (ltcal 0.9.0); update ltcal, "
+            "or evaluate with `tide='off'`",
+        )
+
+    @pytest.mark.parametrize("without", ["here", "there"])
+    def test_without_tide_on_one_side_they_do_not_matter(self, without):
+        off = replace(LVIS, tide="off")
+        assert differences(*((off, self.NEW) if without == "here" else (self.NEW, off))) == ()
+
+    def test_tidecv_has_one_set_of_rules(self):
+        assert differences(replace(LVIS, tide="tidecv"), replace(LVIS, tide="tidecv")) == ()
+
+
 def test_a_breakdown_that_only_the_baseline_has_is_not_a_difference():
     assert differences(replace(LVIS, tide="off"), LVIS) == ()
 

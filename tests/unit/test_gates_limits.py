@@ -18,6 +18,12 @@ from longtail_cli.reports.gates.limits import Gate, merge_gates, parse_gate
         ("max-rise", " bbox/APr = 150 % ", Gate("max-rise", "bbox/APr", 1.5, True, "150 %")),
         ("max-drop", "bbox/APr=0", Gate("max-drop", "bbox/APr", 0.0, False, "0")),
         ("fail-over", "classification/nll=2.5", Gate("fail-over", "classification/nll", 2.5, False, "2.5")),
+        ("fail-over", "tide/bbox/FP@R60=400", Gate("fail-over", "tide/bbox/FP@R60", 400.0, False, "400")),
+        (
+            "max-rise",
+            "tide/bbox/groups/r/false_positives/FP@R40=3",
+            Gate("max-rise", "tide/bbox/r/FP@R40", 3.0, False, "3"),
+        ),
         ("fail-under", "a=b=0.1", Gate("fail-under", "a=b", 0.1, False, "0.1")),
         ("fail-under", "metrics/bbox/APr=0.1", Gate("fail-under", "bbox/APr", 0.1, False, "0.1")),
         ("fail-over", "tide/bbox/groups/r/main/Bkg=1", Gate("fail-over", "tide/bbox/r/Bkg", 1.0, False, "1")),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from gates import SIZES, detector, gate, judged, with_baseline
-from reports import NOTHING, classification_report, classification_run, report
+from reports import NOTHING, classification_report, classification_run, counting, report
 
 from longtail_cli.errors import UsageError
 from longtail_cli.metrics import CategoryMetrics, Interval, Tide
@@ -50,6 +50,25 @@ def test_messages_of_differences_state_both_metrics():
 def test_messages_print_as_many_digits_as_tell_the_metric_from_its_limit():
     assert message(report(detector(APr=0.17999)), "bbox/APr=0.18") == "bbox/APr of after is 0.179990, under 0.18"
     assert message(report(detector(APr=0.1 + 0.2)), "bbox/APr=0.3") == "bbox/APr of after is 0.3000, not under 0.3"
+
+
+def test_counts_are_whole_numbers():
+    found = report(counting(detector("before"), 331), counting(detector("after"), 364))
+    head = "tide/bbox/FP@R40 of after is 364"
+    assert message(found, "tide/bbox/FP@R40=300", "fail-over") == f"{head}, over 300"
+    assert message(found, "tide/bbox/FP@R40=20", "max-rise") == (
+        f"{head}, +33 against 331 of before, more than the allowed rise of 20"
+    )
+    assert message(found, "tide/bbox/FP@R40=10%", "max-rise") == (
+        f"{head}.0, +33.0 against 331.0 of before, within the allowed rise of 10% (33.1)"
+    )
+
+
+def test_a_count_at_a_recall_that_is_not_reached_is_undefined():
+    found = replace(report(counting(detector(), 331)), groups=SIZES)
+    reason = "is undefined: recall 0.6 is not reached"
+    assert message(found, "tide/bbox/FP@R60=300", "fail-over") == f"tide/bbox/FP@R60 of after {reason}"
+    assert message(found, "tide/bbox/r/FP@R60=300", "fail-over") == f"tide/bbox/r/FP@R60 of after {reason}"
 
 
 @pytest.mark.parametrize(

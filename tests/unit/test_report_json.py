@@ -11,6 +11,7 @@ from reports import (
     GATES,
     classification_report,
     classification_run,
+    counting,
     reliable,
     report,
     resampled_report,
@@ -31,12 +32,26 @@ def test_the_schema():
     assert list(first) == [*parts, "reliability", "intervals", "deltas", "oracle"]
     assert first["classification"] is None
     assert first["metrics"]["bbox"] == {"AP": 0.25, "AP50": 0.5, "APr": None, "APpool": {"AP": 0.2, "APr": None}}
-    assert list(first["tide"]["bbox"]) == ["protocol", "AP50", "main", "special", "groups"]
+    assert list(first["tide"]["bbox"]) == ["protocol", "AP50", "main", "special", "groups", "false_positives"]
     assert first["tide"]["bbox"]["groups"]["r"]["main"]["Bkg"] is None
     about = ["id", "name", "group", "images", "instances"]
     assert list(first["categories"][0]) == [*about, "metrics", "train_images", "train_instances"]
     assert first["categories"][0]["metrics"] == {"bbox": {"AP": 0.25, "AP50": 0.5}}
     assert first["categories"][1]["metrics"] == {"bbox": {"AP": None, "AP50": None}}
+
+
+def test_a_report_of_ltcal_before_false_positives_were_counted_is_read():
+    document = json.loads(to_json(report(counting(run("a", 0.0), 331))))
+    del document["signature"]["tide_rules"]
+    tide = document["runs"][0]["tide"]["bbox"]
+    del tide["false_positives"], tide["groups"]["r"]["false_positives"]
+    assert from_json(json.dumps(document), "old.json") == report(run("a", 0.0))
+
+
+def test_numbers_of_false_positives_are_whole():
+    document = json.loads(to_json(report(counting(run("a", 0.0), 331))))
+    assert repr(document["runs"][0]["tide"]["bbox"]["false_positives"]) == "{'FP@R40': 331, 'FP@R60': None}"
+    assert from_json(json.dumps(document), "report.json") == report(counting(run("a", 0.0), 331))
 
 
 def test_the_schema_of_classification():

@@ -8,6 +8,7 @@ from reports import (
     HOSTILE,
     classification_report,
     classification_run,
+    counting,
     gated_report,
     reliable,
     report,
@@ -93,6 +94,24 @@ def test_tide_overall_and_by_group_with_undefined_as_a_dash():
     ]
     assert parts[4].splitlines()[0] == "Boxes, TIDE (aligned): AP50 gain from fixing each error, rare categories"
     assert parts[4].splitlines()[-1].split() == ["a"] + ["-"] * 9
+
+
+def test_numbers_of_false_positives_stand_beside_the_gains_as_whole_numbers():
+    before, after = counting(run("before", 0.0), 331), counting(run("after", 0.0), 162)
+    parts = to_text(report(before, after)).split("\n\n")
+    assert parts[3].splitlines()[0] == (
+        "Boxes, TIDE (aligned): AP50 gain from fixing each error, and false positives at recall 0.4 and 0.6"
+    )
+    assert [line.split()[-3:] for line in parts[3].splitlines()[1:] if "--" not in line] == [
+        ["FalseNeg", "FP@R40", "FP@R60"], ["15.00", "331", "-"], ["15.00", "162", "-"], ["+0.00", "-169", "-"],
+    ]  # fmt: skip
+
+
+def test_gates_on_counts_show_counts():
+    over = verdict("failed", metric="tide/bbox/FP@R40", kind="max-rise", limit="20", value=364.0, base=331.0)
+    text = to_text(gated_report(counting(run("after", 0.0), 364), gates=(over,)))
+    assert "Gates: 0 pass, 1 fail (values are fractions or counts)" in text
+    assert "  364 (+33)  " in text
 
 
 def test_categories_in_id_order_with_counts():

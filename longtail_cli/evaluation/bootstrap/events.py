@@ -150,6 +150,20 @@ def by_fixed_curve(curve: FixedCurve, points: Points, image: Ints, object_image:
     return events_of(curve.category[row].astype(np.int64), image[row], hit, 1 - hit, of_objects, 1)
 
 
+def of_false_positives(points: Points, image: Ints) -> CurveEvents:
+    """A curve for each category without detections, whose objects are the images with a false positive of it.
+
+    So it is undefined exactly where no false positive is drawn. image: int32 [M], of the detections of `points`.
+    """
+    false = np.flatnonzero(points.shown & ~points.hit)
+    held = np.zeros((points.num_categories, int(image.max(initial=-1)) + 1), bool)
+    held[points.category[false], image[false]] = True
+    category, holding = np.nonzero(held)
+    nothing, no_bits = np.zeros(0, np.int32), np.zeros(0, np.uint16)
+    objects = CurveObjects.of(category, holding.astype(np.int32), points.num_categories)
+    return events_of(nothing.astype(np.int64), nothing, no_bits, no_bits, objects, 1)
+
+
 def _bits(matches: Matches) -> tuple[Bits, Bits]:
     every = np.uint16((1 << len(IOU_THRESHOLDS)) - 1)
     return matches.true_positive, ~(matches.true_positive | matches.ignored) & every

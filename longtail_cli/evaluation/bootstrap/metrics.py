@@ -14,14 +14,21 @@ import numpy as np
 from longtail_cli.engine import weighted_curves as engine
 from longtail_cli.evaluation import summary, tide
 from longtail_cli.evaluation.average_precision import Curves, pools_of
-from longtail_cli.evaluation.bootstrap.events import CurveEvents, by_category, by_fixed_curve, by_pool, by_rank
+from longtail_cli.evaluation.bootstrap.events import (
+    CurveEvents,
+    by_category,
+    by_fixed_curve,
+    by_pool,
+    by_rank,
+    of_false_positives,
+)
 from longtail_cli.evaluation.bootstrap.resampling import LANES, ImageWeights, Reduction
-from longtail_cli.evaluation.geometry import Overlaps
 from longtail_cli.evaluation.matching import Matches
 from longtail_cli.evaluation.protocol import AREA_NAMES, Objects, Protocol
 from longtail_cli.evaluation.selection import Scored
+from longtail_cli.evaluation.tide import Points
 from longtail_cli.metrics import Value, mean
-from longtail_cli.tables import Bools, Floats
+from longtail_cli.tables import Bools, Floats, Ints
 
 
 def headline(
@@ -68,21 +75,22 @@ def pooled(detections: Scored, objects: Objects, matches: Matches, groups: Mappi
     return reduction
 
 
-def aligned_tide(
-    detections: Scored, pairs: Overlaps, objects: Objects, matches: Matches, groups: Mapping[str, Bools]
-) -> Reduction:
+def aligned_tide(points: Points, image: Ints, object_image: Ints, groups: Mapping[str, Bools]) -> Reduction:
     """AP50 and TIDE's gains (`aligned`) of weighted images: ``Cls``, ..., and by group ``r/Cls``, ...
 
     The error of a detection depends on its image alone, so it is the same however often the image is drawn.
+    image: int32 [M], of the detections of `points`. object_image: int32 [G].
     """
-    points = tide.aligned_points(detections, pairs, objects, matches)
-    image = detections.image[matches.selection.row]
     curves = tide.fixed_curves(points)
-    events = {name: by_fixed_curve(curve, points, image, objects.image) for name, curve in curves.items()}
+    events = {name: by_fixed_curve(curve, points, image, object_image) for name, curve in curves.items()}
+    false = of_false_positives(points, image)
     members = {"": np.ones(points.num_categories, bool), **{f"{name}/": member for name, member in groups.items()}}
 
     def reduction(weight: ImageWeights) -> list[dict[str, Value]]:
         found = {name: _weighted_curves(one, weight).ap[:, 0].T.copy() for name, one in events.items()}
+        none_false = np.isnan(_weighted_curves(false, weight).ap[:, 0].T)
+        left_empty = {name: np.isnan(ap) & ~np.isnan(found[tide.BASE]) for name, ap in found.items()}
+        found = {name: np.where(left_empty[name], none_false, ap) for name, ap in found.items()}
         return [_gains({name: ap[lane] for name, ap in found.items()}, members) for lane in range(LANES)]
 
     return reduction

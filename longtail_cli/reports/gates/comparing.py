@@ -12,8 +12,8 @@ def differences(ours: Signature, theirs: Signature) -> tuple[str, ...]:
     """Why metrics of `ours` cannot be compared with those of the baseline `theirs`; empty if they can.
 
     One sentence each, with a fix. Annotations, the split of their images, protocol, max_dets, IoU types (the baseline
-    must hold ours), TIDE mode (if both hold a breakdown) and frequency groups must agree; the version of the tool and
-    the rest of a frequency table need not.
+    must hold ours), TIDE mode and rules (if both hold a breakdown) and frequency groups must agree; the version of the
+    tool and the rest of a frequency table need not.
     """
     checks = (_annotations, _split, _protocol, _max_dets, _iou_types, _tide, _groups)
     found = (check(ours, theirs) for check in checks)
@@ -62,9 +62,21 @@ def _iou_types(ours: Signature, theirs: Signature) -> str | None:
 
 
 def _tide(ours: Signature, theirs: Signature) -> str | None:
-    if ours.tide == theirs.tide or "off" in (ours.tide, theirs.tide):
+    if "off" in (ours.tide, theirs.tide):
         return None
+    if ours.tide == theirs.tide:
+        return _tide_rules(ours, theirs)
     return f"TIDE: {ours.tide} here, {theirs.tide} in the baseline; evaluate both with the same `tide=`"
+
+
+def _tide_rules(ours: Signature, theirs: Signature) -> str | None:
+    here, there = ours.tide_rules, theirs.tide_rules
+    if here == there:
+        return None
+    which = "earlier" if (there or 0) < (here or 0) else "later"
+    about = f"TIDE: the baseline follows {which} rules of `tide='{ours.tide}'` (ltcal {theirs.version})"
+    fix = "write it again with this version" if which == "earlier" else "update ltcal"
+    return f"{about}; {fix}, or evaluate with `tide='off'`"
 
 
 def _groups(ours: Signature, theirs: Signature) -> str | None:

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from longtail_cli.choices import GateKind
 from longtail_cli.errors import Problem, UsageError
-from longtail_cli.reports.metric_names import canonical
+from longtail_cli.reports.metric_names import bounds_of, canonical
 
 AGAINST_REFERENCE: tuple[GateKind, ...] = ("max-drop", "max-rise")
 """Kinds that compare a run with `Report.reference`."""
@@ -19,7 +19,6 @@ FLOORS: tuple[GateKind, ...] = ("fail-under", "max-drop")
 """Kinds that fail below their limit; the others fail above it."""
 
 _FRACTIONS = ("bbox/", "segm/", "tide/", "reliability/", "categories/", "classification/")
-_UNBOUNDED = ("classification/nll", "classification/brier")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -31,7 +30,8 @@ class Gate:
     metric: str
     """Name of the metric."""
     limit: float
-    """A fraction; of a relative gate 0.01 means 1% of the magnitude of the reference's metric."""
+    """A fraction, or a number for a metric that counts; of a relative gate 0.01 means 1% of the magnitude of the
+    reference's metric."""
     relative: bool
     written: str
     """The limit as given: ``0.18`` or ``1%``."""
@@ -59,7 +59,7 @@ def parse_gate(kind: GateKind, text: str, option: str) -> Gate:
         raise _refused(option, forms, text, f"only `max_drop=` and `max_rise=` take percent; write {example}")
     if against and limit < 0:
         raise _refused(option, "a limit from 0", text, f"write how much it may {kind[4:]}, {example}")
-    if not relative and abs(limit) > 1 and metric.startswith(_FRACTIONS) and metric not in _UNBOUNDED:
+    if not relative and abs(limit) > bounds_of(metric)[1] and metric.startswith(_FRACTIONS):
         fix = f"metrics are fractions here, not percent points: write {metric}={limit / 100:g}"
         raise _refused(option, "a limit in [0, 1]", text, fix)
     return Gate(kind, metric, limit, relative, written, option)

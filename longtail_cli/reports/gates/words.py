@@ -1,4 +1,7 @@
-"""Verdicts in plain sentences; fractions have four decimals, or as many as tell a metric apart from its limit."""
+"""Verdicts in plain sentences.
+
+Fractions have four decimals and counts none, or as many as tell a metric apart from its limit.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import re
 from dataclasses import dataclass
 
 from longtail_cli.metrics import Interval, Value
+from longtail_cli.reports.format import is_count, plain
 from longtail_cli.reports.gates.limits import AGAINST_REFERENCE, FLOORS, Gate
 from longtail_cli.reports.model import Report, Run, Verdict
 
 DECIMALS = (4, 6, 8, 10, 12)
+DECIMALS_OF_COUNTS = (0, 1, 2, *DECIMALS)
 
 GROUP_NAMES = {
     "r": "rare category",
@@ -95,8 +100,11 @@ def data_of(report: Report) -> str:
 
 
 def why_undefined(report: Report, metric: str) -> str:
-    """What is missing: groups, categories of the group, or objects."""
+    """What is missing: groups, categories of the group, objects, or hits."""
     group = group_of(metric)
+    size = report.groups.get(group or "all")
+    if is_count(metric) and size is not None and size.categories > 0:
+        return f"recall {int(metric[-2:]) / 100} is not reached"
     if group is None:
         return "no object counts"
     if not set(report.groups) - {"all"}:
@@ -108,7 +116,7 @@ def why_undefined(report: Report, metric: str) -> str:
 
 def expectation(verdict: Verdict) -> str:
     """What a gate expects of the metric, for errors."""
-    against = "" if verdict.base is None else f" from {verdict.base:.4f}"
+    against = "" if verdict.base is None else f" from {plain(verdict.metric, verdict.base)}"
     words = {
         "fail-under": f"at least {verdict.limit}",
         "fail-over": f"at most {verdict.limit}",
@@ -134,9 +142,10 @@ def _allowance(given: GateInput) -> str:
 
 
 def _decimals(given: GateInput) -> int:
-    """The fewest decimals that tell the observed metric apart from the limit; the first of `DECIMALS` if they agree."""
-    apart = (count for count in DECIMALS if round(given.observed, count) != round(given.threshold, count))
-    return next(apart, DECIMALS[0])
+    """The fewest decimals that tell the observed metric apart from the limit; the usual number if they agree."""
+    decimals = DECIMALS_OF_COUNTS if is_count(given.gate.metric) else DECIMALS
+    apart = (count for count in decimals if round(given.observed, count) != round(given.threshold, count))
+    return next(apart, decimals[0])
 
 
 def _interval(interval: Interval, decimals: int) -> str:
