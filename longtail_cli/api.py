@@ -167,6 +167,7 @@ def evaluate(
     score_space: ScoreSpace = "prob",
     bootstrap: int | None = None,
     seed: int = 0,
+    significance: bool = False,
     head: HeadName | None = None,
     background: BackgroundName | None = None,
     category_ids: Sequence[int] | None = None,
@@ -184,7 +185,8 @@ def evaluate(
     annotations: the path of a COCO or LVIS file, or such a document, whose lists may be data frames.
     methods: one run per input and method; if empty, scores and logits are used unchanged.
     frequencies: a table, its path or counts, for the methods and for the groups r, c, f.
-    bootstrap: number of resamples for 95% intervals; None for none.
+    bootstrap: number of resamples for 95% intervals; None for none. significance: whether differences to the first run
+        get p-values from as many exchanges of images, 1,000 if `bootstrap` is None, and intervals.
     `protocol` to `score_space` are those of `longtail_cli.evaluation.options.EvaluationOptions`; `head` to `objectness`
     are for logits, see docs/logits.md.
     Raises InputError for data that is not valid and UsageError for options that do not fit it.
@@ -212,7 +214,7 @@ def evaluate(
         methods=chosen,
         logit_options=LogitOptions(head, background, _ids(category_ids), device, decode),
         options=options,
-        bootstrap=None if bootstrap is None else BootstrapOptions(bootstrap, seed),
+        bootstrap=_resampling(bootstrap, seed, significance),
         names=names or _run_names(titles, chosen),
     )
 
@@ -230,6 +232,7 @@ def evaluate_classification(
     per_category: bool = False,
     bootstrap: int | None = None,
     seed: int = 0,
+    significance: bool = False,
     device: str = "auto",
 ) -> Report:
     """Evaluate classifiers, side by side if there are several: accuracy by frequency group, and calibration.
@@ -256,7 +259,7 @@ def evaluate_classification(
         methods=chosen,
         logit_options=LogitOptions(None if head == "none" else head, background, _ids(category_ids), device),
         per_category=per_category,
-        bootstrap=None if bootstrap is None else BootstrapOptions(bootstrap, seed),
+        bootstrap=_resampling(bootstrap, seed, significance),
         names=names or _run_names(titles, chosen),
     )
 
@@ -362,7 +365,8 @@ def judge(
 
     gates: limits by metric, by kind: ``{"fail_under": {"bbox/APr": 0.18}, "max_drop": {"bbox/AP": "1%"}}``.
     baseline: an earlier report, or the path of its JSON; differences are then to its first run.
-    on: ``value``, or ``interval`` to fail only if the whole 95% interval is beyond the limit.
+    on: ``value``; ``interval`` to fail only if the whole 95% interval is beyond the limit too; ``significance`` to fail
+        only if the difference also has a p-value below 0.05, adjusted for the gates of the run.
     allow_oracle: whether runs whose method was tuned on data of this report are judged like others; else they fail.
     runs: names of the runs to judge; empty means all.
     Raises UsageError for unknown metrics, kinds and runs.
@@ -389,6 +393,12 @@ def read_report(path: str | os.PathLike[str]) -> Report:
 def read_frequencies(path: str | os.PathLike[str]) -> FrequencyTable:
     """A frequency table from a .csv, .json or .parquet file. Raises InputError if it is not one."""
     return _read_frequencies(Path(path))
+
+
+def _resampling(resamples: int | None, seed: int, significance: bool) -> BootstrapOptions | None:
+    if resamples is None and not significance:
+        return None
+    return BootstrapOptions(resamples or BootstrapOptions().resamples, seed, significance)
 
 
 def _path_or(source: Any) -> Any:

@@ -17,7 +17,7 @@ ZeroCountName = Literal["max", "smooth", "error"]
 NormalizerName = Literal["occurrences", "images"]
 VariantName = Literal["raw", "smooth", "relative", "base2", "base10", "normit", "gombit"]
 GateKind = Literal["fail-under", "fail-over", "max-drop", "max-rise"]
-JudgedOn = Literal["value", "interval"]
+JudgedOn = Literal["value", "interval", "significance"]
 
 IOU_TYPES: tuple[IouType, ...] = get_args(IouType)
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)

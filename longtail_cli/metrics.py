@@ -162,6 +162,10 @@ class Interval:
     high: float
 
 
+LEAST_IMAGES = 3.0
+"""Intervals of metrics that effectively rest on fewer images are withheld: their resamples say little."""
+
+
 @dataclass(frozen=True, slots=True)
 class CategoryMetrics:
     """The metrics and counts of one category."""

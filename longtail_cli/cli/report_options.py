@@ -82,7 +82,12 @@ intervals = bundled(
         click.option(
             "--bootstrap/--no-bootstrap",
             default=None,
-            help="Add 95% bootstrap intervals. On by default with --html, --plots and --gate-on interval.",
+            help="Add 95% bootstrap intervals. On by default with --html, --plots and --gate-on interval|significance.",
+        ),
+        click.option(
+            "--significance/--no-significance",
+            default=None,
+            help="Add p-values of the differences to the first run. On by default with --gate-on significance.",
         ),
         click.option(
             "--resamples",
@@ -121,7 +126,7 @@ gates = bundled(
         click.option(
             "--gate-on",
             type=click.Choice(JUDGED_ON),
-            help="Judge the value, or fail only if the whole interval is beyond the limit. [value]",
+            help="Judge the value; or fail only if the interval is beyond the limit too, or p is small. [value]",
         ),
         click.option(
             "--gate-run",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from longtail_cli.errors import check_choice
 from longtail_cli.evaluation import summary, tide
 from longtail_cli.evaluation.average_precision import Curves, curves, pooled_ap, recall_at
 from longtail_cli.evaluation.bootstrap import metrics as bootstrap
+from longtail_cli.evaluation.bootstrap.permutation import Comparable, Matched, Swaps, falling_with_rank, side_by_side
 from longtail_cli.evaluation.bootstrap.resampling import Reduction as Resampling
 from longtail_cli.evaluation.bootstrap.resampling import Resampled, Weightings, resampled
 from longtail_cli.evaluation.geometry import Overlaps, mask_areas, overlaps, rows_of
@@ -118,6 +119,8 @@ class Evaluated:
 
     metrics: DetectionMetrics
     ordered: Ordered
+    matched: Matched
+    """For a permutation test against another run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,7 @@ class Evaluation:
         ordered = self._ordered(detections, scored, within, candidates, before)
         points = self._aligned_points(detections, within, candidates, ordered)
         matches, pairs = ordered.capped.matches, candidates.overlaps
+        found = self._matched(scored, points, ordered.capped, ordered.wide)
         calibration = None
         if self.options.reliability:
             confident = are_confidences(detections.score)
@@ -218,9 +222,11 @@ class Evaluation:
             tide=self._tide(detections, candidates, points),
             reliability=None if calibration is None else calibration.metrics,
             per_category=per_category,
-            resampled=self._resampled(detections, scored, ordered, points),
+            resampled=None
+            if self.draws is None
+            else ordered.resampled | _resample(self._reductions(found), self.draws),
         )
-        return Evaluated(metrics, ordered)
+        return Evaluated(metrics, ordered, found)
 
     def _ordered(
         self, detections: Detections, scored: Scored, within: Bools | None, candidates: Candidates,
@@ -233,6 +239,7 @@ class Evaluation:
         wide = self._wide(detections, scored, candidates, narrow, None if before is None else before.wide)
         if before is not None and narrow is before.capped and wide is before.wide:
             return before
+        found = self._matched(scored, None, narrow, wide)
         return Ordered(
             capped=narrow,
             wide=wide,
@@ -240,7 +247,7 @@ class Evaluation:
             outcomes=tide.outcomes(candidates.overlaps, self.objects, narrow.matches)
             if self.options.tide == "aligned"
             else None,
-            resampled=self._resampled_in_order(scored, narrow, wide),
+            resampled={} if self.draws is None else _resample(self._reductions_in_order(found), self.draws),
         )
 
     def _reduction(
@@ -285,33 +292,47 @@ class Evaluation:
             return None
         return pooled_ap(scored, wide.matches, self.groups)
 
-    def _resampled_in_order(self, scored: Scored, narrow: Reduction, wide: Reduction | None) -> Resampled:
-        """Those metrics of every resample that follow from the order within each category."""
-        iou_type, objects, groups = self.iou_type, self.objects, self.groups
-        if self.draws is None:
-            return {}
-        headline = bootstrap.headline(
-            scored, objects, narrow.matches, self.protocol, groups, sizes=self.resampled_sizes
-        )
-        reductions = {f"{iou_type}/": headline}
-        if wide is not None and self.options.fixed_ap:
-            reductions[f"{iou_type}/APfixed/"] = bootstrap.fixed(scored, objects, wide.matches, groups)
-        return _resample(reductions, self.draws)
+    def comparable(self, detections: Detections, candidates: Candidates, found: Evaluated) -> Comparable:
+        """The run, ready to exchange images with another. found: of the same detections."""
+        rank = falling_with_rank(detections.category, detections.score, len(self.ground_truth.categories))
+        matched = found.matched
+        ranked = replace(matched.scored, score=take(rank, candidates.row))
+        return Comparable(matched, replace(matched, scored=ranked, points=None))
 
-    def _resampled(
-        self, detections: Detections, scored: Scored, ordered: Ordered, points: tide.Points | None
-    ) -> Resampled | None:
-        """The metrics of every resample, one kind of metric after another."""
-        draws, iou_type, groups, wide = self.draws, self.iou_type, self.groups, ordered.wide
-        if draws is None:
-            return None
+    def swapped(self, first: Comparable, second: Comparable, swaps: Swaps) -> Resampled:
+        """The metrics of two runs after each exchange of images, by the names of `DetectionMetrics.resampled`."""
+        in_order = self._reductions_in_order(side_by_side(first.by_rank, second.by_rank))
+        return _resample(in_order | self._reductions(side_by_side(first.by_score, second.by_score)), swaps)
+
+    def _reductions_in_order(self, found: Matched) -> dict[str, Resampling]:
+        """What follows from the order within each category, by the prefix of its names."""
+        headline = bootstrap.headline(
+            found.scored, found.objects, found.capped, self.protocol, self.groups, sizes=self.resampled_sizes
+        )
+        reductions = {f"{self.iou_type}/": headline}
+        if found.wide is not None and self.options.fixed_ap:
+            reductions[f"{self.iou_type}/APfixed/"] = bootstrap.fixed(
+                found.scored, found.objects, found.wide, self.groups
+            )
+        return reductions
+
+    def _reductions(self, found: Matched) -> dict[str, Resampling]:
+        """What depends on scores beyond that order, by the prefix of its names."""
         reductions = {}
-        if wide is not None and self.options.pooled_ap:
-            reductions[f"{iou_type}/APpool/"] = bootstrap.pooled(scored, self.objects, wide.matches, groups)
-        if points is not None:
-            image = take(detections.image, points.row)
-            reductions[f"tide/{iou_type}/"] = bootstrap.aligned_tide(points, image, self.objects.image, groups)
-        return ordered.resampled | _resample(reductions, draws)
+        if found.wide is not None and self.options.pooled_ap:
+            reductions[f"{self.iou_type}/APpool/"] = bootstrap.pooled(
+                found.scored, found.objects, found.wide, self.groups
+            )
+        if found.points is not None:
+            reductions[f"tide/{self.iou_type}/"] = bootstrap.aligned_tide(
+                found.points, found.objects.image, self.groups
+            )
+        return reductions
+
+    def _matched(
+        self, scored: Scored, points: tide.Points | None, narrow: Reduction, wide: Reduction | None
+    ) -> Matched:
+        return Matched(scored, self.objects, narrow.matches, None if wide is None else wide.matches, points)
 
     def _aligned_points(
         self, detections: Detections, within: Bools | None, candidates: Candidates, ordered: Ordered

@@ -123,8 +123,8 @@ class Points:
     only where a fix of their Cls error moves them there.
     """
 
-    row: Longs
-    """int64 [M], rows of the `Detections`."""
+    image: Ints
+    """int32 [M]."""
     category: Ints
     """int32 [M]."""
     hit: Bools
@@ -251,8 +251,8 @@ def aligned_points(
     hit, shown = (_joined(flags, np.zeros(extra, bool)) for flags in (found.hit, found.shown))
     in_order = np.zeros(0, np.int64)
     return Points(
-        row, category, hit, shown, errors, score, image_order(detections, row), start, in_order, in_order,
-        objects.category, found.counts, found.used & found.counts,
+        take(detections.image, row), category, hit, shown, errors, score, image_order(detections, row), start,
+        in_order, in_order, objects.category, found.counts, found.used & found.counts,
     )  # fmt: skip
 
 

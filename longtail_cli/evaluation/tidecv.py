@@ -57,8 +57,9 @@ def tidecv(
     after, _ = by_category(category, score, np.argsort(hit, kind="stable"), number)
     tie = np.arange(len(row)) + hit * len(row)
     points = Points(
-        row, category, hit, ~ignored, errors, score, tie, start, before, after, objects.category, counts, used & counts
-    )
+        detections.image[row], category, hit, ~ignored, errors, score, tie, start, before, after, objects.category,
+        counts, used & counts,
+    )  # fmt: skip
     return break_down(points, TIDECV, groups)
 
 

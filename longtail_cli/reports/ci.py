@@ -15,7 +15,7 @@ from longtail_cli.reports.model import Report, Verdict
 from longtail_cli.reports.text_tables import gate, in_order, outcome
 
 KINDS = {"failed": "failure", "undefined": "failure", "not comparable": "error", "oracle": "error",
-         "undefined, allowed": "skipped"}  # fmt: skip
+         "undefined, allowed": "skipped", "withheld": "skipped"}  # fmt: skip
 """The element of a test case by outcome; a gate that passed has none."""
 
 
@@ -23,8 +23,8 @@ def to_junit(report: Report, time: datetime | None = None) -> str:
     """One suite with one test case per verdict: its class is the run, its name the gate with its limit.
 
     A metric that is undefined or beyond its limit is a failure, a run that cannot be compared and an oracle run are
-    errors, and an undefined metric that was allowed is skipped. The properties hold the signature. Without gates there
-    are no tests.
+    errors; an undefined metric that was allowed, and one on too few images to be judged, is skipped. The properties
+    hold the signature. Without gates there are no tests.
     time: when the report was made, written to the second without time zone. Optional in Jenkins' schema, but required
     in Windy Road's.
     """
@@ -70,7 +70,7 @@ GITHUB_SUMMARY_LIMIT = 1024 * 1024
 
 
 def workflow_commands(report: Report) -> str:
-    """One line per verdict that did not pass: ``::error``, or ``::warning`` for an undefined metric that was allowed.
+    """One line per verdict that did not pass: ``::error``, or ``::warning`` if it lets the build pass all the same.
 
     Errors come first, since GitHub shows ten per step. Empty if all gates passed or there are none. No name or message
     can end the line or begin another command.

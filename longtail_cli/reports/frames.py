@@ -16,7 +16,7 @@ from longtail_cli.reports.text_tables import ABOUT_CATEGORY
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("run", "metric", "value", "low", "high", "change", "change_low", "change_high")
+COLUMNS = ("run", "metric", "value", "low", "high", "change", "change_low", "change_high", "p")
 
 
 def to_frame(report: Report) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def _rows(run: Run, base: dict[str, Value]) -> Iterator[tuple[str | Value, ...]]
             interval, delta, reference = run.intervals.get(name), run.deltas.get(name), base.get(name)
             change = None if value is None or reference is None else value - reference
             bounds = [(None, None) if one is None else (one.low, one.high) for one in (interval, delta)]
-            yield xml_text(run.name), name, value, *bounds[0], change, *bounds[1]
+            yield xml_text(run.name), name, value, *bounds[0], change, *bounds[1], run.p_values.get(name)
 
 
 def categories_frame(report: Report) -> pd.DataFrame:

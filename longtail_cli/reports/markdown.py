@@ -13,7 +13,7 @@ from longtail_cli.reports.format import Table
 from longtail_cli.reports.model import Report
 from longtail_cli.reports.text_tables import gate_tables, headline, tables_of
 
-MARKS = {"passed": "✅", "undefined, allowed": "⚠️"}
+MARKS = {"passed": "✅", "undefined, allowed": "⚠️", "withheld": "⚠️"}
 """By outcome of a gate; all other outcomes fail."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Mapping
 
 from longtail_cli.metrics import Classification, Tide, TideGains, Value
@@ -17,6 +18,12 @@ from longtail_cli.reports.model import Run
 STRUCTURE = frozenset({"metrics", "main", "special", "false_positives", "groups", "errors", "all"})
 """Words of the JSON paths that names omit; paths with them are understood too."""
 
+_PART = re.compile(
+    r"(?:bbox|segm)/(?:\w+/)?AP([rcfsml])|(?:bbox|segm)/AR([sml])@\d+|(?:tide|reliability)/\w+/([rcf])/.*"
+    r"|classification/(many|medium|few)"
+)
+_ALIKE = re.compile(r"(?:bbox|segm)/APpool/\w+|classification/(?:top1|top5|ece|nll|brier)")
+
 LOWER_IS_BETTER = ("tide/", "reliability/", "classification/ece", "classification/classwise_ece", "classification/nll",
                    "classification/brier")  # fmt: skip
 
@@ -24,6 +31,25 @@ LOWER_IS_BETTER = ("tide/", "reliability/", "classification/ece", "classificatio
 def canonical(path: str) -> str:
     """The name of the metric at a JSON path inside a run."""
     return "/".join(part for part in path.strip("/").split("/") if part not in STRUCTURE)
+
+
+def part_of(name: str) -> str:
+    """What a metric is about: a frequency group (``r``, ``few``), an object size (``s``, ``m``, ``l``), or ``all``."""
+    match = _PART.fullmatch(name)
+    return next(filter(None, match.groups()), "all") if match else "all"
+
+
+def counts_images_alike(name: str) -> bool:
+    """Whether a metric is taken over all detections or rows together, rather than a mean over categories."""
+    return _ALIKE.fullmatch(name) is not None
+
+
+def is_resampled(name: str, tide: str) -> bool:
+    """Whether a metric is computed for resamples. tide: the mode of the report."""
+    kind, *path = name.split("/")
+    if kind == "classification":
+        return len(path) == 1 and path[0] != "classwise_ece"
+    return kind in ("bbox", "segm") or (kind == "tide" and tide == "aligned")
 
 
 def lower_is_better(name: str) -> bool:

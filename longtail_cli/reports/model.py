@@ -97,6 +97,9 @@ class Run:
     """By metric name (`longtail_cli.reports.metric_names`); empty without a bootstrap."""
     deltas: Mapping[str, Interval] = field(default_factory=dict)
     """Intervals of the differences to `Report.reference`, by metric name; empty for the reference itself."""
+    p_values: Mapping[str, float] = field(default_factory=dict)
+    """Of the differences to `Report.reference`, by metric name, from a paired permutation test; empty without one, and
+    if the reference is a baseline, whose detections are not at hand."""
     oracle: bool = False
     """Whether the method was tuned on some of the images or rows of this report; a note says on how many. The name
     ends in `ORACLE` then."""
@@ -114,6 +117,10 @@ class GroupSize:
     """Ground truths that count."""
 
 
+COVERS = "the metric on sets of images of this size, not on all the images that they come from"
+"""What an interval holds. AP rises as a set shrinks, so a population's AP is below that of its samples."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
     """How intervals were made: resamples of the images, the same for every run and for the baseline."""
@@ -124,6 +131,12 @@ class Bootstrap:
     """Random seed of the draws."""
     sha256: str
     """Hex digest of the draws; equal digests mean paired reports."""
+    images: Mapping[str, float] = field(default_factory=dict)
+    """On how many images the metrics effectively rest, by part of the data: ``all``, the frequency groups, and the
+    object sizes ``s``, ``m``, ``l`` (`longtail_cli.evaluation.bootstrap.effective`). Empty in older reports, whose
+    intervals are not widened."""
+    covers: str = COVERS
+    """What the intervals hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +164,8 @@ class Verdict:
     limit: str
     """As written: ``0.18`` or ``1%``."""
     outcome: str
-    """``passed``, ``failed``, ``undefined`` (the metric or that of the baseline), ``not comparable``, or ``oracle`` for
-    an oracle run, which is not judged."""
+    """``passed``, ``failed``, ``undefined`` (the metric or that of the baseline), ``withheld`` (beyond the limit, too
+    few images for an interval), ``not comparable``, or ``oracle`` for an oracle run, which is not judged."""
     allowed: bool
     """Whether the gate lets the build pass."""
     value: Value
@@ -163,6 +176,10 @@ class Verdict:
     """Interval of the value or of the difference, if there is one."""
     message: str
     """One sentence for people."""
+    p_value: Value = None
+    """Of the difference, if gates are judged on significance."""
+    p_adjusted: Value = None
+    """The same after Holm's adjustment for the gates of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +247,7 @@ class Report:
         """Metrics as a tidy table, one row per run and metric, without those of single categories.
 
         Columns: run, metric, value, low, high (95% interval), change (value minus that of `reference`), change_low,
-        change_high. NaN if undefined or not computed; changes of the reference itself are NaN.
+        change_high, p (of the change). NaN if undefined or not computed; changes of the reference itself are NaN.
         """
         from longtail_cli.reports.frames import to_frame
 

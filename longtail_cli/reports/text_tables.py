@@ -24,6 +24,7 @@ from longtail_cli.reports.format import (
 )
 from longtail_cli.reports.metric_names import metrics_of
 from longtail_cli.reports.model import Report, Run, Verdict
+from longtail_cli.reports.reliance import is_withheld
 
 IOU_TITLES = {"bbox": "Boxes", "segm": "Masks"}
 NESTED = {"APfixed": "Fixed AP", "APpool": "Pooled AP"}
@@ -250,15 +251,18 @@ def _about_category(row: CategoryMetrics, kind: str, trained: bool) -> tuple[str
     return str(row.id), row.group or UNDEFINED, *([train] if trained else []), *map(str, counts)
 
 
+WITHHELD = "withheld"
+"""An interval that is not shown as its metric rests on too few images; a note says on how many."""
+
 INTERVAL_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "APr", "APc", "APf")
 
 
 def interval_tables(report: Report) -> list[Table]:
-    """For each run with intervals one row per main metric: value, difference, and the 95% intervals of both."""
+    """For each run with intervals one row per main metric: value, difference, the 95% intervals of both, and p."""
     drawn = "" if report.bootstrap is None else f" from {report.bootstrap.resamples:,} resamples of the images"
     base = metrics_of(report.reference)
     return [
-        _intervals(f"95% intervals{drawn}, {run.name}", run, base if run is not report.reference else {})
+        _intervals(f"95% intervals{drawn}, {run.name}", report, run, base if run is not report.reference else {})
         for run in report.runs
         if run.intervals
     ]
@@ -276,17 +280,25 @@ def group_sizes(report: Report) -> list[Table]:
     return [Table("Size of the frequency groups", header, tuple(rows))]
 
 
-def _intervals(title: str, run: Run, base: dict[str, Value]) -> Table:
+def _intervals(title: str, report: Report, run: Run, base: dict[str, Value]) -> Table:
     """base: the metrics of the reference; empty for the reference itself."""
-    header = ("metric", "value", "95% interval", "difference", "95% interval of the difference")
+    header = ("metric", "value", "95% interval", "difference", "95% interval of the difference", "p")
+    columns = (6 if run.p_values else 5) if base else 3
     rows = []
     for name, value in metrics_of(run).items():
         if _has_interval(name):
-            last = name.rpartition("/")[2]
-            change = (difference(last, value, base.get(name)), between_signed(last, run.deltas.get(name)))
-            cells = (name, shown(last, value), between(last, run.intervals.get(name)))
-            rows.append(cells + change if base else cells)
-    return Table(title, header if base else header[:3], tuple(rows))
+            last, p_value = name.rpartition("/")[2], run.p_values.get(name)
+            none = WITHHELD if value is not None and is_withheld(report, name) else UNDEFINED
+            cells = (
+                name,
+                shown(last, value),
+                between(last, run.intervals.get(name)) if name in run.intervals else none,
+                difference(last, value, base.get(name)),
+                between_signed(last, run.deltas.get(name)) if name in run.deltas else none,
+                UNDEFINED if p_value is None else f"{p_value:.3g}",
+            )
+            rows.append(cells[:columns])
+    return Table(title, header[:columns], tuple(rows))
 
 
 def _has_interval(name: str) -> bool:

@@ -9,7 +9,9 @@ from hashlib import sha256
 import numpy as np
 
 from longtail_cli.choices import VARIANTS
+from longtail_cli.evaluation.bootstrap.effective import effective_images
 from longtail_cli.evaluation.detections import DetectionMetrics, Evaluation
+from longtail_cli.evaluation.protocol import AREA_NAMES, outside
 from longtail_cli.methods.iif import iif_weights
 from longtail_cli.metrics import CategoryMetrics
 from longtail_cli.reports.model import GroupSize
@@ -75,6 +77,20 @@ def group_sizes(evaluation: Evaluation) -> dict[str, GroupSize]:
         return GroupSize(kinds, images, int(inside.sum()))
 
     return {name: size(member) for name, member in {**everything, **evaluation.groups}.items()}
+
+
+def images_behind(evaluation: Evaluation) -> dict[str, float]:
+    """On how many images the metrics effectively rest: over all categories, each object size, and each group."""
+    objects, categories = evaluation.objects, len(evaluation.ground_truth.categories)
+    number = len(evaluation.ground_truth.image_id)
+    counted = ~objects.ignore & ~objects.excluded
+    images = {}
+    for name, beyond in zip(AREA_NAMES, outside(objects.area).T, strict=True):
+        inside = counted & ~beyond
+        pairs = np.unique(objects.category[inside].astype(np.int64) * number + objects.image[inside])
+        images[name] = np.bincount(pairs // max(number, 1), minlength=categories)
+    by_group = {name: images["all"][member] for name, member in evaluation.groups.items()}
+    return {name: effective_images(one) for name, one in (images | by_group).items()}
 
 
 def groups_sha256(labels: Sequence[str] | None) -> str | None:

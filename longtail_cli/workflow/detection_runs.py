@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from longtail_cli.evaluation.bootstrap.permutation import Comparable, Swaps, p_values
 from longtail_cli.evaluation.detections import Candidates, DetectionMetrics, Evaluation, Ordered
 from longtail_cli.evaluation.protocol import Protocol
 from longtail_cli.evaluation.reliability import are_confidences
@@ -21,10 +23,18 @@ from longtail_cli.workflow.progress import Progress
 
 
 def evaluate_sources(
-    evaluations: Sequence[Evaluation], sources: Iterable[Source], train: TrainCounts | None, progress: Progress
+    evaluations: Sequence[Evaluation],
+    sources: Iterable[Source],
+    train: TrainCounts | None,
+    progress: Progress,
+    swaps: Swaps | None = None,
 ) -> tuple[Outcome, ...]:
-    """The outcome of each run; geometry is computed once per source, and again only if boxes or masks differ."""
+    """The outcome of each run; geometry is computed once per source, and again only if boxes or masks differ.
+
+    swaps: exchanges of images with the first run, for p-values of the differences to it; None for none.
+    """
     outcomes: list[Outcome] = []
+    first: list[Comparable] = []
     before: Detections | None = None
     candidates: list[Candidates] = []
     ordered: list[Ordered | None] = []
@@ -43,9 +53,31 @@ def evaluate_sources(
             ordered = [one.ordered for one in found]
             metrics = [one.metrics for one in found]
             resampled = {name: values for one in metrics for name, values in (one.resampled or {}).items()}
-            outcomes.append(Outcome(_run(evaluations, metrics, detections, source, run, train), resampled))
+            outcome = Outcome(_run(evaluations, metrics, detections, source, run, train), resampled)
+            if swaps is not None:
+                own = [
+                    one.comparable(detections, of_type, evaluated)
+                    for one, of_type, evaluated in zip(evaluations, candidates, found, strict=True)
+                ]
+                if first:
+                    progress(f"comparing {run.name} with {outcomes[0].run.name}", None)
+                    tested = _p_values(evaluations, first, own, swaps)
+                    outcome = replace(outcome, run=replace(outcome.run, p_values=tested))
+                first = first or own
+            outcomes.append(outcome)
             before = None if shared is not None else detections
     return tuple(outcomes)
+
+
+def _p_values(
+    evaluations: Sequence[Evaluation], first: Sequence[Comparable], second: Sequence[Comparable], swaps: Swaps
+) -> dict[str, float]:
+    """The p-value of the difference of every metric that is resampled, by name."""
+    return {
+        name: p
+        for evaluation, one, other in zip(evaluations, first, second, strict=True)
+        for name, p in p_values(evaluation.swapped(one, other, swaps)).items()
+    }
 
 
 def _shared_geometry(

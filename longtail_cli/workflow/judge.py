@@ -77,22 +77,44 @@ def plan_bootstrap(request: BootstrapRequest, plan: GatePlan, *, plotted: bool) 
     """The bootstrap to run, or None; with the seed and the number of resamples of the baseline if it has any.
 
     plotted: whether an output shows intervals; they are then computed unless `request` says otherwise.
-    Raises UsageError if the gates need intervals that are not computed, or the baseline has other resamples.
+    Raises UsageError if the gates need intervals or p-values that are not computed, or the baseline has other
+    resamples.
     """
-    wanted = request.bootstrap
-    if wanted is False and plan.on == "interval" and plan.gates:
-        problem = Problem("`bootstrap=`", "intervals, for `gate_on='interval'`", "`bootstrap=False`")
-        raise UsageError("gate", [problem], "leave `bootstrap=False` out")
+    wanted, tested = request.bootstrap, request.significance
+    if tested is False and plan.on == "significance" and plan.gates:
+        raise _contradiction("significance", f"p-values, for `gate_on='{plan.on}'`")
+    if plan.on == "significance" and plan.baseline is not None:
+        _refuse_untested(plan)
+    tested = plan.on == "significance" if tested is None else tested
+    if wanted is False and plan.on != "value" and plan.gates:
+        raise _contradiction("bootstrap", f"intervals, for `gate_on='{plan.on}'`")
+    if wanted is False and tested:
+        raise _contradiction("bootstrap", "intervals, which come with `significance=True`")
     if wanted is None:
-        wanted = plotted or plan.on == "interval" or request.resamples is not None or request.seed is not None
+        asked = request.resamples is not None or request.seed is not None
+        wanted = plotted or plan.on == "interval" or tested or asked
     if not wanted:
         return None
     base = None if plan.baseline is None else plan.baseline.resamples
     if base is not None:
         _check_resampling(request, base, plan.baseline_source)
-        return BootstrapOptions(base.number, base.seed)
+        return BootstrapOptions(base.number, base.seed, tested)
     default = BootstrapOptions()
-    return BootstrapOptions(request.resamples or default.resamples, request.seed or default.seed)
+    return BootstrapOptions(request.resamples or default.resamples, request.seed or default.seed, tested)
+
+
+def _contradiction(parameter: str, expected: str) -> UsageError:
+    """The error of a parameter that is False although its result is needed."""
+    problem = Problem(f"`{parameter}=`", expected, f"`{parameter}=False`")
+    return UsageError("gate", [problem], f"leave `{parameter}=False` out")
+
+
+def _refuse_untested(plan: GatePlan) -> None:
+    """Raise UsageError if gates that compare with a baseline are judged on significance."""
+    if any(gate.kind in AGAINST_REFERENCE for gate in plan.gates):
+        problem = Problem("baseline", "detections, which runs exchange in a permutation test", "metrics alone")
+        fix = "pass both prediction files, that of the reference first, and leave `baseline=` out"
+        raise UsageError(plan.baseline_source, [problem], fix)
 
 
 def _check_resampling(request: BootstrapRequest, base: Resamples, source: str) -> None:
@@ -123,7 +145,7 @@ def read_report(path: Path) -> Report:
 def _check_same(report: Report, resamples: Resamples, path: Path, beside: Path) -> None:
     """Raise InputError unless the intervals of the report follow from the resamples."""
     for run in report.runs:
-        found = intervals_of(run, resamples.runs.get(run.name, {}))
+        found = intervals_of(run, resamples.runs.get(run.name, {}), report)
         same = found.keys() == run.intervals.keys() and all(
             math.isclose(getattr(found[name], end), getattr(one, end), abs_tol=INTERVAL_TOLERANCE)
             for name, one in run.intervals.items()
@@ -137,12 +159,14 @@ def _check_same(report: Report, resamples: Resamples, path: Path, beside: Path) 
 def judged(report: Report, plan: GatePlan) -> Report:
     """The report compared with the baseline, if there is one, and with a verdict of each gate on each run.
 
-    Raises UsageError for unknown metrics and runs, and for gates on intervals of differences if the baseline was not
-    resampled with the same draws.
+    Raises UsageError for unknown metrics and runs, for gates on intervals of differences if the baseline was not
+    resampled with the same draws, and for gates on significance without p-values.
     """
     if plan.baseline is not None:
         report = _compared(report, plan.baseline, plan.baseline_source)
         _check_paired(report, plan)
+    if plan.on == "significance":
+        _check_tested(report, plan)
     verdicts = judge(
         report,
         plan.gates,
@@ -161,11 +185,13 @@ def _compared(report: Report, baseline: Report, source: str) -> Report:
     """
     first = baseline.runs[0]
     unlike = differences(report.signature, baseline.signature)
-    runs = tuple(replace(run, deltas={}) for run in report.runs)
+    runs = tuple(replace(run, deltas={}, p_values={}) for run in report.runs)
     own, base = report.resamples, baseline.resamples
     if not unlike and own is not None and base is not None and paired(own, base):
-        runs = tuple(with_deltas(run, own.runs[run.name], first, base.runs[first.name]) for run in runs)
-    return replace(report, runs=runs, baseline=Baseline(source, first, unlike))
+        runs = tuple(with_deltas(run, own.runs[run.name], first, base.runs[first.name], report) for run in runs)
+    untested = f"no p-values: the baseline {source} holds metrics, and no detections to exchange"
+    notes = (*report.notes, untested) if any(run.p_values for run in report.runs) else report.notes
+    return replace(report, runs=runs, notes=notes, baseline=Baseline(source, first, unlike))
 
 
 def _check_paired(report: Report, plan: GatePlan) -> None:
@@ -177,6 +203,16 @@ def _check_paired(report: Report, plan: GatePlan) -> None:
         problem = Problem("resamples", "those of the baseline, from the same draws", "none, or others")
         fix = "write the baseline with `bootstrap=True` and `json=`, and keep its .ltcal.parquet beside it"
         raise UsageError(plan.baseline_source, [problem], fix)
+
+
+def _check_tested(report: Report, plan: GatePlan) -> None:
+    """Raise UsageError if a gate needs p-values and the report has none."""
+    if plan.baseline is not None:
+        _refuse_untested(plan)
+    untested = [run.name for run in report.runs[1:] if not run.p_values]
+    if untested and any(gate.kind in AGAINST_REFERENCE for gate in plan.gates):
+        problem = Problem("p-values", "those of the differences to the first run", f"none of {', '.join(untested)}")
+        raise UsageError("gate", [problem], "evaluate both prediction files with `significance=True`")
 
 
 def paired(own: Resamples | None, base: Resamples | None) -> bool:

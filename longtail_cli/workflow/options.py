@@ -41,6 +41,8 @@ class BootstrapOptions:
 
     resamples: int = 1000
     seed: int = 0
+    significance: bool = False
+    """Whether differences to the first run get p-values, from as many exchanges of images by the same seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class BootstrapRequest:
     bootstrap: bool | None = None
     resamples: int | None = None
     seed: int | None = None
+    significance: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from hashlib import sha256
 from pathlib import Path
@@ -17,9 +17,11 @@ import torch
 
 from longtail_cli import __version__
 from longtail_cli.errors import InputError, Problem, UsageError
-from longtail_cli.evaluation.bootstrap.resampling import Draws
+from longtail_cli.evaluation.bootstrap.effective import effective_images
+from longtail_cli.evaluation.bootstrap.permutation import Swaps, p_values
+from longtail_cli.evaluation.bootstrap.resampling import Draws, Weightings
 from longtail_cli.evaluation.classification.metrics import GROUPS, ClassificationResult, Tally
-from longtail_cli.evaluation.classification.resampled import RowTally, resampled_metrics
+from longtail_cli.evaluation.classification.resampled import RowTally, resampled_metrics, side_by_side
 from longtail_cli.files.labels import labels_from_array, read_labels
 from longtail_cli.files.logits.digests import row_digests, rows_in
 from longtail_cli.files.logits.reader import LogitsFile
@@ -38,7 +40,7 @@ from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, device
 from longtail_cli.workflow.oracle import any_tuned, marked
 from longtail_cli.workflow.prepare_methods import PreparedMethod, check_classes, open_with_options, prepare_methods
 from longtail_cli.workflow.progress import Progress, no_progress
-from longtail_cli.workflow.report_detection import run_names
+from longtail_cli.workflow.report_detection import run_names, swaps_of
 
 DEFAULT_OPTIONS = LogitOptions()
 
@@ -88,10 +90,12 @@ def evaluate_classification(
     draws = None if bootstrap is None else Draws(len(truth), bootstrap.resamples, bootstrap.seed)
     reporter = ClassificationReporter(files[0].columns, truth, groups, table, frequencies_sha256, per_category, draws)
     outcomes: list[Outcome] = []
+    swaps = swaps_of(len(truth), bootstrap)
+    comparison = None if swaps is None else _Comparison(swaps)
     for file, own_names in zip(files, names_by_input, strict=True):
         _check_same(file, files[0], truth, compare_labels=labels is None)
         runs = _runs(file, methods, table, logit_options, device, own_names)
-        outcomes += _with_oracles(reporter.outcomes(file, runs, device, progress), methods, file)
+        outcomes += _with_oracles(reporter.outcomes(file, runs, device, progress, comparison), methods, file)
     return reporter.report(outcomes)
 
 
@@ -123,13 +127,25 @@ class ClassificationReporter:
     """See `Signature.split`."""
 
     def outcomes(
-        self, file: LogitsFile, runs: Sequence[ClassifierRun], device: torch.device, progress: Progress
+        self,
+        file: LogitsFile,
+        runs: Sequence[ClassifierRun],
+        device: torch.device,
+        progress: Progress,
+        comparison: _Comparison | None = None,
     ) -> list[Outcome]:
-        """The outcome of each run on the rows of `file`."""
+        """The outcome of each run on the rows of `file`. comparison: for p-values, or None."""
         given = ClassificationInput(file, self.truth, self.groups, self.table, self.per_category, self.draws)
-        results = tally_methods(given, [run.adjuster for run in runs], device, progress)
+        counters = tally_methods(given, [run.adjuster for run in runs], device, progress)
         return [
-            Outcome(_run(given, run, result), resampled) for run, (result, resampled) in zip(runs, results, strict=True)
+            Outcome(
+                replace(
+                    _run(given, run, counter.result()),
+                    p_values={} if comparison is None or counter.rows is None else comparison.p_values(counter.rows),
+                ),
+                counter.resampled(),
+            )
+            for run, counter in zip(runs, counters, strict=True)
         ]
 
     def report(self, outcomes: Sequence[Outcome]) -> Report:
@@ -159,7 +175,31 @@ class ClassificationReporter:
             groups=_group_sizes(self.columns, truth, self.groups),
             weights={} if train is None or table is None else iif_curves(train, table.category_id),
         )
-        return add_intervals(report, self.draws, {one.run.name: one.resampled for one in outcomes})
+        resampled = {one.run.name: one.resampled for one in outcomes}
+        return add_intervals(report, self.draws, resampled, self._images)
+
+    @property
+    def _images(self) -> dict[str, float]:
+        """On how many rows the means over classes effectively rest; see `Bootstrap.images`."""
+        samples = np.bincount(self.truth, minlength=len(self.columns))
+        members = {} if self.groups is None else {name: self.groups == g for g, name in enumerate(GROUPS)}
+        parts = {"all": samples} | {name: samples[member] for name, member in members.items()}
+        return {name: effective_images(one) for name, one in parts.items()}
+
+
+class _Comparison:
+    """The p-values of runs, each against the first."""
+
+    def __init__(self, swaps: Swaps) -> None:
+        self._swaps = swaps
+        self._first: RowTally | None = None
+
+    def p_values(self, rows: RowTally) -> dict[str, float]:
+        """Those of the differences between a run and the first one; empty for the first."""
+        if self._first is None:
+            self._first = rows
+            return {}
+        return p_values(_resampled(side_by_side(self._first, rows), self._swaps))
 
 
 def _runs(
@@ -286,13 +326,13 @@ def _categories(given: ClassificationInput, result: ClassificationResult) -> tup
 
 def tally_methods(
     given: ClassificationInput, adjusters: Sequence[BatchAdjuster], device: torch.device, progress: Progress
-) -> list[tuple[ClassificationResult, Resampled]]:
-    """The metrics after each adjuster, and those of each resample."""
+) -> list[_Counter]:
+    """The counts of all rows after each adjuster."""
     counters = [_Counter(given) for _ in adjusters]
     tasks = [(adjuster, counter.count) for adjuster, counter in zip(adjusters, counters, strict=True)]
     for _ in map_batches(given.file, tasks, device, progress):
         pass
-    return [(counter.result(), counter.resampled()) for counter in counters]
+    return counters
 
 
 class _Counter:
@@ -301,7 +341,7 @@ class _Counter:
     def __init__(self, given: ClassificationInput) -> None:
         self._truth, self._draws = given.truth, given.draws
         classes = len(given.file.columns)
-        self._rows = None if given.draws is None else RowTally(len(given.truth), classes, given.groups)
+        self.rows = None if given.draws is None else RowTally(len(given.truth), classes, given.groups)
         self._all = [Tally(classes, given.groups) for _ in range(THREADS)]
         self._free: SimpleQueue[Tally] = SimpleQueue()
         for tally in self._all:
@@ -312,17 +352,19 @@ class _Counter:
         tally = self._free.get()
         tally.add(of_classes, labels)
         self._free.put(tally)
-        if self._rows is not None:
-            self._rows.add(batch.first, of_classes, labels)
+        if self.rows is not None:
+            self.rows.add(batch.first, of_classes, labels)
 
     def result(self) -> ClassificationResult:
         return reduce(Tally.plus, self._all).metrics()
 
     def resampled(self) -> Resampled:
         """The metrics of each resample by name; empty without draws."""
-        if self._rows is None or self._draws is None:
-            return {}
-        rows, draws = self._rows, self._draws
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = list(pool.map(lambda b: resampled_metrics(rows, draws.weight(b)), range(draws.resamples)))
-        return {f"classification/{name}": np.array([one[name] for one in found], np.float64) for name in found[0]}
+        return {} if self.rows is None or self._draws is None else _resampled(self.rows, self._draws)
+
+
+def _resampled(rows: RowTally, draws: Weightings) -> Resampled:
+    """The metrics by name with the rows counted in each of these ways."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(lambda b: resampled_metrics(rows, draws.weight(b)), range(draws.number)))
+    return {f"classification/{name}": np.array([one[name] for one in found], np.float64) for name in found[0]}

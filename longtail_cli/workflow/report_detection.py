@@ -25,6 +25,7 @@ from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, load_f
 from longtail_cli.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from longtail_cli.evaluation.bootstrap.permutation import Swaps
     from longtail_cli.evaluation.bootstrap.resampling import Draws, Weightings
     from longtail_cli.evaluation.detections import Evaluation
     from longtail_cli.workflow.category_rows import TrainCounts
@@ -76,7 +77,8 @@ def evaluate(
         draws = draws_of(truth, bootstrap)
         evaluations = prepared_evaluations(truth, iou_types, labels, options, draws)
         reporter = DetectionReporter(evaluations, labels, table, draws, annotations_sha256.result, frequencies_sha256)
-        outcomes = _with_oracles(reporter.outcomes(sources(truth), progress), methods, truth_file)
+        swaps = swaps_of(len(truth.image_id), bootstrap)
+        outcomes = _with_oracles(reporter.outcomes(sources(truth), progress, swaps), methods, truth_file)
         return reporter.report(outcomes)
 
 
@@ -95,11 +97,13 @@ class DetectionReporter:
     split: str | None = None
     """See `Signature.split`."""
 
-    def outcomes(self, sources: Iterable[Source], progress: Progress) -> tuple[Outcome, ...]:
-        """The outcomes of the runs of these sources."""
+    def outcomes(
+        self, sources: Iterable[Source], progress: Progress, swaps: Swaps | None = None
+    ) -> tuple[Outcome, ...]:
+        """The outcomes of the runs of these sources. swaps: exchanges with the first run, for p-values; or None."""
         from longtail_cli.workflow import detection_runs
 
-        return detection_runs.evaluate_sources(self.evaluations, sources, self._train_counts, progress)
+        return detection_runs.evaluate_sources(self.evaluations, sources, self._train_counts, progress, swaps)
 
     def report(self, outcomes: Sequence[Outcome]) -> Report:
         """The report of these outcomes."""
@@ -118,6 +122,7 @@ class DetectionReporter:
             Report(signature, runs, notes, groups=groups, weights=weights),
             self.draws,
             {one.run.name: one.resampled for one in outcomes},
+            {} if self.draws is None else category_rows.images_behind(evaluations[0]),
         )
 
     @property
@@ -148,6 +153,15 @@ def draws_of(truth: GroundTruth, bootstrap: BootstrapOptions | None) -> Draws | 
     from longtail_cli.evaluation.bootstrap.resampling import Draws
 
     return None if bootstrap is None else Draws(len(truth.image_id), bootstrap.resamples, bootstrap.seed)
+
+
+def swaps_of(images: int, bootstrap: BootstrapOptions | None) -> Swaps | None:
+    """The exchanges of images for p-values, as many as resamples; None without."""
+    from longtail_cli.evaluation.bootstrap.permutation import Swaps
+
+    if bootstrap is None or not bootstrap.significance:
+        return None
+    return Swaps(images, bootstrap.resamples, bootstrap.seed)
 
 
 def prepared_evaluations(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from click.testing import CliRunner, Result
 from longtail_cli.cli import main
 from longtail_cli.files.report_files import read_resamples
 from longtail_cli.reports.json import from_json
+from longtail_cli.reports.model import Bootstrap
+from longtail_cli.workflow.intervals import intervals_of
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "digit_scenes"
@@ -296,6 +300,104 @@ def test_old_resamples_beside_a_report_without_any_are_ignored(folder: Path) -> 
     write_baseline()
     assert Path("main.ltcal.parquet").exists()
     assert ltcal("worse.json", "--baseline", "main.json", "--bootstrap", "--resamples", 20).exit_code == PASSED
+
+
+def test_a_baseline_without_the_images_that_metrics_rest_on_can_be_read(folder: Path) -> None:
+    """As ltcal wrote it before: its own intervals are not widened, those of differences to it are."""
+    write_baseline("--bootstrap", *RESAMPLES)
+    old = from_json(Path("main.json").read_text("utf-8"), "main.json")
+    assert old.bootstrap is not None
+    plain = replace(old, bootstrap=Bootstrap(old.bootstrap.resamples, old.bootstrap.seed, old.bootstrap.sha256))
+    resampled = read_resamples(Path("main.ltcal.parquet")).runs
+    runs = tuple(replace(run, intervals=intervals_of(run, resampled[run.name], plain)) for run in old.runs)
+    document = json.loads(replace(plain, runs=runs).to_json())
+    del document["bootstrap"]["images"], document["bootstrap"]["covers"]
+    for run in document["runs"]:
+        del run["p_values"]
+    gate = ("worse.json", "--baseline", "main.json", "--max-drop", "bbox/APr=0.00001", "--gate-on", "interval")
+    assert ltcal(*gate, "--json", "new.json").exit_code == FAILED
+    Path("main.json").write_text(json.dumps(document))
+    assert ltcal(*gate, "--json", "old.json").exit_code == FAILED
+    new, old = (from_json(Path(name).read_text("utf-8"), name) for name in ("new.json", "old.json"))
+    assert old.runs == new.runs
+    assert old.baseline.run.intervals["bbox/APr"].high < new.baseline.run.intervals["bbox/APr"].high
+
+
+def test_a_drop_fails_on_significance_if_it_is_one(folder: Path) -> None:
+    gate = (BEFORE, "worse.json", "--max-drop", "bbox/APr=0.00001", "--max-drop", "bbox/APf=0")
+    result = ltcal(*gate, "--gate-on", "significance", *RESAMPLES, "--json", "out.json")
+    assert result.exit_code == FAILED
+    rare, frequent = json.loads(Path("out.json").read_bytes())["gates"]
+    assert (rare["outcome"], rare["p_value"], rare["p_adjusted"]) == ("failed", 1 / 51, 2 / 51)
+    assert (frequent["outcome"], frequent["p_value"]) == ("passed", 1.0)
+    assert "(p = 0.0196, 0.0392 after Holm)" in result.stdout
+    again = ltcal(*reversed(gate[:2]), *gate[2:], "--gate-on", "significance", *RESAMPLES)
+    assert again.exit_code == PASSED
+
+
+def test_significance_needs_both_prediction_files(folder: Path) -> None:
+    write_baseline("--bootstrap", *RESAMPLES)
+    gate = ("worse.json", "--baseline", "main.json", "--max-drop", "bbox/APr=0", "--gate-on", "significance")
+    result = ltcal(*gate)
+    assert result.exit_code == BAD_INPUT
+    assert "pass both prediction files, that of the reference first, and leave --baseline out" in result.stderr
+    refused = ltcal(BEFORE, "worse.json", *gate[3:], "--no-significance")
+    assert refused.exit_code == BAD_INPUT
+    assert "leave --no-significance out" in refused.stderr
+
+
+def test_differences_to_a_baseline_have_no_p_values(folder: Path) -> None:
+    write_baseline("--bootstrap", *RESAMPLES)
+    result = ltcal(BEFORE, "worse.json", "--baseline", "main.json", "--significance", "--json", "out.json")
+    assert result.exit_code == PASSED
+    assert [run["p_values"] for run in json.loads(Path("out.json").read_bytes())["runs"]] == [{}, {}]
+    assert "no p-values: the baseline main.json holds metrics, and no detections to exchange" in result.stderr
+
+
+def test_p_values_come_with_intervals(folder: Path) -> None:
+    result = ltcal(BEFORE, "worse.json", "--significance", "--no-bootstrap")
+    assert result.exit_code == BAD_INPUT
+    assert "leave --no-bootstrap out" in result.stderr
+
+
+def test_p_values_beside_the_intervals(folder: Path) -> None:
+    result = ltcal(
+        BEFORE, "worse.json", "--significance", *RESAMPLES, "--fixed-ap", "--pooled-ap", "--json", "out.json"
+    )
+    assert result.exit_code == PASSED
+    assert re.search(r"95% interval of the difference +p\n", result.stdout)
+    before, after = from_json(Path("out.json").read_text("utf-8"), "out.json").runs
+    assert before.p_values == {}
+    for name in ("bbox/APr", "bbox/APfixed/APr", "bbox/APpool/AP", "tide/bbox/r/AP50"):
+        assert after.p_values[name] < 0.05, name
+    assert after.p_values["bbox/APf"] == 1.0  # nothing changed there
+
+
+def test_metrics_on_too_few_images_have_no_interval(folder: Path) -> None:
+    truth = json.loads(VAL.read_bytes())
+    rare = [category["id"] for category in truth["categories"] if category["frequency"] == "r"]
+    first = next(one["image_id"] for one in truth["annotations"] if one["category_id"] == rare[0])
+    truth["annotations"] = [
+        one for one in truth["annotations"]
+        if one["category_id"] not in rare or (one["category_id"] == rare[0] and one["image_id"] == first)
+    ]  # fmt: skip
+    Path("val.json").write_text(json.dumps(truth))
+    call = ["report", str(BEFORE), "--annotations", "val.json", "--fail-under", "bbox/APr=0.99"]
+    on_interval = ["--gate-on", "interval", "--resamples", "50", "--json", "out.json", "--markdown", "out.md"]
+    result = CliRunner().invoke(main, [*call, *on_interval, "--html", "out.html"])
+    assert result.exit_code == PASSED
+    assert "no intervals for metrics of rare categories: they effectively rest on 1.0 images" in result.stderr
+    found = from_json(Path("out.json").read_text("utf-8"), "out.json")
+    assert [one.outcome for one in found.gates] == ["withheld"]
+    assert found.bootstrap.images["r"] == 1.0
+    assert "bbox/APr" not in found.runs[0].intervals
+    assert "bbox/APf" in found.runs[0].intervals
+    assert "withheld" in result.stdout
+    assert "⚠️ **withheld**" in Path("out.md").read_text("utf-8")
+    page = Path("out.html").read_text("utf-8")
+    assert "withheld" in page
+    assert "hold the metric on sets of images of this size, not on all the images that they come from" in page
+    assert CliRunner().invoke(main, call).exit_code == FAILED
 
 
 CONFIG = '[tool.ltcal.gate.fail-under]\n"bbox/APr" = 0.9\n'

@@ -230,11 +230,33 @@ class TestEvaluate:
         assert (found.bootstrap.resamples, found.bootstrap.seed) == (16, 3)
         assert found.runs[0].intervals["bbox/AP"].low < found.runs[0].metrics["bbox"]["AP"]
 
+    def test_significance(self, entries: list[dict]) -> None:
+        fewer = [one for one in entries if one["category_id"] != 3]
+        both = {"before": entries, "after": fewer}
+        found = ltcal.evaluate(both, VAL, bootstrap=40, seed=3, significance=True)
+        assert found.runs[1].p_values["bbox/AP"] == pytest.approx(1 / 41)
+        gates = {"max_drop": {"bbox/AP": 0.001}}
+        assert not ltcal.judge(found, gates, on="significance").passed
+        with pytest.raises(UsageError, match=r"(?s)none of after.*`significance=True`"):
+            ltcal.judge(ltcal.evaluate(both, VAL), gates, on="significance")
+        with pytest.raises(UsageError, match="pass both prediction files"):
+            ltcal.judge(found, gates, found, on="significance")
+
 
 class TestEvaluateClassification:
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         with np.load(DIGITS / "logits.npz") as archive:
             return archive["logits"], archive["labels"]
+
+    def test_significance(self) -> None:
+        logits, labels = self.arrays()
+        noise = np.random.default_rng(0).normal(0, 5, logits.shape).astype(logits.dtype)
+        inputs = {"before": logits, "same": logits * 2, "worse": logits + noise}
+        found = ltcal.evaluate_classification(inputs, labels, bootstrap=40, significance=True)
+        before, same, worse = (run.p_values for run in found.runs)
+        assert before == {}
+        assert (same["classification/top1"], worse["classification/top1"]) == (1.0, pytest.approx(1 / 41))
+        assert worse.keys() == found.runs[2].deltas.keys()
 
     @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
     def test_arrays_give_the_metrics_of_the_file(self, kind: object) -> None:

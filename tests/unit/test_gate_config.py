@@ -51,6 +51,14 @@ def test_the_table_is_the_same_in_both_files(tmp_path, name, before):
     )
 
 
+@pytest.mark.parametrize("way", ["value", "interval", "significance"])
+def test_gates_are_judged_in_any_way(tmp_path, way):
+    write(tmp_path / "ltcal.toml", f'[tool.ltcal.gate]\ngate-on = "{way}"\n')
+    found = find_gate_config(tmp_path)
+    assert found is not None
+    assert found.gate_on == way
+
+
 def test_missing_keys_are_none(tmp_path):
     path = write(tmp_path / "pyproject.toml", "[tool.ltcal.gate]\n")
     assert find_gate_config(tmp_path) == GateConfig(str(path), None, None, None, (), ())

@@ -9,7 +9,7 @@ from reports import report
 from longtail_cli.errors import GateError, NotComparableError, UsageError
 from longtail_cli.metrics import Interval
 from longtail_cli.reports.gates.judging import outcome_error
-from longtail_cli.reports.model import GroupSize
+from longtail_cli.reports.model import Bootstrap, GroupSize
 
 # By value
 
@@ -71,7 +71,9 @@ def test_without_gates_there_are_no_verdicts():
 
 
 def test_gates_are_judged_on_values_or_intervals():
-    with pytest.raises(UsageError, match="`on=`: value: expected one of value, interval, found 'intervals'"):
+    with pytest.raises(
+        UsageError, match="`on=`: value: expected one of value, interval, significance, found 'intervals'"
+    ):
         judged(report(detector()), gate("bbox/APr=0.2"), on="intervals")
 
 
@@ -147,6 +149,83 @@ def test_a_metric_without_an_interval_is_judged_by_its_value():
     (verdict,) = judged(report(detector()), gate("categories/7/bbox/AP=0.3"), on="interval")
     assert verdict.outcome == "failed"
     assert verdict.message.endswith("; it has no interval, so its value is judged")
+
+
+# By interval, on few images
+
+
+def on_images(found, number):
+    """The report with intervals, whose metrics of rare categories rest on this many images."""
+    return replace(found, bootstrap=Bootstrap(1000, 0, "00ff", {"all": 50.0, "r": number}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "outcome"),
+    [
+        ("max-drop", "0.01", "withheld"),
+        ("max-drop", "0.1", "passed"),
+        ("fail-under", "0.18", "withheld"),
+        ("fail-under", "0.1", "passed"),
+    ],
+)
+def test_by_interval_a_metric_on_too_few_images_does_not_fail(kind, limit, outcome):
+    found = on_images(report(detector("before", APr=0.2), detector("after", APr=0.15)), 2.5)
+    verdict = judged(found, gate(f"bbox/APr={limit}", kind), on="interval")[-1]
+    assert (verdict.run, verdict.outcome, verdict.allowed) == ("after", outcome, True)
+    unjudged = ", but it is not judged: it effectively rests on 2.5 images, too few for an interval"
+    assert verdict.message.endswith(unjudged) == (outcome == "withheld")
+    by_value = judged(found, gate(f"bbox/APr={limit}", kind))[-1]
+    assert by_value.outcome == ("failed" if outcome == "withheld" else "passed")
+
+
+def test_metrics_that_never_have_intervals_are_judged_by_value_on_any_number_of_images():
+    found = replace(on_images(report(detector()), 2.5), bootstrap=Bootstrap(1000, 0, "00ff", {"all": 1.0}))
+    (verdict,) = judged(found, gate("categories/7/bbox/AP=0.3"), on="interval")
+    assert verdict.outcome == "failed"
+
+
+# By significance
+
+
+def lower(**p_values):
+    """Two runs, of which the second has lower metrics, with these p-values."""
+    after = detector("after", AP=0.2, AP50=0.4, APr=0.1)
+    p_values = {f"bbox/{name}": value for name, value in p_values.items()}
+    return report(detector("before", APr=0.2), replace(after, p_values=p_values))
+
+
+@pytest.mark.parametrize(
+    ("limit", "p_value", "outcome"),
+    [("0", 0.049, "failed"), ("0", 0.05, "passed"), ("0.09", 0.049, "failed"), ("0.11", 0.049, "passed")],
+)
+def test_by_significance_a_drop_beyond_the_limit_fails_with_a_small_p_value(limit, p_value, outcome):
+    (verdict,) = judged(lower(APr=p_value), gate(f"bbox/APr={limit}", "max-drop"), on="significance")
+    assert (verdict.outcome, verdict.p_value, verdict.p_adjusted) == (outcome, p_value, p_value)
+
+
+def test_p_values_are_adjusted_for_the_gates_of_a_run():
+    """Holm's procedure: the least of three is tripled, the next doubled, and none is below the one before it."""
+    gates = [gate(f"bbox/{name}=0", "max-drop") for name in ("AP", "AP50", "APr")]
+    found = judged(lower(AP=0.03, AP50=0.01, APr=0.02), *gates, on="significance")
+    assert [one.p_adjusted for one in found] == pytest.approx([0.04, 0.03, 0.04])
+    assert [one.outcome for one in found] == ["failed"] * 3
+    found = judged(lower(AP=0.03, AP50=0.02, APr=0.9), *gates, on="significance")
+    assert [one.p_adjusted for one in found] == pytest.approx([0.06, 0.06, 0.9])
+    assert [one.outcome for one in found] == ["passed"] * 3
+    assert found[2].message.startswith("bbox/APr of after is 0.1000, -0.1000 against 0.2000 of before (p = 0.9, 0.9 ")
+    assert "more than the allowed drop of 0, but the difference is not significant" in found[2].message
+
+
+def test_by_significance_gates_without_a_reference_are_judged_by_interval():
+    after = detector(APr=0.17, intervals={"bbox/APr": Interval(0.16, 0.19)})
+    (verdict,) = judged(report(after), gate("bbox/APr=0.18"), on="significance")
+    assert (verdict.outcome, verdict.p_adjusted) == ("passed", None)
+
+
+def test_by_significance_a_metric_without_a_p_value_is_judged_by_its_value():
+    (verdict,) = judged(lower(), gate("bbox/APr=0", "max-drop"), on="significance")
+    assert verdict.outcome == "failed"
+    assert verdict.message.endswith("; it has no p-value, so its value is judged")
 
 
 # Undefined, and not comparable

@@ -19,7 +19,7 @@ def test_messages_state_metric_interval_limit_and_basis():
     rare = detector("after.json", APr=0.1712, intervals={"bbox/APr": Interval(0.1501, 0.1923)})
     found = replace(report(rare), groups=SIZES)
     head = "bbox/APr of after.json is 0.1712 (95% 0.1501 to 0.1923)"
-    tail = "; based on 337 categories and 1,205 ground truths"
+    tail = "; based on 337 categories, 400 images and 1,205 ground truths"
     assert message(found, "bbox/APr=0.18") == f"{head}, under 0.18{tail}"
     assert (
         message(found, "bbox/APr=0.18", on="interval")
@@ -34,7 +34,7 @@ def test_messages_of_differences_state_both_metrics():
     after = detector("after", APc=0.19, deltas={"bbox/APc": Interval(-0.02, 0.001)})
     found = replace(report(detector("before", APc=0.2), after), groups=SIZES)
     head = "bbox/APc of after is 0.1900, -0.0100 against 0.2000 of before (95% -0.0200 to 0.0010)"
-    tail = "; based on 1 category and 1 ground truth"
+    tail = "; based on 1 category, 2 images and 1 ground truth"
     assert message(found, "bbox/APc=0.002", "max-drop") == f"{head}, more than the allowed drop of 0.002{tail}"
     assert message(found, "bbox/APc=0.002", "max-drop", "interval") == (
         f"{head}, more than the allowed drop of 0.002, but its interval reaches back within the limit{tail}"

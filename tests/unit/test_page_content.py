@@ -6,6 +6,7 @@ from big_reports import big_report
 from reports import classification_report, classification_run
 
 from longtail_cli.metrics import Interval
+from longtail_cli.reports.model import Bootstrap
 from longtail_cli.reports.page.html import cards_of, grid_of
 from longtail_cli.reports.text_tables import without_rows
 
@@ -32,6 +33,14 @@ def test_a_change_within_the_noise_is_neither_better_nor_worse():
     before, after = BIG.runs
     noisy = replace(after, deltas={"bbox/APr": Interval(-0.01, 0.05)})
     assert card(replace(BIG, runs=(before, noisy)), "AP rare").trend == "same"
+
+
+def test_a_change_on_too_few_images_is_neither_better_nor_worse():
+    before, after = BIG.runs
+    bare = replace(after, intervals={}, deltas={}, p_values={"bbox/APr": 0.25})
+    on_few = replace(BIG, runs=(before, bare), bootstrap=Bootstrap(1000, 0, "00ff", {"all": 50.0, "r": 2.0}))
+    rare = card(on_few, "AP rare")
+    assert (rare.interval, rare.change_interval, rare.trend) == ("withheld", "withheld, p = 0.25", "same")
 
 
 def test_fewer_errors_are_better():

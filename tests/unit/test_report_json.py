@@ -29,7 +29,7 @@ def test_the_schema():
     assert document["format"] == "ltcal-report/1"
     first = document["runs"][0]
     parts = ["name", "source", "sha256", "method", "metrics", "tide", "categories", "notes", "classification"]
-    assert list(first) == [*parts, "reliability", "intervals", "deltas", "oracle"]
+    assert list(first) == [*parts, "reliability", "intervals", "deltas", "p_values", "oracle"]
     assert first["classification"] is None
     assert first["metrics"]["bbox"] == {"AP": 0.25, "AP50": 0.5, "APr": None, "APpool": {"AP": 0.2, "APr": None}}
     assert list(first["tide"]["bbox"]) == ["protocol", "AP50", "main", "special", "groups", "false_positives"]
@@ -85,7 +85,13 @@ def test_the_schema_of_gates_and_intervals():
     one = dataclasses.replace(resampled_report(before, after), gates=GATES[1:2], baseline=BASELINE)
     document = json.loads(to_json(one))
     assert document["groups"]["r"] == {"categories": 1, "images": 1, "instances": 2}
-    assert document["bootstrap"] == {"resamples": 1000, "seed": 0, "sha256": "00ff"}
+    assert document["bootstrap"] == {
+        "resamples": 1000,
+        "seed": 0,
+        "sha256": "00ff",
+        "images": {},
+        "covers": "the metric on sets of images of this size, not on all the images that they come from",
+    }
     assert list(document["baseline"]) == ["source", "run", "differences"]
     assert document["runs"][1]["intervals"] == {"bbox/AP": {"low": 0.2, "high": 0.3}}
     assert document["runs"][1]["deltas"] == {"bbox/AP": {"low": -0.01, "high": 0.04}}
@@ -109,6 +115,8 @@ def test_the_schema_of_gates_and_intervals():
             "base": 0.2,
             "interval": {"low": -0.12, "high": -0.08},
             "message": "after: bbox/APr failed",
+            "p_value": None,
+            "p_adjusted": None,
         }
     ]
 
@@ -117,7 +125,7 @@ def test_reports_from_before_classification_and_gates_can_be_read():
     document = json.loads(to_json(report(run("a", 0.0))))
     for part in ("groups", "bootstrap", "baseline", "gates"):
         del document[part]
-    for part in ("classification", "reliability", "intervals", "deltas", "oracle"):
+    for part in ("classification", "reliability", "intervals", "deltas", "p_values", "oracle"):
         del document["runs"][0][part]
     del document["signature"]["oracle"]
     for row in document["runs"][0]["categories"]:

@@ -258,6 +258,17 @@ def test_intervals_of_metrics_and_of_their_differences_and_the_size_of_groups():
     ]
 
 
+def test_p_values_and_intervals_on_too_few_images():
+    after = dataclasses.replace(run("after", 0.015), p_values={"bbox/AP": 0.0125})
+    given = resampled_report(run("before", 0.0), after)
+    rests = dataclasses.replace(given.bootstrap, images={"all": 2.5, "r": 1.0})
+    text = to_text(dataclasses.replace(given, bootstrap=rests))
+    after = table(text, "95% intervals from 1,000 resamples of the images, after")
+    assert [line.split("  ")[-1].strip() for line in (after[0], *after[2:5])] == ["p", "0.0125", "-", "-"]
+    assert after[3].split() == ["bbox/AP50", "50.00", "withheld", "+0.00", "withheld", "-"]
+    assert after[4].split() == ["bbox/APr", "-", "-", "-", "-", "-"]  # undefined
+
+
 def test_intervals_of_classification_omit_the_confusion_and_print_plain_metrics_as_they_are():
     one = classification_run("a", 0.0)
     resampled = dataclasses.replace(one, intervals={"classification/nll": Interval(1.25, 1.75)})

@@ -134,11 +134,8 @@ def by_pool(detections: Scored, objects: Objects, matches: Matches, pools: list[
     )
 
 
-def by_fixed_curve(curve: FixedCurve, points: Points, image: Ints, object_image: Ints) -> CurveEvents:
-    """A curve for each category at one threshold, as fixed by TIDE.
-
-    image: int32 [M], of the detections of `points`. object_image: int32 [G].
-    """
+def by_fixed_curve(curve: FixedCurve, points: Points, object_image: Ints) -> CurveEvents:
+    """A curve for each category at one threshold, as fixed by TIDE. object_image: int32 [G]."""
     row = curve.order[curve.keep[curve.order]]
     category = curve.category[row]
     row = row[np.argsort(sort_key(category), kind="stable")]
@@ -147,17 +144,17 @@ def by_fixed_curve(curve: FixedCurve, points: Points, image: Ints, object_image:
         points.object_category[known].astype(np.int64), object_image[known], points.num_categories
     )
     hit = curve.hit[row].astype(np.uint16)
-    return events_of(curve.category[row].astype(np.int64), image[row], hit, 1 - hit, of_objects, 1)
+    return events_of(curve.category[row].astype(np.int64), points.image[row], hit, 1 - hit, of_objects, 1)
 
 
-def of_false_positives(points: Points, image: Ints) -> CurveEvents:
+def of_false_positives(points: Points) -> CurveEvents:
     """A curve for each category without detections, whose objects are the images with a false positive of it.
 
-    So it is undefined exactly where no false positive is drawn. image: int32 [M], of the detections of `points`.
+    So it is undefined exactly where no false positive is drawn.
     """
     false = np.flatnonzero(points.shown & ~points.hit)
-    held = np.zeros((points.num_categories, int(image.max(initial=-1)) + 1), bool)
-    held[points.category[false], image[false]] = True
+    held = np.zeros((points.num_categories, int(points.image.max(initial=-1)) + 1), bool)
+    held[points.category[false], points.image[false]] = True
     category, holding = np.nonzero(held)
     nothing, no_bits = np.zeros(0, np.int32), np.zeros(0, np.uint16)
     objects = CurveObjects.of(category, holding.astype(np.int32), points.num_categories)

@@ -75,15 +75,15 @@ def pooled(detections: Scored, objects: Objects, matches: Matches, groups: Mappi
     return reduction
 
 
-def aligned_tide(points: Points, image: Ints, object_image: Ints, groups: Mapping[str, Bools]) -> Reduction:
+def aligned_tide(points: Points, object_image: Ints, groups: Mapping[str, Bools]) -> Reduction:
     """AP50 and TIDE's gains (`aligned`) of weighted images: ``Cls``, ..., and by group ``r/Cls``, ...
 
     The error of a detection depends on its image alone, so it is the same however often the image is drawn.
-    image: int32 [M], of the detections of `points`. object_image: int32 [G].
+    object_image: int32 [G].
     """
     curves = tide.fixed_curves(points)
-    events = {name: by_fixed_curve(curve, points, image, object_image) for name, curve in curves.items()}
-    false = of_false_positives(points, image)
+    events = {name: by_fixed_curve(curve, points, object_image) for name, curve in curves.items()}
+    false = of_false_positives(points)
     members = {"": np.ones(points.num_categories, bool), **{f"{name}/": member for name, member in groups.items()}}
 
     def reduction(weight: ImageWeights) -> list[dict[str, Value]]:

@@ -17,7 +17,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from longtail_cli.metrics import Value
+from longtail_cli.evaluation.bootstrap.effective import widening
+from longtail_cli.metrics import LEAST_IMAGES, Value
 from longtail_cli.parallel import THREADS
 from longtail_cli.tables import Floats
 
@@ -103,17 +104,26 @@ def resampled(reduction: Reduction, draws: Weightings) -> Resampled:
     return {name: np.array([one[name] for one in found[: draws.number]], np.float64) for name in found[0]}
 
 
-def interval(resampled: Floats, value: float) -> tuple[float, float] | None:
-    """The centred percentile interval of the metric `value`, of level `LEVEL`; None if no resample defines the metric.
+def interval(resampled: Floats, value: float, images: float | None = None) -> tuple[float, float] | None:
+    """The centred percentile interval of the metric `value`, of level `LEVEL`, as wide as its images require.
 
-    resampled: float64 [B], NaN if undefined. The interval is `value` plus the middle `LEVEL` of the deviations of
+    None if no resample defines the metric, or if it rests on fewer than `LEAST_IMAGES`.
+
+    resampled: float64 [B], NaN if undefined. images: how many the metric effectively rests on (`effective_images`);
+    None if that is unknown, for an interval of plain percentiles.
+
+    The interval is `value` plus the middle `LEVEL` of the deviations of
     the resamples from their own mean, extended to include `value`: the percentile interval (Efron and Tibshirani, "An
     Introduction to the Bootstrap", 1993, section 13.3) shifted by the bootstrap estimate of bias (section 10.2). It is
     not their BCa interval. The bias is an artefact of resampling: resampled AP is higher, because precision rises with
-    images drawn more than once, and categories whose images are not drawn drop out of the mean.
+    images drawn more than once, and categories whose images are not drawn drop out of the mean. Both ends are
+    then moved away from `value` by the factor `widening`.
+
+    AP rises as a set shrinks. The interval holds the metric on sets of this size, not on all the images they come from.
     """
     defined = resampled[~np.isnan(resampled)]
-    if not len(defined):
+    if not len(defined) or (images is not None and images < LEAST_IMAGES):
         return None
     low, high = np.quantile(defined - defined.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return value + min(float(low), 0.0), value + max(float(high), 0.0)
+    factor = 1.0 if images is None else widening(images)
+    return value + factor * min(float(low), 0.0), value + factor * max(float(high), 0.0)

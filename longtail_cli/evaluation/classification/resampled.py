@@ -57,6 +57,14 @@ class RowTally:
         )  # fmt: skip
 
 
+def side_by_side(first: RowTally, second: RowTally) -> RowTally:
+    """The rows of two runs on the same data: 2i is row i of the first run, 2i + 1 of the second."""
+    both = RowTally(2 * len(first), first.classes, first.group)
+    for name in ("label", "hit", "in_first_five", "confidence", "bin", "log_loss", "squares"):
+        setattr(both, name, np.column_stack([getattr(first, name), getattr(second, name)]).ravel())
+    return both
+
+
 def resampled_metrics(rows: RowTally, weight: Bytes) -> dict[str, Value]:
     """The metrics with row i counted weight[i] times, by their names in `Classification`.
 

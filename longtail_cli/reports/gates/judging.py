@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import get_args
 
 from longtail_cli.choices import JudgedOn
@@ -22,6 +23,10 @@ from longtail_cli.reports.gates.words import (
 )
 from longtail_cli.reports.metric_names import metrics_of
 from longtail_cli.reports.model import ORACLE, Report, Run, Verdict
+from longtail_cli.reports.reliance import is_withheld
+
+ALPHA = 0.05
+"""The level of the two-sided permutation test; half of it is on the side where a gate fails."""
 
 ROUNDING = 1e-12
 """How far beyond a limit a metric must be to fail: far above the rounding of sums, far below what is printed."""
@@ -39,7 +44,10 @@ def judge(
     """The verdicts, run by run and gate by gate; empty without gates.
 
     on: ``value`` fails if the metric is beyond the limit by more than `ROUNDING`; ``interval`` only if its whole 95%
-        interval is too. A metric without an interval is judged by its value, and the message says so.
+        interval is too; ``significance`` only if its difference to the reference also has a p-value below `ALPHA` after
+        Holm's adjustment for the gates of the run, and as ``interval`` for gates that do not compare. A metric that
+        rests on too few images for an interval does not fail by ``interval``. Any other metric without an interval or
+        p-value is judged by its value. The message says so.
     allow_undefined: whether an undefined metric passes. allow_oracle: whether oracle runs are judged like others; else
         they do not pass. runs: names of the runs to judge, with or without the mark of oracle runs; empty means all.
 
@@ -56,12 +64,32 @@ def judge(
     check_known(gates, metrics[judged[0].name])
     if report.baseline is not None:
         check_in_baseline(gates, base, report.baseline.source)
-    return tuple(
-        _verdict(_input(report, run, gate, metrics[run.name], base), on, allow_undefined, allow_oracle)
-        for run in judged
-        for gate in gates
-        if _applies(report, run, gate)
-    )
+    verdicts = []
+    for run in judged:
+        own = [_input(report, run, gate, metrics[run.name], base) for gate in gates if _applies(report, run, gate)]
+        found = _adjusted(own) if on == "significance" else own
+        verdicts += [_verdict(one, on, allow_undefined, allow_oracle) for one in found]
+    return tuple(verdicts)
+
+
+def _adjusted(given: Sequence[GateInput]) -> list[GateInput]:
+    """The gates of a run with the p-values that those against the reference have, adjusted.
+
+    Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (1979): the least p-value times their number m, the
+    next times m - 1, and so on, none below the one before it.
+    """
+    p_values = {
+        number: one.run.p_values[one.gate.metric]
+        for number, one in enumerate(given)
+        if one.gate.kind in AGAINST_REFERENCE and one.gate.metric in one.run.p_values
+    }
+    adjusted, least = {}, 0.0
+    for rank, number in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        least = max(least, min(1.0, p_values[number] * (len(p_values) - rank)))
+        adjusted[number] = least
+    return [
+        replace(one, p_value=p_values.get(number), p_adjusted=adjusted.get(number)) for number, one in enumerate(given)
+    ]
 
 
 def outcome_error(report: Report) -> LtcalError | None:
@@ -143,13 +171,22 @@ def _verdict(given: GateInput, on: JudgedOn, allow_undefined: bool, allow_oracle
         return _verdict_of(given, "undefined", allow_undefined, undefined(given, allow_undefined))
     observed, threshold = given.observed, given.threshold
     beyond = _beyond(given.gate, Interval(observed, observed), threshold)
-    passed = not beyond
-    if on == "interval" and given.interval is not None:
-        passed = not (beyond and _beyond(given.gate, given.interval, threshold))
-    message = judgement(given, beyond, passed)
-    if on == "interval" and given.interval is None:
-        message += "; it has no interval, so its value is judged"
-    return _verdict_of(given, "passed" if passed else "failed", passed, message)
+    if on == "value":
+        return _judged(given, beyond, failed=beyond)
+    if on == "significance" and against:
+        if given.p_adjusted is None:
+            return _judged(given, beyond, failed=beyond, ending="; it has no p-value, so its value is judged")
+        return _judged(given, beyond, failed=beyond and given.p_adjusted < ALPHA)
+    if given.interval is not None:
+        return _judged(given, beyond, failed=beyond and _beyond(given.gate, given.interval, threshold))
+    if not is_withheld(given.report, given.gate.metric):
+        return _judged(given, beyond, failed=beyond, ending="; it has no interval, so its value is judged")
+    return _verdict_of(given, "withheld" if beyond else "passed", True, judgement(given, beyond, True))
+
+
+def _judged(given: GateInput, beyond: bool, *, failed: bool, ending: str = "") -> Verdict:
+    message = judgement(given, beyond, not failed) + ending
+    return _verdict_of(given, "failed" if failed else "passed", not failed, message)
 
 
 def _beyond(gate: Gate, found: Interval, threshold: float) -> bool:
@@ -160,8 +197,9 @@ def _beyond(gate: Gate, found: Interval, threshold: float) -> bool:
 def _verdict_of(given: GateInput, outcome: str, allowed: bool, message: str) -> Verdict:
     run, gate = given.run.name, given.gate
     return Verdict(
-        run, gate.kind, gate.metric, gate.written, outcome, allowed, given.value, given.base, given.interval, message
-    )
+        run, gate.kind, gate.metric, gate.written, outcome, allowed, given.value, given.base, given.interval, message,
+        given.p_value, given.p_adjusted,
+    )  # fmt: skip
 
 
 PARAMETERS = {

@@ -5,13 +5,14 @@ Fractions have four decimals and counts none, or as many as tell a metric apart 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from longtail_cli.metrics import Interval, Value
 from longtail_cli.reports.format import is_count, plain
 from longtail_cli.reports.gates.limits import AGAINST_REFERENCE, FLOORS, Gate
+from longtail_cli.reports.metric_names import part_of
 from longtail_cli.reports.model import Report, Run, Verdict
+from longtail_cli.reports.reliance import is_withheld, reliance
 
 DECIMALS = (4, 6, 8, 10, 12)
 DECIMALS_OF_COUNTS = (0, 1, 2, *DECIMALS)
@@ -24,7 +25,6 @@ GROUP_NAMES = {
     "medium": "medium-shot class",
     "few": "few-shot class",
 }
-_GROUP = re.compile(r"(?:bbox|segm)/(?:\w+/)?AP([rcf])|(?:tide|reliability)/\w+/([rcf])/.*|classification/(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class GateInput:
     """Metric of the reference; None also for gates that do not compare with it."""
     interval: Interval | None
     """Interval of the value, or of the difference for gates that compare; None without one."""
+    p_value: Value = None
+    """Of the difference; None without a permutation test."""
+    p_adjusted: Value = None
+    """The same after Holm's adjustment for the gates of the run."""
 
     @property
     def observed(self) -> float:
@@ -55,24 +59,32 @@ class GateInput:
 
 def group_of(metric: str) -> str | None:
     """The frequency group that a metric is about; None for those of all categories, of sizes and of one category."""
-    match = _GROUP.fullmatch(metric)
-    group = next(filter(None, match.groups()), None) if match else None
-    return group if group in GROUP_NAMES else None
+    part = part_of(metric)
+    return part if part in GROUP_NAMES else None
 
 
 def judgement(given: GateInput, beyond: bool, passed: bool) -> str:
     """On which side of its limit a defined metric is. beyond: whether the value is beyond it. passed: the outcome."""
-    reprieve = ", but its interval reaches back within the limit" if beyond and passed else ""
+    reprieve = _reprieve(given) if beyond and passed else ""
     decimals = _decimals(given)
     interval = f" ({_interval(given.interval, decimals)})" if given.interval is not None else ""
     about = f"{given.gate.metric} of {given.run.name} is {given.value:.{decimals}f}"
     if given.gate.kind in AGAINST_REFERENCE:
         change = f"{given.observed:+z.{decimals}f} against {given.base:.{decimals}f} of {_reference(given.report)}"
         side = "more than" if beyond else "within"
-        return f"{about}, {change}{interval}, {side} the allowed {_allowance(given)}{reprieve}{_basis(given)}"
+        tested = "" if given.p_adjusted is None else f" (p = {given.p_value:.3g}, {given.p_adjusted:.3g} after Holm)"
+        return f"{about}, {change}{interval}{tested}, {side} the allowed {_allowance(given)}{reprieve}{_basis(given)}"
     word = "under" if given.gate.kind in FLOORS else "over"
     side = word if beyond else f"not {word}"
     return f"{about}{interval}, {side} {given.gate.written}{reprieve}{_basis(given)}"
+
+
+def _reprieve(given: GateInput) -> str:
+    if given.p_adjusted is not None:
+        return ", but the difference is not significant"
+    if is_withheld(given.report, given.gate.metric):
+        return f", but it is not judged: it {reliance(given.report, given.gate.metric)}, too few for an interval"
+    return ", but its interval reaches back within the limit"
 
 
 def undefined(given: GateInput, allowed: bool) -> str:
@@ -159,8 +171,8 @@ def _basis(given: GateInput) -> str:
         return ""
     if given.report.signature.protocol == "classification":
         return f"; based on {_count(size.categories, 'class', 'classes')} and {_count(size.images, 'image', 'images')}"
-    categories = _count(size.categories, "category", "categories")
-    return f"; based on {categories} and {_count(size.instances, 'ground truth', 'ground truths')}"
+    categories, images = _count(size.categories, "category", "categories"), _count(size.images, "image", "images")
+    return f"; based on {categories}, {images} and {_count(size.instances, 'ground truth', 'ground truths')}"
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -17,9 +17,11 @@ from longtail_cli.reports.model import Report, Run
 from longtail_cli.reports.plots.figures import plots_of
 from longtail_cli.reports.plots.formats import as_svg
 from longtail_cli.reports.plots.plot import Plot
+from longtail_cli.reports.reliance import is_withheld
 from longtail_cli.reports.text_tables import (
     CATEGORY_METRIC,
     IOU_TITLES,
+    WITHHELD,
     gate,
     headline,
     in_order,
@@ -99,8 +101,10 @@ class Card:
     change: str
     """Difference to the reference; empty for the reference itself."""
     change_interval: str
+    """The interval of the difference, and its p-value if there is one."""
     trend: str
-    """``better``, ``worse``, or ``same`` if nothing changed or the interval of the difference contains 0."""
+    """``better``, ``worse``, or ``same`` if nothing changed, or the interval of the difference contains 0 or is
+    withheld."""
     basis: str
     """How many categories and objects a group has."""
 
@@ -115,22 +119,33 @@ def cards_of(report: Report) -> list[tuple[str, list[Card]]]:
 
 def _card(report: Report, run: Run, name: str, title: str) -> Card:
     value, base = metrics_of(run).get(name), metrics_of(report.reference).get(name)
-    plain, interval, delta = name.split("/")[-1], run.intervals.get(name), run.deltas.get(name)
+    plain, interval = name.split("/")[-1], run.intervals.get(name)
     compared = run is not report.reference
+    none = WITHHELD if value is not None and is_withheld(report, name) else ""
     return Card(
         title=title,
         value=shown(plain, value),
-        interval=between(plain, interval) if interval else "",
+        interval=between(plain, interval) if interval else none,
         change=difference(plain, value, base) if compared else "",
-        change_interval=between_signed(plain, delta) if compared and delta else "",
+        change_interval=_change_interval(run, name, none) if compared else "",
         trend=_trend(report, run, name, value, base) if compared else "same",
         basis=_basis(report, plain),
     )
 
 
+def _change_interval(run: Run, name: str, none: str) -> str:
+    """none: what stands for an interval that does not exist."""
+    delta, p_value = run.deltas.get(name), run.p_values.get(name)
+    parts = [between_signed(name.split("/")[-1], delta) if delta else none]
+    parts += [] if p_value is None else [f"p = {p_value:.3g}"]
+    return ", ".join(filter(None, parts))
+
+
 def _trend(report: Report, run: Run, name: str, value: Value, base: Value) -> str:
     delta = run.deltas.get(name)
     if value is None or base is None or value == base or (delta is not None and delta.low <= 0 <= delta.high):
+        return "same"
+    if delta is None and is_withheld(report, name):
         return "same"
     return "better" if (value > base) != lower_is_better(name) else "worse"
 
