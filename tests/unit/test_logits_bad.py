@@ -236,12 +236,6 @@ def test_an_archive_with_damaged_content(tmp_path: Path) -> None:
     assert "content: expected a complete .npz file, found Bad CRC-32" in message_of(path, read=True)
 
 
-def test_arrays_in_fortran_order(tmp_path: Path) -> None:
-    path = tmp_path / "logits.npz"
-    np.savez(path, logits=np.zeros((3, 4), np.float32).T)
-    assert "array `logits.npy`: expected C order, rows one after another, found Fortran order" in message_of(path)
-
-
 def test_arrays_of_objects(tmp_path: Path) -> None:
     path = tmp_path / "logits.npz"
     np.savez(path, logits=np.full((3, 4), None))

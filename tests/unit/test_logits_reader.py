@@ -1,5 +1,6 @@
 """Logits files read batch by batch: the same rows from every kind of file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,23 @@ def test_compressed_and_big_endian_archives(tmp_path: Path) -> None:
     np.savez_compressed(path, logits=tensors["logits"].numpy().astype(">f4"), labels=tensors["labels"].numpy())
     file = open_logits(path, Declared("softmax", "none"))
     assert torch.equal(logits_of(file, 300), tensors["logits"])
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_arrays_in_fortran_order(tmp_path: Path, write: Callable[..., None], rows: int) -> None:
+    """As `numpy.asfortranarray` makes them, or a transpose that is saved; boxes for each class have three axes."""
+    tensors = {name: tensor.numpy() for name, tensor in detection([2, 3]).items()}
+    tensors["boxes"] = np.sort(np.arange(5 * 3 * 4.0).reshape(5, 3, 4).astype(np.float32))
+    plain = save(
+        tmp_path / "plain.npz", {name: torch.from_numpy(one) for name, one in tensors.items()}, DETECTION_METADATA
+    )
+    fortran = save(tmp_path / "fortran.npz", {}, DETECTION_METADATA)
+    write(fortran, **{name: np.asfortranarray(one) for name, one in tensors.items()})
+    for one, other in zip(open_logits(fortran).batches(rows), open_logits(plain).batches(rows), strict=True):
+        assert torch.equal(one.logits, other.logits)
+        assert one.boxes is not None
+        assert one.boxes.tolist() == other.boxes.tolist()
 
 
 def test_transposed_tensors_in_a_pt_file(tmp_path: Path) -> None:

@@ -306,26 +306,28 @@ class NpzShard:
 
     @classmethod
     def open(cls, path: Path) -> NpzShard:
-        """The archive by the headers of its arrays. Raises InputError if one is damaged or cannot be streamed."""
+        """The archive by the headers of its arrays. Raises InputError if one is damaged."""
         tensors = {}
         with _readable(path), zipfile.ZipFile(path) as archive:
             for member in members_of(archive, path):
                 with archive.open(member) as stream:
-                    shape, dtype = _header(stream, member, path)
-                tensors[member.filename.removesuffix(SUFFIX)] = TensorInfo(shape, dtype.name)
+                    header = header_of(stream, member.file_size, member.filename)
+                tensors[member.filename.removesuffix(SUFFIX)] = TensorInfo(header.shape, header.dtype.name)
         return cls(path, tensors, {})
 
     def blocks(self, names: Sequence[str], sizes: Iterable[int], allocate: Allocate = empty) -> Iterator[TensorBlock]:
-        """As `Shard.blocks`. All members are read in lockstep, each as one stream."""
+        """As `Shard.blocks`. All members are read in lockstep, each as one stream.
+
+        An array in Fortran order has its first row complete at its end only: all of it is held in memory.
+        """
         with ExitStack() as stack:
             with _readable(self.path):
                 archive = stack.enter_context(zipfile.ZipFile(self.path))
                 members = {name: archive.getinfo(name + SUFFIX) for name in names}
-                streams = {name: stack.enter_context(archive.open(member)) for name, member in members.items()}
-                headers = {name: _header(streams[name], members[name], self.path) for name in names}
+                rows = {name: _rows_of(stack.enter_context(archive.open(one)), one) for name, one in members.items()}
             for size in sizes:
                 with _readable(self.path):
-                    block = {name: _rows(streams[name], size, *headers[name]) for name in names}
+                    block = {name: take(size) for name, take in rows.items()}
                 yield block
 
 
@@ -335,13 +337,19 @@ def _readable(path: Path) -> AbstractContextManager[None]:
     return reading(str(path), "a complete .npz file")
 
 
-def _header(stream: IO[bytes], member: zipfile.ZipInfo, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of the array whose content comes next in `stream`."""
+def _rows_of(stream: IO[bytes], member: zipfile.ZipInfo) -> Callable[[int], torch.Tensor]:
+    """A function that returns the next rows of the array in `stream`, as many as it is asked for."""
     shape, dtype, columns_first = header_of(stream, member.file_size, member.filename)
-    if columns_first:
-        problem = Problem(f"array `{member.filename}`", "C order, rows one after another", "Fortran order")
-        raise InputError(str(path), [problem], "save numpy.ascontiguousarray of the array")
-    return shape, dtype
+    if not columns_first:
+        return lambda rows: _rows(stream, rows, shape, dtype)
+    first, whole = 0, _rows(stream, shape[-1], shape[::-1], dtype).permute(*reversed(range(len(shape))))
+
+    def take(rows: int) -> torch.Tensor:
+        nonlocal first
+        first += rows
+        return whole[first - rows : first].contiguous()
+
+    return take
 
 
 def _rows(stream: IO[bytes], rows: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> torch.Tensor:
