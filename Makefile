@@ -3,11 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MINUTES ?= 30
+JOBS ?= 2
 DEMO := examples/digit_scenes
 BUILD := build/demo
 SOURCES := pyproject.toml constraints.txt $(wildcard build_tools/* longtail_cli/engine/*.py)
 
-.PHONY: demo test test-bounds lint bench evidence clean
+.PHONY: demo test test-bounds fuzz lint bench evidence clean
 
 demo: $(VENV)/.installed
 	@mkdir -p $(BUILD)
@@ -24,8 +26,12 @@ test: $(VENV)/.installed-test
 
 test-bounds: $(VENV)/.installed-test
 	$(BIN)/python build_tools/kernels.py --bounds-check
-	LTCAL_BOUNDS_CHECK=1 $(BIN)/python -m pytest tests/properties tests/parity tests/unit
+	LTCAL_BOUNDS_CHECK=1 $(BIN)/python -m pytest tests/properties tests/parity tests/unit tests/fuzz
 	$(BIN)/python build_tools/kernels.py
+
+# Damages the inputs of every command. Failures become folders in tests/fuzz/regressions, which `make test` replays.
+fuzz: $(VENV)/.installed-test
+	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(MINUTES) --jobs $(JOBS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

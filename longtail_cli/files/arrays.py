@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from math import prod
@@ -37,7 +38,9 @@ def header_of(stream: IO[bytes], size: int, name: str) -> Header:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{name} has version {version} of the format")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, columns_first, dtype = read(stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # files of Python 2 are read, but NumPy finds them slow
+        shape, columns_first, dtype = read(stream)
     content = size - stream.tell()
     if any(side < 0 for side in shape) or (prod(shape) * dtype.itemsize != content and not dtype.hasobject):
         raise ValueError(f"{name} has {content} bytes, but its header says shape {list(shape)} of {dtype}")

@@ -78,9 +78,15 @@ def read_resamples(path: Path) -> Resamples:
         about = json.loads((table.schema.metadata or {})[KEY])
         if about["format"] != FORMAT:
             raise InputError(str(path), [Problem("format", FORMAT, str(about["format"]))], fix)
-        runs = table[RUN].to_pylist()
-        values = {name: table[name].to_numpy() for name in table.column_names if name not in (RUN, RESAMPLE)}
+        runs = table[RUN].cast(pa.string()).to_pylist()
+        metrics = table.drop_columns([RUN, RESAMPLE])
+        types = {str(type_) for type_ in metrics.schema.types}
+        nulls = table[RUN].null_count + sum(column.null_count for column in metrics.columns)
         seed, sha256 = int(about["seed"]), str(about["sha256"])
+    if types != {"double"} or nulls or not runs:
+        found = f"{len(runs)} rows of {', '.join(sorted(types)) or 'nothing'}, with {nulls} values missing"
+        raise InputError(str(path), [Problem("content", "rows of numbers, of type double", found)], fix)
+    values = {name: metrics[name].to_numpy() for name in metrics.column_names}
     row = np.array(runs)
     return Resamples(
         seed,

@@ -236,7 +236,7 @@ def open_file(path: Path) -> FileContent:
     """
     try:
         file = open(path, "rb", buffering=0, opener=_without_waiting)  # noqa: SIM115
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
         raise _unreadable(path, error) from error
     with ExitStack() as opened:
         opened.enter_context(file)
@@ -305,8 +305,8 @@ def _unpack(packed: io.RawIOBase | io.BufferedIOBase, plain: IO[bytes], source: 
         raise _empty(source)
 
 
-def _unreadable(path: Path, error: OSError) -> InputError:
-    problem = Problem("file", "a file that can be read", error.strerror or str(error))
+def _unreadable(path: Path, error: OSError | ValueError) -> InputError:
+    problem = Problem("file", "a file that can be read", getattr(error, "strerror", None) or str(error))
     return InputError(str(path), [problem], "check the path and its permissions")
 
 

@@ -230,7 +230,7 @@ class FileName:
         return "a file name without comma or plus sign"
 
     def accepts(self, value: Value) -> bool:
-        return isinstance(value, str) and value == value.strip() and not set(value) & set(",+")
+        return isinstance(value, str) and value == value.strip() and not set(value) & set(",+\0")
 
     def parse(self, text: str) -> Value:
         return text

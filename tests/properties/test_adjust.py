@@ -141,7 +141,7 @@ def test_scaled_weights_have_mean_1_before_the_strength(
     assert found == pytest.approx(np.sign(whole) * np.abs(whole) ** strength if strength else 1, rel=1e-12)
 
 
-names = st.text(st.characters(codec="utf-8", exclude_characters=",+"), min_size=1).map(str.strip).filter(bool)
+names = st.text(st.characters(codec="utf-8", exclude_characters=",+\0"), min_size=1).map(str.strip).filter(bool)
 others = st.one_of(
     st.builds(NorCal, numbers, counted, policies, st.sampled_from(("yes", "no"))),
     st.builds(BalancedSoftmax, counted, policies),

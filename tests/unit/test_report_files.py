@@ -59,3 +59,14 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path):
     pq.write_table(pa.table({"run": ["a"]}), path)
     with pytest.raises(InputError, match="ltcal-resamples/1"):
         read_resamples(path)
+
+
+@pytest.mark.parametrize("values", [["0.1", "0.2"], [0.1, None], [[0.1], [0.2]]])
+def test_metrics_are_numbers(tmp_path: Path, values: list[object]):
+    path = tmp_path / "report.ltcal.parquet"
+    write_resamples(path, Resamples(3, "00ff", {"before": {"bbox/AP": np.array([0.1, 0.2])}}))
+    table = pq.read_table(path)
+    path.unlink()
+    pq.write_table(table.set_column(2, "bbox/AP", pa.array(values)), path)
+    with pytest.raises(InputError, match="expected rows of numbers, of type double"):
+        read_resamples(path)

@@ -163,3 +163,10 @@ def test_rescoring_checks_before_it_writes(path: Path) -> None:
     with pytest.raises(UsageError, match="a name that ends like the input"):
         write_rescored(path, np.zeros(2), path.with_suffix(".json"))
     assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_columns_of_one_name_are_refused(path: Path) -> None:
+    names = ["image_id", "category_id", "score", "bbox", "note", "note"]
+    columns = [pa.array([value]) for value in (1, 2, 0.5, [0.0, 0.0, 1.0, 1.0], 3, 4)]
+    pq.write_table(pa.table(columns, names=names), path)
+    assert "expected one column `note`, found 2" in complaint(path)

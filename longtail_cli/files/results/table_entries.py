@@ -7,6 +7,7 @@ writes a list of results. Other columns are kept when scores are rewritten.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ _TYPES = {"bbox": pa.list_(pa.float64()), "segmentation": pa.string()}
 
 
 _ONE_TYPE = "values of one type"
+_FIX_NAMES = "write every column once: most readers of Parquet refuse a name that occurs twice"
 _FIX_TYPES = "pass columns of one type, such as NumPy arrays"
 
 
@@ -150,7 +152,7 @@ def _codec(file: pq.ParquetFile) -> str:
 
 
 def _schema_faults(schema: pa.Schema, fields: frozenset[str]) -> list[Fault]:
-    """Columns that are missing or of a type that cannot be read."""
+    """Columns that are missing, repeated, or of a type that cannot be read."""
     kinds: dict[str, tuple[str, Callable[[Any], bool], str]] = {
         "image_id": ("integers", _is_number, FIX_IDS),
         "category_id": ("integers", _is_number, FIX_IDS),
@@ -159,11 +161,12 @@ def _schema_faults(schema: pa.Schema, fields: frozenset[str]) -> list[Fault]:
         "segmentation": ("structs of size and counts, or JSON text", _is_segmentation, FIX_FIELDS),
     }
     unwanted = [column for field, column in _GEOMETRY.items() if field not in fields or column not in schema.names]
-    faults = []
+    repeated = {name: number for name, number in Counter(schema.names).items() if number > 1}
+    faults = [fault("columns", f"one column `{name}`", str(number), _FIX_NAMES) for name, number in repeated.items()]
     for name, (expected, fits, fix) in kinds.items():
-        if name in unwanted:
+        if name in unwanted or name in repeated:
             continue
-        if schema.names.count(name) != 1:
+        if name not in schema.names:
             faults.append(fault("columns", f"one column `{name}`", ", ".join(schema.names), FIX_FIELDS))
         elif not fits(schema.field(name).type):
             faults.append(fault(f"column `{name}`", expected, str(schema.field(name).type), fix))

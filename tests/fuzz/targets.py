@@ -1,0 +1,249 @@
+"""What is fuzzed: for each reader a valid command, and which of its files is damaged how."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pyarrow as pa
+import torch
+from click.testing import CliRunner
+from fuzz.arrays import damage_npy, damage_npz, damage_parquet, damage_pt, damage_safetensors
+from fuzz.mutations import Mutation, compressed, damage_bytes, damage_gates, damage_json, damage_lines, either
+from fuzz.runner import Case
+from fuzz.seeds import (
+    CATEGORIES,
+    CLASS_FREQUENCIES,
+    CLASSIFIER,
+    COCO,
+    DETECTOR,
+    FREQUENCIES,
+    FREQUENCIES_JSON,
+    GATES,
+    LVIS,
+    MASK_RESULTS,
+    MASK_TABLE,
+    RESULTS,
+    classifier_tensors,
+    detector_tensors,
+    npy,
+    npz,
+    parquet,
+    pt,
+    safetensors,
+    text,
+)
+
+from longtail_cli.cli import main
+
+_JSON = either(damage_json, damage_json, damage_bytes)
+_LINES = either(damage_lines, damage_lines, damage_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A reader: a valid case, and the file that is damaged."""
+
+    name: str
+    valid: Case
+    path: str
+    damage: Mutation
+
+    def case(self, seed: int, number: int) -> Case:
+        """The case of this number; the same for the same seed."""
+        rng = Random(f"{seed} {self.name} {number}")
+        stale = rng.random() < 0.5
+        content = self.damage(rng, self.valid.inputs[self.path])
+        return replace(self.valid, inputs={**self.valid.inputs, self.path: content}, stale=stale)
+
+
+@cache
+def targets() -> dict[str, Target]:
+    """All readers by name."""
+    found = [*_results(), *_annotations(), *_detector_logits(), *_classifier_logits(), *_tables(), *_earlier_outputs()]
+    return {target.name: target for target in found}
+
+
+REPORT = {"out.json": "report", "out.csv": "csv", "out.xml": "xml"}
+_WRITE_REPORT = ("--json", "out.json", "--csv", "out.csv", "--junit", "out.xml")
+_FULL = ("--fixed-ap", "--pooled-ap", "--reliability", "--per-category", *_WRITE_REPORT)
+_ANNOTATED = ("--annotations", "val.json")
+_ADJUSTED = ("--freq", "freq.csv", "--method", "iif", "-o")
+
+
+def _results() -> list[Target]:
+    segm = ("--iou-type", "segm")
+    kinds: tuple[tuple[str, str, bytes, Mutation, tuple[str, ...]], ...] = (
+        ("json", "pred.json", text(RESULTS), _JSON, ()),
+        ("json masks", "pred.json", text(MASK_RESULTS), _JSON, segm),
+        ("json.gz", "pred.json.gz", gzip.compress(text(RESULTS), mtime=0), compressed(_JSON), ()),
+        ("parquet", "pred.parquet", parquet(pa.Table.from_pylist(RESULTS)), damage_parquet, ()),
+        ("parquet masks", "pred.parquet", parquet(MASK_TABLE), damage_parquet, segm),
+    )
+    found = []
+    for kind, path, content, damage, options in kinds:
+        inputs = {path: content, "val.json": LVIS, "freq.csv": FREQUENCIES}
+        report = Case(("report", path, *_ANNOTATED, *options, *_FULL), inputs, REPORT)
+        output = path.replace("pred", "out")
+        rescore = Case(("rescore", path, *_ADJUSTED, output), inputs, {output: "results"})
+        found.append(Target(f"results {kind}: report", report, path, damage))
+        found.append(Target(f"results {kind}: rescore", rescore, path, damage))
+    return found
+
+
+def _annotations() -> list[Target]:
+    found = []
+    for kind, content in (("lvis", LVIS), ("coco", COCO)):
+        for iou_type, entries in (("bbox", RESULTS), ("segm", MASK_RESULTS)):
+            arguments = ("report", "pred.json", *_ANNOTATED, "--protocol", kind, "--iou-type", iou_type, *_FULL)
+            case = Case(arguments, {"pred.json": text(entries), "val.json": content}, REPORT)
+            found.append(Target(f"annotations {kind} {iou_type}: report", case, "val.json", _JSON))
+    count = ("compute-freq", "val.json", "--weights", "--fractal-dimension", "-o", "out.csv")
+    case = Case(count, {"val.json": LVIS}, {"out.csv": "frequencies"})
+    found.append(Target("annotations: compute-freq", case, "val.json", _JSON))
+    stated = ("compute-freq", "val.json.gz", "--from-categories", "--num-images", "5000")
+    packed = Case(stated, {"val.json.gz": gzip.compress(LVIS, mtime=0)})
+    found.append(Target("annotations json.gz: compute-freq", packed, "val.json.gz", compressed(_JSON)))
+    return found
+
+
+def _detector_logits() -> list[Target]:
+    tensors = detector_tensors()
+    archive = {"logits.npz": npz(tensors), "logits.meta.json": text(DETECTOR)}
+    stated = {"logits.safetensors": safetensors(tensors, DETECTOR)}
+    pickled = {"logits.pt": pt({**tensors, "metadata": DETECTOR})}
+    shards = {
+        "shards/0.safetensors": safetensors(tensors),
+        "shards/1.safetensors": safetensors(tensors | {"image_id": tensors["image_id"] + 20}),
+        "shards/meta.json": text(DETECTOR),
+    }
+    kinds: tuple[tuple[str, dict[str, bytes], str, Mutation], ...] = (
+        ("logits.npz", archive, "logits.npz", either(damage_npz, damage_bytes)),
+        ("logits.npz", archive, "logits.meta.json", _JSON),
+        ("logits.safetensors", stated, "logits.safetensors", damage_safetensors),
+        ("logits.pt", pickled, "logits.pt", either(damage_pt, damage_bytes)),
+        ("shards", shards, "shards/1.safetensors", damage_safetensors),
+        ("shards", shards, "shards/meta.json", _JSON),
+    )
+    freq, results = {"freq.csv": FREQUENCIES}, {"out.json": "results"}
+    found = []
+    for source, inputs, damaged, damage in kinds:
+        rescore = Case(("rescore", source, *_ADJUSTED, "out.json"), inputs | freq, results)
+        found.append(Target(f"detector {damaged}: rescore", rescore, damaged, damage))
+    methods = ("--freq", "freq.csv", "--method", "none", "--method", "norcal")
+    arguments = ("report", "logits.safetensors", *_ANNOTATED, *methods, *_WRITE_REPORT)
+    report = Case(arguments, {**stated, **freq, "val.json": LVIS}, REPORT)
+    found.append(Target("detector logits.safetensors: report", report, "logits.safetensors", damage_safetensors))
+    features = {"features": torch.ones(6, 3).half(), "weight": torch.arange(12.0).reshape(4, 3).half() + 1}
+    method = "tau-norm:tau=0.5+temperature:t=0.5"
+    inputs = {**archive, "logits.npz": npz(tensors | features)}
+    tau = Case(("rescore", "logits.npz", "--method", method, "-o", "out.json"), inputs, results)
+    found.append(Target("detector features: rescore", tau, "logits.npz", damage_npz))
+    declared = ("--head", "softmax", "--background", "last", "--category-ids", "ids.txt")
+    inputs = {"logits.npz": npz(tensors), "ids.txt": b"3\n1\n7\n", **freq}
+    ids = Case(("rescore", "logits.npz", *_ADJUSTED, "out.json", *declared), inputs, results)
+    found.append(Target("category ids: rescore", ids, "ids.txt", _LINES))
+    return found
+
+
+def _classifier_logits() -> list[Target]:
+    tensors = classifier_tensors()
+    archive = {"logits.npz": npz(tensors), "logits.meta.json": text(CLASSIFIER)}
+    kinds: tuple[tuple[str, dict[str, bytes], Mutation], ...] = (
+        ("logits.npz", archive, damage_npz),
+        ("logits.safetensors", {"logits.safetensors": safetensors(tensors, CLASSIFIER)}, damage_safetensors),
+        ("logits.pt", {"logits.pt": pt({**tensors, "metadata": CLASSIFIER})}, damage_pt),
+    )
+    freq, scores = {"freq.csv": CLASS_FREQUENCIES}, {"out.npz": "scores"}
+    methods = ("--freq", "freq.csv", "--method", "iif", "--method", "temperature:t=0.5+logit-adjust")
+    found = []
+    for path, inputs, damage in kinds:
+        rescore = Case(("rescore", path, *_ADJUSTED, "out.npz", "--keep-logits"), inputs | freq, scores)
+        report = Case(("report", path, *methods, *_WRITE_REPORT), inputs | freq, REPORT)
+        found.append(Target(f"classifier {path}: rescore", rescore, path, damage))
+        found.append(Target(f"classifier {path}: report", report, path, damage))
+    learned = npz({"alpha": torch.ones(3), "beta": torch.zeros(3)})
+    files: tuple[tuple[str, bytes, str, Mutation], ...] = (
+        ("learned.npz", learned, "vector", either(damage_npz, damage_bytes)),
+        ("learned.csv", b"category_id,alpha,beta\n1,1.5,0\n3,0.5,1e-3\n7,2,-1\n", "vector", _LINES),
+        ("train.npz", npz(tensors), "logn", damage_npz),
+    )
+    for path, content, method, damage in files:
+        arguments = ("rescore", "logits.npz", "--method", f"{method}:file={path}", "-o", "out.npz")
+        case = Case(arguments, {**archive, "train.meta.json": text(CLASSIFIER), path: content}, scores)
+        found.append(Target(f"{method} {path}: rescore", case, path, damage))
+    unlabelled = {**archive, "logits.npz": npz({"logits": tensors["logits"]}), "labels.npy": npy(np.arange(6) % 3)}
+    labels = Case(("report", "logits.npz", "--labels", "labels.npy", *_WRITE_REPORT), unlabelled, REPORT)
+    found.append(Target("labels.npy: report", labels, "labels.npy", either(damage_npy, damage_bytes)))
+    return found
+
+
+def _tables() -> list[Target]:
+    columns = {name: [category[name] for category in CATEGORIES] for name in ("image_count", "instance_count")}
+    table = pa.table({"category_id": [3, 1, 7], "name": ["gnu", "cow", "emu"], **columns})
+    found = []
+    for path, content, damage in (
+        ("freq.csv", FREQUENCIES, _LINES),
+        ("freq.json", FREQUENCIES_JSON, _JSON),
+        ("freq.parquet", parquet(table.replace_schema_metadata({"num_images": "1000"})), damage_parquet),
+    ):
+        method = ("--freq", path, "--method", "iif:normalizer=images,variant=smooth", "-o", "out.json")
+        inputs = {"pred.json": text(RESULTS), path: content}
+        rescore = Case(("rescore", "pred.json", *method), inputs, {"out.json": "results"})
+        found.append(Target(f"frequencies {path}: rescore", rescore, path, damage))
+    labels = np.array([0, 0, 2, 1, 2, 2])
+    lines = b"a.jpg 0\nb c.jpg 2\nd.jpg 1\ne.jpg 2\n"
+    sources: tuple[tuple[str, bytes, Mutation], ...] = (
+        ("labels.npy", npy(labels), either(damage_npy, damage_bytes)),
+        ("labels.npz", npz({"labels": torch.from_numpy(labels)}), either(damage_npz, damage_bytes)),
+        ("labels.txt", lines, _LINES),
+        ("labels.csv", b'path,label\na.jpg,0\n"b,c.jpg",2\nd.jpg,1\n', _LINES),
+        ("labels.txt.gz", gzip.compress(lines, mtime=0), compressed(_LINES)),
+    )
+    for path, content, damage in sources:
+        count = Case(("compute-freq", path, "-o", "out.csv"), {path: content}, {"out.csv": "frequencies"})
+        found.append(Target(f"{path}: compute-freq", count, path, damage))
+    return found
+
+
+def _earlier_outputs() -> list[Target]:
+    """Files that the tool wrote itself: reports with their resamples, tunings; and gates on them."""
+    inputs = {"pred.json": text(RESULTS), "val.json": LVIS, "freq.csv": FREQUENCIES}
+    base = ("report", "pred.json", *_ANNOTATED, "--tide", "off")  # fewer metrics, so smaller files
+    before = inputs | _made(inputs, (*base, "--bootstrap", "--resamples", "5", "--json", "before.json"))
+    judged = (*base, "--baseline", "before.json", "--max-drop", "bbox/AP=0.5", "--allow-undefined", *_WRITE_REPORT)
+    resamples = {"out.ltcal.parquet": "parquet"}
+    value = Case(judged, before, REPORT)
+    interval = Case((*judged, "--gate-on", "interval"), before, REPORT | resamples)
+    gates = Case((*base, *_WRITE_REPORT), {**before, "ltcal.toml": GATES}, REPORT, optional=resamples)
+    tune = ("tune", "pred.json", *_ANNOTATED, "--freq", "freq.csv", "--method", "norcal:gamma=0|1", "--folds", "2")
+    tune = (*tune, "--no-bootstrap", "-o", "tuned.json")
+    tuned = inputs | _made(inputs, tune)
+    applied = ("--freq", "freq.csv", "--method", "@tuned.json")
+    rescore = Case(("rescore", "pred.json", *applied, "-o", "out.json"), tuned, {"out.json": "results"})
+    report = Case((*base, *applied, *_WRITE_REPORT), tuned, REPORT)
+    return [
+        Target("baseline: report", value, "before.json", _JSON),
+        Target("resamples: report", interval, "before.ltcal.parquet", damage_parquet),
+        Target("gates: report", gates, "ltcal.toml", either(damage_gates, damage_gates, _LINES)),
+        Target("tuning: rescore", rescore, "tuned.json", _JSON),
+        Target("tuning: report", report, "tuned.json", _JSON),
+        Target("results: tune", Case(tune, inputs, {"tuned.json": "tuning"}), "pred.json", _JSON),
+    ]
+
+
+def _made(inputs: Mapping[str, bytes], arguments: tuple[str, ...]) -> dict[str, bytes]:
+    """What the command writes."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for path, content in inputs.items():
+            Path(path).write_bytes(content)
+        done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return {path.name: path.read_bytes() for path in Path().iterdir() if path.name not in inputs}
