@@ -175,12 +175,12 @@ class Evaluation:
                 every, detections.image, detections.category, area, all_count, pairs, pairs, tide.NO_UNJUDGED
             )
         row, mode = judged_rows(detections, area, judged), self.options.tide
-        all_pairs = None if mode == "off" else pairs_of(np.arange(number))
+        all_pairs = pairs_of(np.arange(number)) if mode == "tidecv" else None
         pairs = pairs_of(row) if all_pairs is None else rows_of(all_pairs, row)
         unjudged = tide.NO_UNJUDGED
-        if mode == "aligned" and all_pairs is not None:
-            unjudged = tide.unjudged(detections, _others(row, number), all_pairs, self.objects)
-            all_pairs = None
+        if mode == "aligned":
+            others = _others(row, number)
+            unjudged = tide.unjudged(detections, others, pairs_of(others), self.objects)
         image, category = take(detections.image, row), take(detections.category, row)
         not_exhaustive = np.empty(len(row), bool)
 

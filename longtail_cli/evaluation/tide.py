@@ -211,10 +211,10 @@ NO_UNJUDGED = Unjudged(np.zeros(0, np.int64), np.zeros(0, np.int32))
 
 
 def unjudged(detections: Detections, row: Longs, overlaps: Overlaps, objects: Objects) -> Unjudged:
-    """Those of the detections `row` (int64 [N], ascending) that have a Cls error. overlaps: of all detections."""
+    """Those of the detections `row` (int64 [N], ascending) that have a Cls error. overlaps: of these N."""
     category, wrong = take(detections.category, row), np.ones(len(row), bool)
     counts, used = counts_of(objects)[:, 0].copy(), np.zeros(len(objects), bool)  # `used` only tells Dupe from Bkg
-    found = explain(row, category, wrong, overlaps, objects.category, counts, used)
+    found = explain(np.arange(len(row)), category, wrong, overlaps, objects.category, counts, used)
     pointing = np.flatnonzero(found.kind == CLS)
     return Unjudged(row[pointing], found.target[pointing])
 
@@ -269,21 +269,13 @@ def aligned(points: Points, groups: Mapping[str, Bools]) -> Tide:
 def break_down(points: Points, rules: TideRules, groups: Mapping[str, Bools]) -> Tide:
     """Fix each kind of error alone and take the difference of the mean AP, overall and in each group."""
     ap = fixed_ap(points, rules)
-
-    def of(member: Bools) -> TideGains:
-        return replace(gains(ap, rules, member), false_positives=_false_positives(points, member))
-
-    overall = of(np.ones(points.num_categories, bool))
-    by_group = {name: of(member) for name, member in groups.items()}
-    return Tide(rules.mode, overall.AP50, overall.main, overall.special, by_group, overall.false_positives)
-
-
-def _false_positives(points: Points, member: Bools) -> dict[str, int | None]:
-    """See `at_recalls`; the categories that are `member` (bool [C]) make one curve."""
-    inside = member[points.category]
-    hit, wrong = inside & points.hit, inside & points.shown & ~points.hit
-    number = int(member[points.object_category[points.counts]].sum())
-    return at_recalls(points.score[hit], points.score[wrong], number)
+    members = {"": np.ones(points.num_categories, bool), **groups}
+    false = at_recalls(
+        points.score, points.category, points.hit, points.shown, points.object_category[points.counts], members
+    )
+    found = {name: replace(gains(ap, rules, one), false_positives=false[name]) for name, one in members.items()}
+    overall = found.pop("")
+    return Tide(rules.mode, overall.AP50, overall.main, overall.special, found, overall.false_positives)
 
 
 def fixed_ap(points: Points, rules: TideRules) -> dict[str, Floats]:
