@@ -169,7 +169,7 @@ class _NewFile(io.FileIO):
 
 
 class _Staging:
-    """The private folders of a command, one in each place, and a path in them for each output."""
+    """The private folders of a command, one in each parent folder, and a path in them for each output."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -181,14 +181,14 @@ class _Staging:
         """The private folder that is to hold the decision; None if there is none."""
         return next(iter(self._folders.values()), None)
 
-    def beside(self, place: Path, output: Path, suffix: str = "") -> Path:
-        """A new path in a private folder in `place`, with the file name of `output`; `suffix` if that has none."""
+    def beside(self, parent: Path, output: Path, suffix: str = "") -> Path:
+        """A new path in a private folder in `parent`, with the file name of `output`; `suffix` if that has none."""
         name = name_of(output) if output == STDOUT else output.name
-        folder = self._folders.get(place)
+        folder = self._folders.get(parent)
         try:
             if folder is None:
-                folder = self._stack.enter_context(private_folder(place, self.decided_in))
-                self._folders[place] = folder
+                folder = self._stack.enter_context(private_folder(parent, self.decided_in))
+                self._folders[parent] = folder
             numbered = folder / str(self._number)
             numbered.mkdir()
         except OSError as error:

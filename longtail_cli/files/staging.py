@@ -2,7 +2,7 @@
 
 A folder ``.ltcal-*`` lies beside the files that are to be replaced. If they are several, the first folder also holds
 the decision to replace them, a list of renames that is complete before the first of them. The next process that works
-in the same place finishes renames that were decided on, and removes all else that a dead process left there.
+in the same folder finishes renames that were decided on, and removes all else that a dead process left there.
 """
 
 from __future__ import annotations

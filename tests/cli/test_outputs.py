@@ -334,16 +334,16 @@ def test_memory_that_does_not_suffice_is_an_error(monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def small_disk(folder: Path) -> Iterator[Path]:
     """A file system of 300 kB."""
-    place = folder / "disk"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(place)], capture_output=True)
+    disk = folder / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(disk)], capture_output=True)
     if mounted.returncode:
-        place.rmdir()
+        disk.rmdir()
         pytest.skip("file systems cannot be mounted here")
     try:
-        yield place
+        yield disk
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_full_disk_replaces_nothing(small_disk: Path) -> None:

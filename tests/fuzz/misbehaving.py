@@ -20,7 +20,7 @@ def _raise() -> None:
 
 
 def _allocate() -> None:
-    block = bytearray(3 << 29)
+    block = bytearray((1 << 30) + (1 << 26))  # a little over the limit, as fresh memory takes its time
     block[:: 1 << 12] = b"x" * len(block[:: 1 << 12])
 
 
@@ -31,12 +31,12 @@ def _spin() -> None:
 
 def _write_some_and_fail() -> None:
     Path("out.json").write_text("[")
-    _fail(2, "Error: broken\nFix: mend it")
+    _fail(2, "Error: broken\nFix: repair it")
 
 
 DEEDS: dict[str, Callable[[], object]] = {
     "succeed": lambda: Path("out.json").write_text('[{"score": 1}]'),
-    "refuse": lambda: _fail(2, "Error: broken\nFix: mend it"),
+    "refuse": lambda: _fail(2, "Error: broken\nFix: repair it"),
     "raise": _raise,
     "abort": os.abort,
     "spin": _spin,

@@ -126,9 +126,9 @@ def side_by_side(first: Matched, second: Matched) -> Matched:
     )
     image = _interleaved([one.objects.image for one in both])
     order = np.argsort(image, kind="stable")
-    place = np.empty(len(order), np.int32)
-    place[order] = np.arange(len(order))
-    joined = _Joined(scored, len(first.scored.image), order, place)
+    position = np.empty(len(order), np.int32)
+    position[order] = np.arange(len(order))
+    joined = _Joined(scored, len(first.scored.image), order, position)
     return Matched(
         scored=scored,
         objects=_objects(first.objects, image, order),
@@ -166,13 +166,13 @@ class _Joined:
     """The first row of the second run."""
     order: Longs
     """int64 [2 G], the objects of the first run, then of the second, in the order of `Objects`."""
-    place: Ints
+    position: Ints
     """int32 [2 G], its inverse."""
 
     def objects(self, first: Ints, second: Ints) -> Ints:
         """Objects that detections of the two runs point to, among those of both; -1 for none stays."""
-        moved = np.where(second < 0, second, second + len(self.place) // 2)
-        found: Ints = np.append(self.place, np.int32(-1))[np.concatenate([first, moved])]
+        moved = np.where(second < 0, second, second + len(self.position) // 2)
+        found: Ints = np.append(self.position, np.int32(-1))[np.concatenate([first, moved])]
         return found
 
 
