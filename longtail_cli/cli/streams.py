@@ -6,7 +6,6 @@ Messages and reports call them what the user typed.
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 import stat
 import sys
@@ -160,10 +159,9 @@ def _opened(given: Path) -> Iterator[IO[bytes]]:
     if given == Path("-"):
         yield sys.stdin.buffer
         return
-    from longtail_cli.files.paths import descriptor_of
+    from longtail_cli.files.paths import open_path
 
-    descriptor = descriptor_of(given)
-    with open(os.dup(descriptor) if descriptor is not None else given, "rb") as file:  # noqa: PTH123
+    with open_path(given, "rb") as file:
         yield file
 
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import IO
 
 from longtail_cli.errors import LtcalError, OutputError, Problem, UsageError
-from longtail_cli.files.paths import LOGIT_SUFFIXES, STDOUT, Key, descriptor_of, files_read, is_stream, keys_of
+from longtail_cli.files.paths import LOGIT_SUFFIXES, STDOUT, Key, files_read, is_stream, keys_of, open_path
 from longtail_cli.files.staging import Rename, private_folder, rename_all, signals_held, temporary_folder
 
 NOTHING: Mapping[Path, Sequence[str]] = MappingProxyType({})
@@ -278,8 +278,7 @@ def _opened(stream: Path, *, append: bool) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    descriptor = descriptor_of(stream)
-    with open(os.dup(descriptor) if descriptor is not None else stream, "ab" if append else "wb") as file:  # noqa: PTH123
+    with open_path(stream, "ab" if append else "wb") as file:
         yield file
 
 

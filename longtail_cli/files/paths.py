@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO, Literal
 
 STDOUT = Path("-")
 LOGIT_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
@@ -50,6 +51,12 @@ def descriptor_of(path: Path) -> int | None:
 def is_stdout(path: Path) -> bool:
     """Whether `path` is ``-`` or names the descriptor of stdout."""
     return path == STDOUT or descriptor_of(path) == 1
+
+
+def open_path(path: Path, mode: Literal["rb", "wb", "ab"]) -> IO[bytes]:
+    """Open a file, or a copy of the descriptor that `path` names, which stays open itself. Raises OSError."""
+    descriptor = descriptor_of(path)
+    return open(path if descriptor is None else os.dup(descriptor), mode)  # noqa: PTH123
 
 
 def is_stream(path: Path) -> bool:
