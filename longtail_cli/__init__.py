@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from longtail_cli import capture
+    from longtail_cli import capture, losses
     from longtail_cli.api import (
         adjust,
         count,
@@ -44,6 +44,7 @@ __all__ = [
     "evaluate",
     "evaluate_classification",
     "judge",
+    "losses",
     "parse_method",
     "read_frequencies",
     "read_report",
@@ -63,10 +64,13 @@ _MODULES = {
 }
 """Modules of the names that `longtail_cli.api` does not define."""
 
+_PACKAGES = ("capture", "losses")
+"""Names that are packages themselves."""
+
 
 def __getattr__(name: str) -> Any:
-    if name == "capture":
-        return importlib.import_module(f"{__name__}.capture")
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'api')}"), name)
