@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from annotations import CATEGORY_ID, annotation_file, category_entries, label_scene
-from classifier import exact_logits, train
+from classifier import WEIGHT_UNIT, exact_logits, train
 from detection import detections
-from proposals import features, propose
+from proposals import FEATURE_LEVELS, features, propose
 from scenes import DigitImages, Integers, Scene, draw_labels, draw_scene, load_halves, overlap
 
 SEED = 0
@@ -35,10 +35,12 @@ FOLDS = 5
 class Outputs:
     """What a detector says about N proposals.
 
-    logits: float16 [N, C + 1], background last. image_id: int64 [N], ascending. boxes: int64 [N, 4] xyxy.
+    logits: float16 [N, C + 1], background last. features: [N, 64], 0..16, the input of the classifier.
+    image_id: int64 [N], ascending. boxes: int64 [N, 4] xyxy.
     """
 
     logits: npt.NDArray[np.float16]
+    features: Integers
     image_id: Integers
     boxes: Integers
 
@@ -82,15 +84,14 @@ def write_annotations(
 def detect(
     scenes: list[Scene], first_id: int, weights_of: Callable[[int], Integers], rng: np.random.RandomState
 ) -> Outputs:
-    """The logits of every proposal; `weights_of(i)` are those of the detector that sees scene i."""
+    """Features and logits of every proposal; `weights_of(i)` are those of the detector that sees scene i."""
     proposals = [propose(scene.canvas, rng) for scene in scenes]
-    logits = [
-        exact_logits(features(scene.canvas, boxes), weights_of(index))
-        for index, (scene, boxes) in enumerate(zip(scenes, proposals, strict=True))
-    ]
+    inputs = [features(scene.canvas, boxes) for boxes, scene in zip(proposals, scenes, strict=True)]
+    logits = [exact_logits(values, weights_of(index)) for index, values in enumerate(inputs)]
     image_id = np.repeat(np.arange(len(scenes)) + first_id, [len(boxes) for boxes in proposals])
     # Half precision on disk; the detections come from the rounded values.
-    return Outputs(np.concatenate(logits).astype(np.float16), image_id, np.concatenate(proposals))
+    half = np.concatenate(logits).astype(np.float16)
+    return Outputs(half, np.concatenate(inputs), image_id, np.concatenate(proposals))
 
 
 def deal_folds(scenes: list[Scene]) -> Integers:
@@ -115,16 +116,23 @@ def detect_out_of_fold(scenes: list[Scene], rng: np.random.RandomState) -> Outpu
     return detect(scenes, 1, lambda index: weights[fold[index]], rng)
 
 
-def write_logits(out: Path, name: str, outputs: Outputs) -> None:
+def write_logits(out: Path, name: str, outputs: Outputs, **classifier: npt.NDArray[np.float16]) -> None:
     # Not compressed: compressed bytes differ between versions of zlib.
     np.savez(
         out / f"{name}.npz",
         logits=outputs.logits,
         image_id=outputs.image_id,
         boxes=outputs.boxes.astype(np.float32),
+        features=(outputs.features / FEATURE_LEVELS).astype(np.float16),  # exact, as the weight is
+        **classifier,
     )
     meta = {"format": "ltcal-logits/1", "head": "softmax", "background": "last", "category_ids": CATEGORY_ID}
     write_json(out / f"{name}.meta.json", meta)
+
+
+def classifier_weight(weights: Integers) -> npt.NDArray[np.float16]:
+    """The `weight` [C + 1, 64] of a logits file: what `weights` [64 + 1, C + 1] multiply the features with, no bias."""
+    return (weights[:-1].T * WEIGHT_UNIT).astype(np.float16)
 
 
 def write_detections(out: Path, outputs: Outputs) -> None:
@@ -142,7 +150,7 @@ def main(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_annotations(out, train_scenes, val_scenes, rng)
     val_outputs = detect(val_scenes, FIRST_VAL_ID, lambda _: weights, rng)
-    write_logits(out, "logits", val_outputs)
+    write_logits(out, "logits", val_outputs, weight=classifier_weight(weights))
     write_detections(out, val_outputs)
     write_logits(out, "train_logits", detect_out_of_fold(train_scenes, rng))
 

@@ -236,7 +236,8 @@ def test_bad_input_is_refused(folder: Path) -> None:
     assert "expected one, for the method iif, found none" in refused(
         "rescore", LOGITS, "--method", "iif", "-o", "o.json"
     )
-    assert "`weight` [K, D]" in refused("rescore", LOGITS, "--method", "tau-norm", "-o", "o.json")
+    without_weight = str(EXAMPLE / "train_logits.npz")
+    assert "`weight` [K, D]" in refused("rescore", without_weight, "--method", "tau-norm", "-o", "o.json")
     assert "ends in .json" in refused("rescore", LOGITS, "--method", "none", "-o", "out.txt")
     assert "give one -o for each --method" in refused(
         "rescore", LOGITS, "--method", "none", "-o", "a.json", "-o", "b.json"

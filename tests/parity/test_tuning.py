@@ -160,7 +160,7 @@ def scene(images: int) -> tuple[Entry, Tensors, FrequencyTable]:
     annotations, _ = of_images(annotations, [], ids)
     with np.load(SCENES / "logits.npz") as archive:
         kept = np.isin(archive["image_id"], ids)
-        tensors = {name: archive[name][kept] for name in archive.files}
+        tensors = {name: archive[name][kept] for name in archive.files if name != "weight"}
     return annotations, tensors, longtail_cli.count(SCENES / "train.json")
 
 
