@@ -31,10 +31,9 @@ from tabulate import tabulate
 from longtail_cli.evaluation.classification.metrics import Tally
 from longtail_cli.files.frequencies import read_frequencies
 from longtail_cli.methods.registry import parse_method
-from longtail_cli.parallel import THREADS
+from longtail_cli.parallel import THREADS, one_thread_each
 from longtail_cli.tables import Logits
 from longtail_cli.workflow.decode_logits import decode_all
-from longtail_cli.workflow.logit_batches import one_thread_each
 from longtail_cli.workflow.options import LogitOptions, device_of
 from longtail_cli.workflow.prepare_methods import open_with_options, prepare_methods
 from longtail_cli.workflow.progress import no_progress

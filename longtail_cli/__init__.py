@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Fit",
     "FrequencyTable",
     "LogitsWriter",
     "LtcalError",
@@ -43,9 +44,11 @@ __all__ = [
     "count",
     "evaluate",
     "evaluate_classification",
+    "fit",
     "judge",
     "losses",
     "parse_method",
+    "read_fit",
     "read_frequencies",
     "read_report",
     "read_tuning",
@@ -54,6 +57,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Fit": "workflow.saved_method",
     "FrequencyTable": "tables",
     "LogitsWriter": "files.logits.writer",
     "LtcalError": "errors",

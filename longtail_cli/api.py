@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
@@ -43,14 +44,15 @@ if TYPE_CHECKING:
     import torch
 
     from longtail_cli.workflow.rescore_results import RescoreSummary
+    from longtail_cli.workflow.saved_method import Fit
 
 Array = TypeVar("Array", "npt.NDArray[Any]", "torch.Tensor")
 Frequencies = FrequencyTable | str | os.PathLike[str] | Sequence[int] | Mapping[int, int]
 """A frequency table, the path of one, or per-class counts."""
 Detections = Any
 """A path, a list of COCO result dicts, a data frame, columns by name, or a mapping of detection logits."""
-MethodLike: TypeAlias = "str | Method | Tuning"
-"""A spec, ``"@tuned.json"``, a method, or a tuning, whose choice is applied."""
+MethodLike: TypeAlias = "str | Method | Tuning | Fit"
+"""A spec, ``"@tuned.json"``, ``"@fitted.npz"``, a method, a tuning, whose choice is applied, or a fit."""
 
 
 def count(
@@ -309,7 +311,7 @@ def tune(
 
     kept = [f"{name}={float(change)!r}" for name, change in keep.items()] if isinstance(keep, Mapping) else list(keep)
     searched = (spaces,) if isinstance(spaces, str) else tuple(spaces)
-    options = TuneOptions(searched, objective, kept, folds, seed, str(target), split)
+    options = TuneOptions(searched, objective, kept, folds, seed, _target(target), split)
     decode = DecodeOptions(threshold, nms_iou, detections_per_image, objectness)
     logit_options = LogitOptions(head, background, _ids(category_ids), device, decode)
     resampling = None if bootstrap is None else BootstrapOptions(bootstrap)
@@ -344,9 +346,81 @@ def tune(
     )
 
 
+def fit(
+    predictions: Detections,
+    annotations: Any = None,
+    *,
+    method: str,
+    labels: Any = None,
+    frequencies: Frequencies | None = None,
+    seed: int = 0,
+    target: str = "balanced",
+    held_out: Any = None,
+    foreground_iou: float = 0.5,
+    background_iou: float = 0.5,
+    negatives: float = 3.0,
+    protocol: ProtocolChoice = "auto",
+    iou_type: IouType | None = None,
+    score_space: ScoreSpace = "prob",
+    head: HeadName | None = None,
+    background: BackgroundName | None = None,
+    category_ids: Sequence[int] | None = None,
+) -> Fit:
+    """A correction or a classifier head that is learned on these predictions. See docs/fit.md.
+
+    predictions, annotations: one input and its annotations as for `evaluate`; without annotations the logits of a
+        classifier as for `evaluate_classification`, with `labels` unless the file holds them. A head needs `features`
+        beside the logits.
+    method: what to fit, such as ``"bcts"`` or ``"classifier:loss=balanced-softmax"``.
+    target: corrections of logits: ``balanced``, ``as-is``, or the path of a frequency table to weight the rows to.
+    held_out: other logits of a classifier, to choose settings on: the path of a file with labels, or a mapping with
+        `logits`, `labels` and for a head `features`; None for a fifth of the rows.
+    foreground_iou, background_iou: at least, and below, which overlap with an object a proposal has its class, or is
+        background. negatives: background rows for each row with a class; infinity for all.
+    Other parameters are those of `evaluate`; iou_type is for result files.
+
+    Apply it with ``methods=[fit]`` to other data of the same model, or `Fit.save` it for ``"@fitted.npz"``.
+    Raises InputError for data that is not valid and UsageError for options that do not fit it.
+    """
+    from longtail_cli.workflow import fit as workflow
+
+    source, stated = _path_or(predictions), (head, background)
+    if annotations is None and not isinstance(source, Path):
+        source, stated = _classifier_tensors(source, head), (head or "softmax", background or "none")
+    options = workflow.FitOptions(
+        method=method,
+        seed=seed,
+        target=_target(target),
+        foreground_iou=foreground_iou,
+        background_iou=background_iou,
+        negatives=negatives,
+        protocol=protocol,
+        iou_type=iou_type,
+        score_space=score_space,
+        logits=LogitOptions(*stated, _ids(category_ids)),
+    )
+    fitted = workflow.fit(
+        source,
+        _path_or(annotations),
+        _path_or(labels),
+        frequencies=_table_or_path(frequencies),
+        held_out=_path_or(held_out),
+        options=options,
+    )
+    _warn(fitted.record.notes)
+    return fitted
+
+
+def read_fit(path: str | os.PathLike[str]) -> Fit:
+    """A fit from its file. Raises InputError if it is not one."""
+    from longtail_cli.workflow.saved_method import read_fit as read
+
+    return read(Path(path))
+
+
 def read_tuning(path: str | os.PathLike[str]) -> Tuning:
     """A tuning from its JSON. Raises InputError if it is not one."""
-    from longtail_cli.workflow.tuned_method import read_tuning as read
+    from longtail_cli.workflow.saved_method import read_tuning as read
 
     return read(Path(path))
 
@@ -421,19 +495,32 @@ def _run_names(titles: Sequence[str], methods: Sequence[Method]) -> tuple[str, .
     return tuple(f"{title}: {method.spec}" for title in titles for method in methods) if methods else tuple(titles)
 
 
-def _method(method: MethodLike) -> Method:
+def _method(method: MethodLike, fit_name: str = "the fit") -> Method:
+    """The method. fit_name: what a fit is called."""
     if isinstance(method, str):
         return method_of(method)
-    if isinstance(method, Tuning):
-        from longtail_cli.workflow.tuned_method import choice_of
+    from longtail_cli.workflow.saved_method import Fit, choice_of, method_of_fit
 
+    if isinstance(method, Tuning):
         return choice_of(method, "the tuning")
-    return method
+    return method_of_fit(method, fit_name) if isinstance(method, Fit) else method
 
 
 def _methods(methods: MethodLike | Sequence[MethodLike]) -> tuple[Method, ...]:
+    """One or several methods; their fits are called fit 1, fit 2, ..."""
+    from longtail_cli.workflow.saved_method import Fit
+
     several = methods if isinstance(methods, list | tuple) else (methods,)
-    return tuple(map(_method, several))
+    number = accumulate(isinstance(one, Fit) for one in several)
+    return tuple(_method(one, f"fit {n}") for one, n in zip(several, number, strict=True))
+
+
+def _target(target: Any) -> str:
+    """A target as text. Raises UsageError for anything but a word or a path."""
+    if not isinstance(target, str | os.PathLike):
+        problem = Problem("`target=`", "balanced, as-is, or the path of a frequency table", type(target).__name__)
+        raise UsageError("target distribution", [problem], "pass one that `ltcal compute-freq` wrote")
+    return os.fspath(target)
 
 
 def _table(frequencies: Frequencies | None) -> FrequencyTable | None:

@@ -19,6 +19,9 @@ VariantName = Literal["raw", "smooth", "relative", "base2", "base10", "normit", 
 GateKind = Literal["fail-under", "fail-over", "max-drop", "max-rise"]
 JudgedOn = Literal["value", "interval", "significance"]
 
+TARGETS = ("balanced", "as-is")
+"""The class distributions that rows are weighted to, other than the path of a frequency table."""
+
 IOU_TYPES: tuple[IouType, ...] = get_args(IouType)
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 PROTOCOL_CHOICES: tuple[ProtocolChoice, ...] = get_args(ProtocolChoice)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TypeVar
 
@@ -48,3 +49,16 @@ def in_threads(work: Callable[[int, int], Result], cuts: Sequence[int]) -> list[
         return [work(*cut) for cut in pairwise(cuts)]
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(lambda cut: work(*cut), pairwise(cuts)))
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Run each torch operation on one thread, for work whose parts already use all processors."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

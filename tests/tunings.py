@@ -8,7 +8,8 @@ from reports import classification_report, classification_run, report, run
 
 from longtail_cli.metrics import Interval
 from longtail_cli.reports.model import Report, Run
-from longtail_cli.reports.tuning.model import Candidate, Choice, InputDigest, Setting, TunedOn, Tuning
+from longtail_cli.reports.origin import InputDigest, Origin
+from longtail_cli.reports.tuning.model import Candidate, Choice, Setting, Tuning
 
 NORCAL, IIF = "norcal:gamma=0..1", "iif:variant=*,strength=0.5..1.5"
 GAMMAS, VARIANTS, STRENGTHS = (0.0, 0.5, 1.0), ("raw", "base10"), (0.5, 1.0, 1.5)
@@ -48,7 +49,7 @@ def held_out() -> Report:
     return report(cross_fitted("none", "none", 0.0, True), cross_fitted("norcal:gamma=0.5", "norcal:gamma=0.5", 0.02))
 
 
-TUNED_ON = TunedOn(
+TUNED_ON = Origin(
     kind="results",
     head="sigmoid",
     background="none",
@@ -133,7 +134,7 @@ def classification_tuning() -> Tuning:
         version="0.1.0", objective="classification/nll", keep=(), target="uniform", folds=3, seed=1, split=None,
         partial=False, unadjusted=no_adjustment(3, 1.5, 1.6), chosen=choice,
         best=(replace(choice, space=space, run=space),), candidates=tuple(candidates),
-        tuned_on=TunedOn("logits", "softmax", "none", (0, 1), (InputDigest("predictions", "logits.npz", "00ff"),), {},
+        tuned_on=Origin("logits", "softmax", "none", (0, 1), (InputDigest("predictions", "logits.npz", "00ff"),), {},
                          (0, 2**64 - 1, 17)),
         report=classification_report(*runs),
     )  # fmt: skip
@@ -144,7 +145,7 @@ def _classifier_candidate(spec: str, space: str, settings: dict[str, Setting], n
     return Candidate(spec, space, settings, nll, 0.01, 0.1, {**metrics, "classification/medium": None}, True)
 
 
-def tuning_of(spec: str, tuned_on: TunedOn) -> Tuning:
+def tuning_of(spec: str, tuned_on: Origin) -> Tuning:
     """A tuning on this data that chose `spec`; its figures are those of `partial_tuning`."""
     one = partial_tuning()
     return replace(one, partial=False, chosen=replace(one.chosen, spec=spec, candidate=spec), tuned_on=tuned_on)

@@ -17,6 +17,7 @@ COMMANDS = {
     "rescore": ("rescore", "Adjust the scores of a result file, or logits, for the long tail."),
     "report": ("report", "Evaluate: AP by frequency group, TIDE, accuracy, calibration; gates for CI."),
     "tune": ("tune", "Choose the best adjustment for a model, on data that is not reported on."),
+    "fit": ("fit", "Learn a correction or a classifier head from labelled logits, features or detections."),
     "methods": ("methods", "List the methods, or show one: formula, parameters, source."),
 }
 """The module and help line of each command; the help page imports no command."""

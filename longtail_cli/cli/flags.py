@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from longtail_cli.reports.model import Report
     from longtail_cli.reports.tuning.model import Tuning
+    from longtail_cli.workflow.saved_method import Fit
 
 _OTHER_NAMES = {
     "frequencies": "--freq",
@@ -47,6 +48,12 @@ def report_with_flags(report: Report) -> Report:
         runs=tuple(dataclasses.replace(run, notes=tuple(map(with_flags, run.notes))) for run in report.runs),
         gates=tuple(dataclasses.replace(one, message=with_flags(one.message)) for one in report.gates),
     )
+
+
+def fit_with_flags(fit: Fit) -> Fit:
+    """The fit with flags in its notes."""
+    record = dataclasses.replace(fit.record, notes=tuple(map(with_flags, fit.record.notes)))
+    return dataclasses.replace(fit, record=record)
 
 
 def tuning_with_flags(tuning: Tuning) -> Tuning:

@@ -57,7 +57,7 @@ def _iou(ctx: click.Context, param: click.Parameter, text: str) -> float | None:
         raise click.BadParameter(f"expected an IoU such as 0.5, or none, found {text!r}") from error
 
 
-LOGIT_OPTIONS = (
+COLUMN_OPTIONS = (
     click.option(
         "--head", type=click.Choice(HEADS), help="Logits: type of the head, if the metadata does not state it."
     ),
@@ -71,6 +71,9 @@ LOGIT_OPTIONS = (
         type=INPUT,
         help="Logits: file with the category id of each column, if the metadata does not state them.",
     ),
+)
+
+DECODE_OPTIONS = (
     click.option(
         "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Logits: compute device."
     ),
@@ -102,8 +105,22 @@ LOGIT_OPTIONS = (
 )
 
 
+def column_options(command: Command) -> Command:
+    """Add `COLUMN_OPTIONS` to a command, which gets their values as one argument `logit_options`, a `LogitOptions`."""
+
+    @wraps(command)
+    def with_options(
+        *, head: HeadName | None, background: BackgroundName | None, category_ids: Path | None, **others: Any
+    ) -> None:
+        from longtail_cli.workflow.options import LogitOptions
+
+        command(logit_options=LogitOptions(head, background, category_ids), **others)
+
+    return _with_options(with_options, COLUMN_OPTIONS)
+
+
 def logit_options(command: Command) -> Command:
-    """Add `LOGIT_OPTIONS` to a command, which gets their values as one argument `logit_options`, a `LogitOptions`.
+    """Add `COLUMN_OPTIONS` and `DECODE_OPTIONS` to a command, which gets them as `logit_options`, a `LogitOptions`.
 
     A value out of range raises UsageError when the command is called.
     """
@@ -128,4 +145,4 @@ def logit_options(command: Command) -> Command:
         decode = DecodeOptions(threshold, nms_iou, cap or detections_per_image, objectness)
         command(logit_options=LogitOptions(head, background, category_ids, device, decode), **others)
 
-    return _with_options(with_options, LOGIT_OPTIONS)
+    return _with_options(with_options, (*COLUMN_OPTIONS, *DECODE_OPTIONS))

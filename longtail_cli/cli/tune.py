@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from longtail_cli.choices import IOU_TYPES, PROTOCOL_CHOICES, SCORE_SPACES
+from longtail_cli.choices import IOU_TYPES, PROTOCOL_CHOICES, SCORE_SPACES, TARGETS
 from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, logit_options
 from longtail_cli.cli.signals import INTERRUPTED
 from longtail_cli.cli.status import print_status
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from longtail_cli.workflow.options import BootstrapOptions, LogitOptions
     from longtail_cli.workflow.progress import Progress
     from longtail_cli.workflow.tune import TuneOptions
-
-TARGETS = ("balanced", "as-is")
 
 
 @click.command()

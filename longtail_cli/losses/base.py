@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,6 +22,19 @@ from longtail_cli.tables import Floats, LogitColumns, Longs
 
 Reduction = Literal["none", "sum", "mean"]
 REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
+
+
+_WARNS: ContextVar[bool] = ContextVar("_WARNS", default=True)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Losses that are built inside issue no warnings; their `notes` alone say what they would warn of."""
+    token = _WARNS.set(False)
+    try:
+        yield
+    finally:
+        _WARNS.reset(token)
 
 
 class LongTailLoss(torch.nn.Module, ABC):
@@ -57,6 +73,8 @@ class LongTailLoss(torch.nn.Module, ABC):
         self.targets = self.classes + (background != "none")
         """Targets are 0 to this number minus one: the classes, and the background before or after them."""
         self.width = self.targets
+        self.notes: tuple[Note, ...] = ()
+        """What the loss warns of: classes that never occur."""
 
     def forward(
         self, logits: torch.Tensor, target: torch.Tensor, sample_weight: torch.Tensor | None = None
@@ -140,7 +158,9 @@ class LongTailLoss(torch.nn.Module, ABC):
         self.register_buffer(name, torch.tensor(of_targets), persistent=False)
 
     def _warn(self, notes: tuple[Note, ...]) -> None:
-        for note in notes:
+        """Keep the notes, and issue them as warnings, unless the loss is built `without_warnings`."""
+        self.notes = notes
+        for note in notes if _WARNS.get() else ():
             classes = f"{note.rows.sum()} of {self.classes} classes"
             text = f"{type(self).__name__}: {classes} {note.text}: {named(self.frequencies, note.rows)}"
             warnings.warn(text, LtcalWarning, stacklevel=3)
@@ -148,7 +168,7 @@ class LongTailLoss(torch.nn.Module, ABC):
     def _require(self, accepted: bool, name: str, value: float, expected: str) -> None:
         """Raise UsageError unless the `value` of a parameter is `accepted`."""
         if not accepted:
-            raise self._error(f"`{name}=`", expected, repr(value), "choose a number in this range")
+            raise self._error(f"`{name}`", expected, repr(value), "choose a number in this range")
 
     def _check(self, logits: torch.Tensor, target: torch.Tensor, sample_weight: torch.Tensor | None) -> None:
         if logits.ndim != 2 or logits.shape[1] != self.width or not logits.is_floating_point():

@@ -6,9 +6,21 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, normalize
 
-from longtail_cli.methods.steps import ColumnAffine, Reclassify, ScoreFactor, SigmoidProduct, SliceSoftmax, Step
+from longtail_cli.methods.steps import (
+    Classify,
+    ColumnAffine,
+    ConfidenceAffine,
+    Reclassify,
+    ScoreBeta,
+    ScoreFactor,
+    ScoreKnots,
+    SigmoidProduct,
+    SliceSoftmax,
+    Step,
+    columns_after,
+)
 from longtail_cli.tables import Floats, LogitColumns, Logits, Longs
 
 LARGEST = 1e30
@@ -41,8 +53,7 @@ class Adjuster:
         self._functions: list[ApplyStep] = []
         for step in steps:
             self._functions.append(self._apply_step(step, columns))
-            if not isinstance(step, ColumnAffine | Reclassify):
-                columns = LogitColumns("sigmoid", "none", columns.category_id)
+            columns = columns_after(step, columns)
         self.columns = columns
         """What the columns are after the steps."""
 
@@ -92,6 +103,12 @@ class Adjuster:
                 return self._slice_softmax(step)
             case Reclassify():
                 return self._reclassify(step)
+            case Classify():
+                return self._classify(step)
+            case ConfidenceAffine():
+                return self._confidence_affine(step)
+            case ScoreBeta() | ScoreKnots():
+                raise TypeError("this step maps the scores of a result file")
 
     def _affine(self, step: ColumnAffine) -> ApplyStep:
         scale, shift = self._constant(step.scale), self._constant(step.shift)
@@ -119,17 +136,44 @@ class Adjuster:
         weight = self._constant(step.weight)
 
         def classify(z: torch.Tensor, features: torch.Tensor | None, out: torch.Tensor | None) -> torch.Tensor:
-            if features is None:
-                raise ValueError("this step needs the features of each row")
-            return torch.addmm(z, features, weight.T, beta=step.scale, out=out)
+            return torch.addmm(z, _present(features), weight.T, beta=step.scale, out=out)
 
         return classify
+
+    def _classify(self, step: Classify) -> ApplyStep:
+        weight, bias, center = map(self._constant, (step.weight, step.bias, step.center))
+        centred = bool(step.center.any())
+
+        def classify(z: torch.Tensor, features: torch.Tensor | None, out: torch.Tensor | None) -> torch.Tensor:
+            inputs = _present(features) - center if centred else _present(features)
+            if step.unit_length:
+                inputs = normalize(inputs, dim=1)
+            return torch.addmm(
+                bias, inputs, weight.T, out=out if out is not None and out.shape[1] == len(bias) else None
+            )
+
+        return classify
+
+    def _confidence_affine(self, step: ConfidenceAffine) -> ApplyStep:
+        scale, shift, weight = map(self._constant, (step.scale, step.shift, step.weight))
+
+        def adjust(z: torch.Tensor, features: torch.Tensor | None, out: torch.Tensor | None) -> torch.Tensor:
+            confidence = torch.sigmoid((_present(features) if step.of_features else z) @ weight + step.bias)[:, None]
+            return torch.mul(1 + confidence * scale, z, out=out).add_(confidence * shift)
+
+        return adjust
 
     def _constant(self, values: Floats) -> torch.Tensor:
         return torch.tensor(values, dtype=self._dtype, device=self._device)
 
     def _index(self, values: Longs) -> torch.Tensor:
         return torch.tensor(values, device=self._device)
+
+
+def _present(features: torch.Tensor | None) -> torch.Tensor:
+    if features is None:
+        raise ValueError("this step needs the features of each row")
+    return features
 
 
 def activated(logits: torch.Tensor, columns: LogitColumns, out: torch.Tensor | None = None) -> torch.Tensor:

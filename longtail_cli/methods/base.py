@@ -88,6 +88,8 @@ class MethodContext:
     """The steps of the methods before this one."""
     score_only: bool = False
     """Whether there is only one score per detection, as in a result file, and not the full logits."""
+    features: int | None = None
+    """D, the number of features of a row, if the file has them."""
 
     def counts(self, spec: str) -> FrequencyTable:
         """The table, for the method `spec`. Raises UsageError if there is none."""
@@ -186,13 +188,17 @@ class Number:
     default_shown: bool = True
     """Whether the canonical spec states the default. It does not for a parameter that was added to a method later, so
     that the spec of a run, which is its name, stays what it was."""
+    whole: bool = False
+    """Whether it has to be a whole number."""
 
     @property
     def range(self) -> str:
-        return f"a number from {self.low:g} to {self.high:g}"
+        return f"a {'whole ' if self.whole else ''}number from {self.low:g} to {self.high:g}"
 
     def accepts(self, value: Value) -> bool:
-        return isinstance(value, int | float) and self.low <= value <= self.high
+        if not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        return not self.whole or value % 1 == 0
 
     def parse(self, text: str) -> Value:
         try:
@@ -220,6 +226,32 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberOrWord:
+    """A parameter that is a number, low <= value <= high, or one word. meaning: one line for the user."""
+
+    meaning: str
+    word: str
+    low: float = 0.0
+    high: float = 1e6
+    whole: bool = False
+    """Whether a number has to be a whole one."""
+
+    @property
+    def range(self) -> str:
+        return f"{self._number.range}, or {self.word}"
+
+    def accepts(self, value: Value) -> bool:
+        return value == self.word or self._number.accepts(value)
+
+    def parse(self, text: str) -> Value:
+        return self._number.parse(text)
+
+    @property
+    def _number(self) -> Number:
+        return Number(self.meaning, self.low, self.high, whole=self.whole)
+
+
+@dataclass(frozen=True, slots=True)
 class FileName:
     """A parameter that is a file name without the characters that separate the parts of a spec; empty for none."""
 
@@ -241,7 +273,7 @@ class Parameter:
     """One field of a method: its name, what it accepts, and its default, or None if it is required."""
 
     name: str
-    kind: Number | Choice | FileName
+    kind: Number | NumberOrWord | Choice | FileName
     default: Value | None
 
     def accepts(self, value: Value) -> bool:
@@ -249,31 +281,26 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class NamedMethod(ABC):
-    """Base of the methods of the registry: derives their parameters from the fields, checks and formats them.
+class Named:
+    """Something that a spec names: derives its parameters from the fields, checks and formats them.
 
-    A field is a parameter if its type is ``Annotated`` with a `Number`, a `Choice` or a `FileName`.
+    A field is a parameter if its type is ``Annotated`` with a `Number`, a `NumberOrWord`, a `Choice` or a `FileName`.
     """
 
     name: ClassVar[str]
+    listed: ClassVar[str] = "`ltcal methods`"
+    """What lists the names with their parameters, for errors."""
 
     def __post_init__(self) -> None:
         wrong = [p for p in self.parameters() if not p.accepts(getattr(self, p.name))]
         if wrong:
             problems = [Problem(p.name, p.kind.range, repr(getattr(self, p.name))) for p in wrong]
-            raise UsageError(f"method {self.name}", problems, "`ltcal methods` lists the parameters and their ranges")
-
-    @property
-    def uses_counts(self) -> bool:
-        return True
+            raise UsageError(f"method {self.name}", problems, f"{self.listed} lists the parameters and their ranges")
 
     @property
     def files(self) -> tuple[str, ...]:
         named = (getattr(self, p.name) for p in self.parameters() if isinstance(p.kind, FileName))
         return tuple(filter(None, named))
-
-    @abstractmethod
-    def adjustment(self, context: MethodContext) -> Adjustment: ...
 
     @classmethod
     def parameters(cls) -> tuple[Parameter, ...]:
@@ -310,6 +337,18 @@ class NamedMethod(ABC):
 
 
 @dataclass(frozen=True, slots=True)
+class NamedMethod(Named, ABC):
+    """Base of the methods of the registry."""
+
+    @property
+    def uses_counts(self) -> bool:
+        return True
+
+    @abstractmethod
+    def adjustment(self, context: MethodContext) -> Adjustment: ...
+
+
+@dataclass(frozen=True, slots=True)
 class CountMethod(NamedMethod):
     """Base of the methods that map each class's logit by its count."""
 
@@ -323,7 +362,7 @@ class CountMethod(NamedMethod):
         return Adjustment((context.on_columns(affine),), context.columns, affine.notes)
 
 
-def _documentation(method: type[NamedMethod]) -> tuple[str, str]:
+def _documentation(method: type[Named]) -> tuple[str, str]:
     """Formula and source from a method's docstring, each on one line."""
     formula, _, source = (inspect.getdoc(method) or "").partition("Source: ")
     return " ".join(formula.split()), " ".join(source.split())

@@ -1,5 +1,8 @@
 """Score-only adjustment: one score per detection, mapped class by class, with the order within each class kept.
 
+A map may also depend on the area of the box. Then the order is kept among the boxes of a class in one bin of areas, and
+boxes of different bins may change their order.
+
 Far from 0 the sigmoid rounds different logits to the same float: with an IIF weight of 10 every score above 0.98 would
 become 1.0, and the order of these detections would be lost. So scores that become equal, or swap by rounding, are moved
 to neighbouring floats. This keeps the order exactly, and with it every metric of a single category.
@@ -7,17 +10,21 @@ to neighbouring floats. This keeps the order exactly, and with it every metric o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from longtail_cli.choices import ScoreSpace
 from longtail_cli.engine import ordering
 from longtail_cli.engine import scores as engine
-from longtail_cli.methods.steps import ColumnAffine, ScoreFactor, ScoreStep
+from longtail_cli.methods.area_bins import area_edges, by_cell, cells_of
+from longtail_cli.methods.steps import ColumnAffine, ScoreBeta, ScoreFactor, ScoreKnots, ScoreStep
 from longtail_cli.parallel import cuts_of, in_parts, in_threads
 from longtail_cli.tables import Bools, Floats, Ints, Longs
+
+Complexes = npt.NDArray[np.complex128]
 
 MIN_SCORE: dict[ScoreSpace, float] = {"prob": 0.0, "logit": -float(np.finfo(np.float64).max)}
 """The lowest score of each space."""
@@ -28,8 +35,8 @@ _BLOCK = 1 << 16  # scores that are mapped at once, in temporary arrays that sta
 
 def logit(score: Floats) -> Floats:
     """The binary logit ln(s / (1 - s)) of s in [0, 1], finite: 0 and 1 count as the nearest floats inside (0, 1)."""
-    inside = np.clip(score, np.nextafter(0.0, 1.0), np.nextafter(1.0, 0.0))
-    return np.log(inside) - np.log1p(-inside)
+    right, wrong = logs(score)
+    return right - wrong
 
 
 def sigmoid(z: Floats) -> Floats:
@@ -41,22 +48,46 @@ def sigmoid(z: Floats) -> Floats:
 class AdjustableScores:
     """The scores of N detections, and their order within each class, which all adjustments share."""
 
-    def __init__(self, score: Floats, category: Longs | Ints, space: ScoreSpace) -> None:
-        """score: float64 [N], in [0, 1] for ``prob``, finite for ``logit``. category: int [N], from 0."""
+    def __init__(
+        self,
+        score: Floats,
+        category: Longs | Ints,
+        space: ScoreSpace,
+        area: Callable[[], Floats] | None = None,
+    ) -> None:
+        """score: float64 [N], in [0, 1] for ``prob``, finite for ``logit``. category: int [N], from 0.
+
+        area: called for the areas of the boxes, float64 [N] in square pixels, when a map depends on them.
+        """
         self._score, self._category, self._space = score, category.astype(np.int32, copy=False), space
+        self._area = area
 
     def adjusted(self, *steps: ScoreStep) -> Floats:
         """The score of each detection after `steps`, float64 [N]; the scores themselves if nothing changes.
 
         A `ColumnAffine` with a_c, b_c of the class of a detection makes sigmoid(a_c logit(s) + b_c) of its score in
-        ``prob``, a_c s + b_c in ``logit``. A `ScoreFactor` makes s e^(shift_c) in ``prob``, and the same of the sigmoid
-        in ``logit``.
+        ``prob``, a_c s + b_c in ``logit``. The other steps map the score s in ``prob``; in ``logit`` they map the
+        sigmoid, and the result is the logit of what they make of it.
 
-        The scores of a class with a_c = 1 and shifts of 0 stay bit-identical. Different scores of a class stay
-        different and in order (reversed if a_c < 0); with a_c = 0 they become equal.
+        The scores of a class and area bin that no step changes stay bit-identical. Different scores of a class and area
+        bin stay different and in order (reversed if a_c < 0), also where a map is constant, as of knots that are all 0;
+        only a_c = 0 makes them equal.
+
+        Raises ValueError if a map depends on the area, and there is no `area`.
         """
         if not steps:
             return self._score
+        edges = area_edges(steps, _classes(steps[0]))
+        of_cells = [by_cell(step, edges) for step in steps]
+        if not edges.shape[1]:
+            return self._adjusted(of_cells)
+        if self._area is None:
+            raise ValueError("these steps depend on the area of the boxes")
+        cell = cells_of(self._category, self._area(), edges)
+        return AdjustableScores(self._score, cell, self._space)._adjusted(of_cells)
+
+    def _adjusted(self, steps: Sequence[ScoreStep]) -> Floats:
+        """The same for steps whose maps do not depend on the area."""
         changed = np.any([_changes(step) for step in steps], axis=0)
         if not changed.any():
             return self._score
@@ -94,29 +125,79 @@ class AdjustableScores:
         return start, row
 
 
+def _classes(step: ScoreStep) -> int:
+    """C, the number of classes of a step."""
+    return len(step.edges if isinstance(step, ScoreBeta | ScoreKnots) else step.shift)
+
+
 def direction(steps: Sequence[ScoreStep], classes: int) -> Floats:
-    """float64 [C]: above 0 for a class whose detections keep their order, below for one whose order is reversed."""
+    """float64 [C]: above 0 for a class whose detections keep their order, below for one whose order is reversed.
+
+    0 for a class whose order is not kept: all its scores become equal, or its map depends on the area.
+    """
     sign = np.ones(classes)
     for step in steps:
         if isinstance(step, ColumnAffine):
             sign *= np.sign(step.scale)
-    return sign
+    return np.where(np.isfinite(area_edges(steps, classes)).any(axis=1), 0.0, sign)
 
 
 def _changes(step: ScoreStep) -> Bools:
-    """Bool [C], the classes that a step changes."""
+    """Bool [C], the classes that a step without area bins changes."""
+    if isinstance(step, ScoreKnots):
+        return np.asarray(np.diff(step.start)[step.curve[:, 0]] > 0)
+    if isinstance(step, ScoreBeta):
+        return np.asarray((step.rise != 1) | (step.fall != 1) | (step.shift != 0))[:, 0]
     changed: Bools = step.shift != 0
     return changed | (step.scale != 1) if isinstance(step, ColumnAffine) else changed
 
 
 def _mapped(score: Floats, step: ScoreStep, category: Ints, space: ScoreSpace) -> Floats:
-    """The scores after a step, in which different ones may have become equal."""
+    """The scores after a step without area bins, in which different ones may have become equal."""
+    if isinstance(step, ScoreKnots):
+        if space == "prob":
+            return _interpolated(score, step, category)
+        return np.where(_changes(step)[category], logit(_interpolated(sigmoid(score), step, category)), score)
+    if isinstance(step, ScoreBeta):
+        rise, fall, shift = (values[category, 0] for values in (step.rise, step.fall, step.shift))
+        right, wrong = logs(score) if space == "prob" else (_log_sigmoid(score), _log_sigmoid(-score))
+        with np.errstate(over="ignore"):
+            z = rise * right - fall * wrong + shift
+        return sigmoid(z) if space == "prob" else _bounded(z)
     shift = step.shift[category]
     if isinstance(step, ScoreFactor):
         return score * np.exp(shift) if space == "prob" else _bounded(_binary_logit(_log_sigmoid(score) + shift))
     with np.errstate(over="ignore"):
         z = step.scale[category] * (logit(score) if space == "prob" else score) + shift
     return sigmoid(z) if space == "prob" else _bounded(z)
+
+
+def _interpolated(score: Floats, step: ScoreKnots, category: Ints) -> Floats:
+    """The scores on the curve of their class; as they are if it has no knots."""
+    if not len(step.x):
+        return score
+    curve = step.curve[category, 0]
+    first, last = step.start[curve], step.start[curve + 1] - 1
+    own = np.repeat(np.arange(len(step.start) - 1), np.diff(step.start))
+    after = np.searchsorted(_pairs(own, step.x), _pairs(curve, score), side="right")
+    known = last >= first
+    below, above = (np.where(known, np.clip(knot, first, np.maximum(first, last)), 0) for knot in (after - 1, after))
+    run, rise = step.x[above] - step.x[below], step.y[above] - step.y[below]
+    share = np.divide(score - step.x[below], run, out=np.zeros(len(score)), where=run > 0)
+    return np.where(known, np.minimum(step.y[below] + share * rise, step.y[above]), score)
+
+
+def _pairs(first: Longs, second: Floats) -> Complexes:
+    """Pairs in the order of NumPy's complex numbers: by the first, then by the second."""
+    pairs = np.empty(len(first), np.complex128)
+    pairs.real, pairs.imag = first, second
+    return pairs
+
+
+def logs(score: Floats) -> tuple[Floats, Floats]:
+    """Ln s and ln(1 - s) of s in [0, 1], finite: 0 and 1 count as the nearest floats inside (0, 1)."""
+    inside = np.clip(score, np.nextafter(0.0, 1.0), np.nextafter(1.0, 0.0))
+    return np.log(inside), np.log1p(-inside)
 
 
 def _log_sigmoid(z: Floats) -> Floats:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from longtail_cli.errors import Problem, UsageError
-from longtail_cli.tables import Floats, Longs
+from longtail_cli.tables import Floats, LogitColumns, Longs
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,104 @@ class Reclassify:
     """1 adds to the logits of the file, and so keeps the bias in them; 0 replaces them."""
 
 
-Step = ColumnAffine | ScoreFactor | SigmoidProduct | SliceSoftmax | Reclassify
+@dataclass(frozen=True, slots=True)
+class Classify:
+    """z_k = f' · weight_k + bias_k from the features f of the row, f' = f - center; replaces the logits."""
 
-ScoreStep = ColumnAffine | ScoreFactor
-"""A step that maps the binary logit of each class by itself, which one score per detection is enough for."""
+    weight: Floats
+    """float64 [K, D]."""
+    bias: Floats
+    """float64 [K]."""
+    center: Floats
+    """float64 [D]."""
+    unit_length: bool
+    """Whether f' is divided by its length, as in a cosine classifier."""
+    columns: LogitColumns
+    """What the K columns are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceAffine:
+    """z'_k = (1 + s scale_k) z_k + s shift_k with s = sigmoid(v · weight + bias), one number for the row.
+
+    v are the features of the row, or its logits.
+    """
+
+    scale: Floats
+    """float64 [K]."""
+    shift: Floats
+    """float64 [K]."""
+    weight: Floats
+    """float64 [D], or [K] for the logits."""
+    bias: float
+    of_features: bool
+    """Whether v are the features."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBeta:
+    """s' = sigmoid(rise ln s - fall ln(1 - s) + shift), for each class and bin of box areas.
+
+    With rise = fall it is an affine map of the binary logit; rise = fall = 1 and shift = 0 changes nothing.
+    """
+
+    edges: Floats
+    """float64 [C, S - 1], the areas in square pixels at which the bins of a class end, ascending; a box of exactly that
+    area is in the higher bin. Infinite for bins that a class lacks: one with infinite edges alone has a single bin, and
+    its detections keep their order. S = 1 if no map depends on the area."""
+    rise: Floats
+    """float64 [C, S], >= 0."""
+    fall: Floats
+    """float64 [C, S], >= 0."""
+    shift: Floats
+    """float64 [C, S]."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreKnots:
+    """s' is linear between the knots (x, y) of a curve, and constant before the first and after the last.
+
+    Which curve is chosen by class and area bin. Where x repeats, the last of its knots is the value at x. A curve
+    without knots keeps the scores.
+    """
+
+    edges: Floats
+    """float64 [C, S - 1], see `ScoreBeta`."""
+    curve: Longs
+    """int64 [C, S], from 0 to M - 1; classes and bins may share a curve."""
+    start: Longs
+    """int64 [M + 1]; curve m has knots ``start[m]:start[m + 1]``."""
+    x: Floats
+    """float64 [total] in [0, 1], not falling within a curve."""
+    y: Floats
+    """float64 [total] in [0, 1], not falling within a curve."""
+
+
+ScoreStep = ColumnAffine | ScoreFactor | ScoreBeta | ScoreKnots
+"""A step that maps the score of each class by itself, which one score per detection is enough for."""
+
+Step = (
+    ColumnAffine
+    | ScoreFactor
+    | SigmoidProduct
+    | SliceSoftmax
+    | Reclassify
+    | Classify
+    | ConfidenceAffine
+    | ScoreBeta
+    | ScoreKnots
+)
+
+
+def needs_features(step: Step) -> bool:
+    """Whether the step needs the features of each row."""
+    return isinstance(step, Reclassify | Classify) or (isinstance(step, ConfidenceAffine) and step.of_features)
+
+
+def columns_after(step: Step, columns: LogitColumns) -> LogitColumns:
+    """What the columns are after a step on `columns`."""
+    if isinstance(step, Classify):
+        return step.columns
+    if isinstance(step, ColumnAffine | Reclassify | ConfidenceAffine):
+        return columns
+    return LogitColumns("sigmoid", "none", columns.category_id)

@@ -86,6 +86,8 @@ class Space:
     temperature_fitted: bool
     _template: tuple[str, ...]
     """The text around the axes: one piece more than there are axes."""
+    _only: Method | None = None
+    """The method of a space of one that is no spec of `parse_method`."""
 
     @property
     def ranges(self) -> tuple[int, ...]:
@@ -94,6 +96,8 @@ class Space:
 
     def method(self, point: Point) -> Method:
         """The method at a point, without the fitted temperature."""
+        if self._only is not None:
+            return self._only
         pieces = [self._template[0]]
         for setting, piece in zip(point, self._template[1:], strict=True):
             pieces += [setting if isinstance(setting, str) else repr(setting), piece]
@@ -130,6 +134,11 @@ class Space:
         """Points of each range in the coarse grid."""
         steps = _STEPS.get(len(self.ranges), _STEPS_OF_MANY)
         return min(steps, _STEPS_WITH_WORDS) if len(self.ranges) < len(self.axes) else steps
+
+
+def space_of_one(text: str, method: Method) -> Space:
+    """The space called `text` that holds one method."""
+    return Space(text, (), False, (text,), method)
 
 
 def parse_space(text: str) -> Space:

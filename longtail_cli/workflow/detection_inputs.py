@@ -15,7 +15,7 @@ from longtail_cli.files.results.file import ResultFile, open_results
 from longtail_cli.methods.base import Method
 from longtail_cli.methods.registry import parse_method
 from longtail_cli.tables import Detections, FrequencyTable, GroundTruth, Longs, Results
-from longtail_cli.workflow.locate_detections import locate, sharing
+from longtail_cli.workflow.locate_detections import areas_in, locate, sharing
 from longtail_cli.workflow.options import LogitOptions, device_of, kind_of, require_torch
 from longtail_cli.workflow.progress import Progress, bytes_progress
 from longtail_cli.workflow.rescore_results import AdjustableResults
@@ -110,7 +110,7 @@ def adjusted_sources(
         before: Detections | None = None
         for file, own_names in zip(files, names, strict=True):
             if isinstance(file, ResultFile):
-                source = _of_results(*results.next(), truth, adjustments, own_names, before)
+                source = _of_results(file, *results.next(), truth, adjustments, own_names, before)
                 before = source.runs[0].detections
             else:
                 source = _of_logits(file, truth, adjustments, own_names, progress)
@@ -144,15 +144,15 @@ class _Prefetch:
 
 
 def _of_results(
-    results: Results, sha256: str | None, truth: GroundTruth, adjustments: Adjustments, names: Sequence[str],
-    before: Detections | None,
+    file: ResultFile, results: Results, sha256: str | None, truth: GroundTruth, adjustments: Adjustments,
+    names: Sequence[str], before: Detections | None,
 ) -> Source:  # fmt: skip
     """The runs of a result file, of which only what the evaluation needs stays in memory."""
     methods = adjustments.methods
     if not methods:
         detections = sharing(locate(results, truth), before)
         return Source(results.source, sha256, (RunInput(names[0], None, detections),))
-    adjustable = AdjustableResults(results, adjustments.table, adjustments.score_space)
+    adjustable = AdjustableResults(results, adjustments.table, adjustments.score_space, areas_in(file, results))
     found = [adjustable.adjusted(method) for method in methods]
     located = sharing(locate(results, truth), before)
     runs = tuple(

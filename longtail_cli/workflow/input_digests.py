@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longtail_cli.files.results.file import ResultFile
-from longtail_cli.files.source import printable
-from longtail_cli.reports.tuning.model import InputDigest
+from longtail_cli.files.source import check_readable, printable
+from longtail_cli.reports.origin import InputDigest
 from longtail_cli.tables import FrequencyTable
 
 if TYPE_CHECKING:
@@ -47,8 +47,10 @@ def sha256_of(file: ResultFile | LogitsFile) -> str | None:
 
 
 def digests_of_paths(sources: Mapping[str, Any]) -> tuple[InputDigest, ...]:
-    """The digests of those sources that are paths, by role."""
+    """The digests of those sources that are paths, by role. Raises InputError for a file that cannot be read."""
     paths = {role: Path(source) for role, source in sources.items() if isinstance(source, str | Path)}
+    for path in paths.values():
+        check_readable(path)
     return tuple(
         InputDigest(role, printable(str(path)), sha256(path.read_bytes()).hexdigest()) for role, path in paths.items()
     )

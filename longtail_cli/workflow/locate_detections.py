@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from longtail_cli.errors import InputError, Problem
 from longtail_cli.evaluation.geometry import mask_areas
 from longtail_cli.files.faults import Fault, fault, raise_faults
 from longtail_cli.files.masks import mask_boxes
+from longtail_cli.files.results.file import ResultFile
 from longtail_cli.parallel import in_parts
 from longtail_cli.tables import Detections, Floats, GroundTruth, Ints, Longs, Results
 
@@ -33,6 +35,19 @@ def locate(results: Results, ground_truth: GroundTruth) -> Detections:
     raise_faults(results.source, [*unknown_images, *unknown])
     bbox, area = _boxes_and_areas(results)
     return Detections(image, category, results.score, bbox, area, results.masks, results.source)
+
+
+def areas_in(file: ResultFile, results: Results) -> Callable[[], Floats]:
+    """Gives the `Detections.area` of `results`, which were read from `file`; reads the boxes if they were not.
+
+    What it returns raises InputError if the file has neither boxes nor masks.
+    """
+
+    def areas() -> Floats:
+        held = results if results.bbox is not None else file.read(frozenset({"bbox"}))
+        return _boxes_and_areas(held)[1]
+
+    return areas
 
 
 def sharing(detections: Detections, before: Detections | None) -> Detections:

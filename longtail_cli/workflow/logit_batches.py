@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from math import prod
 from typing import Generic, Protocol, TypeVar
 
@@ -16,7 +15,7 @@ from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.logits.checks import all_finite, first_not_finite
 from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.methods.apply import activated, overflowed
-from longtail_cli.parallel import THREADS
+from longtail_cli.parallel import THREADS, one_thread_each
 from longtail_cli.tables import LogitColumns, Logits
 from longtail_cli.workflow.progress import Progress
 
@@ -153,14 +152,3 @@ class ThreadMemory(threading.local):
         if len(self._bytes) < size:
             self._bytes = torch.empty(size, dtype=torch.uint8, device=self._bytes.device)
         return self._bytes[:size].view(dtype).view(shape)
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Run each torch operation on one thread, as the batches already use all processors."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

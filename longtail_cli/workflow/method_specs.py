@@ -1,44 +1,58 @@
-"""The methods that specs name: in words, or as ``@tuned.json``, the choice of an earlier tuning."""
+"""The methods that specs name: in words, or as ``@FILE``, the choice of an earlier tuning or what was fitted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from longtail_cli.errors import Problem, UsageError
 from longtail_cli.methods.base import Method
-from longtail_cli.methods.registry import NO_DEFAULTS, parse_method
+from longtail_cli.methods.registry import parse_method
+from longtail_cli.methods.specs import NO_DEFAULTS
+
+if TYPE_CHECKING:
+    from longtail_cli.tuning.spaces import Space
 
 FILE = "@"
+"""What a spec that names a file begins with."""
 
 
 def method_of(spec: str, defaults: Mapping[str, str] = NO_DEFAULTS) -> Method:
-    """The method that `spec` names: a spec of `parse_method`, or ``@PATH`` for what the tuning at PATH chose.
+    """The method that `spec` names: a spec of `parse_method`, or ``@PATH`` for what was tuned or fitted at PATH.
 
-    defaults: values of parameters that the spec does not state; the choice of a tuning states all of its own.
-    Raises UsageError as `parse_method` does, and for a file as a part of a chain; InputError for a file that is not a
-    tuning.
+    defaults: values of parameters that the spec does not state; what a file holds states all of its own.
+    Raises UsageError as `parse_method` does, and for a file as a part of a chain; InputError for a file that is neither
+    a tuning nor a fit.
     """
     path = _path(spec)
     if path is None:
         return parse_method(spec, defaults)
-    from longtail_cli.workflow.tuned_method import tuned_method  # few specs are files
+    from longtail_cli.workflow.saved_method import method_of_file  # few specs are files
 
-    return tuned_method(path)
+    return method_of_file(path)
 
 
 def spec_files(specs: Sequence[str], methods: Sequence[Method]) -> tuple[Path, ...]:
-    """The files that the specs and their methods read: tunings after ``@``, and values of parameters."""
-    tunings = [path for path in map(_path, specs) if path is not None]
-    return (*tunings, *(Path(file) for method in methods for file in method.files))
+    """The files that the specs and their methods read: those after ``@``, and values of parameters."""
+    saved = [path for path in map(_path, specs) if path is not None]
+    return tuple(dict.fromkeys([*saved, *(Path(file) for method in methods for file in method.files)]))
 
 
 def space_files(spaces: Sequence[str]) -> tuple[Path, ...]:
     """The files that the methods of spaces read. Raises UsageError for a space that is not valid."""
-    from longtail_cli.tuning.spaces import parse_space
-
-    methods = [space.method(next(space.coarse())) for space in map(parse_space, spaces)]
+    methods = [space.method(next(space.coarse())) for space in map(space_of, spaces)]
     return tuple(Path(file) for method in methods for file in method.files)
+
+
+def space_of(text: str) -> Space:
+    """The space that `text` describes, as `parse_space` does; or ``@PATH`` as a space of one.
+
+    Raises what `parse_space` and `method_of` raise.
+    """
+    from longtail_cli.tuning.spaces import parse_space, space_of_one
+
+    return parse_space(text) if _path(text) is None else space_of_one(text.strip(), method_of(text))
 
 
 def _path(spec: str) -> Path | None:
@@ -47,7 +61,7 @@ def _path(spec: str) -> Path | None:
     path = Path(text.removeprefix(FILE)) if text.startswith(FILE) else None
     in_chain = f"+{FILE}" in text.replace(" ", "") or ("+" in text and path is not None and not path.exists())
     if in_chain:
-        problem = Problem("spec", "a tuning alone, such as @tuned.json", text)
+        problem = Problem("spec", "a file alone, such as @tuned.json", text)
         fix = "tune a space of chains, such as temperature:t=0.5..4+norcal:gamma=0..1, to apply several methods"
         raise UsageError("`method=`", [problem], fix)
     return path

@@ -6,8 +6,8 @@ import torch
 
 from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.methods.apply import Adjuster, activated, overflowed
+from longtail_cli.parallel import one_thread_each
 from longtail_cli.tables import Logits
-from longtail_cli.workflow.logit_batches import one_thread_each
 
 SAMPLED_LOGITS = 1 << 19
 """About how many logits are kept."""

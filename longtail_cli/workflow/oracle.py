@@ -1,4 +1,4 @@
-"""Marks runs whose method was tuned on some of the images or rows that it is measured on."""
+"""Marks runs whose method was tuned or fitted on some of the images or rows that it is measured on."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import replace
 from longtail_cli.methods.base import Method
 from longtail_cli.reports.model import ORACLE, Run
 from longtail_cli.workflow.intervals import Outcome
-from longtail_cli.workflow.tuned_method import TunedMethod
+from longtail_cli.workflow.saved_method import SavedMethod, saved_in
 
 
-def any_tuned(methods: Sequence[Method]) -> bool:
-    """Whether one of the methods is the choice of a tuning."""
-    return any(isinstance(method, TunedMethod) for method in methods)
+def any_saved(methods: Sequence[Method]) -> bool:
+    """Whether one of the methods is the choice of a tuning, or a fit."""
+    return any(isinstance(method, SavedMethod) for method in methods)
 
 
 def images_in(images: Mapping[int, str], tuned_on: Mapping[int, str]) -> int:
@@ -24,32 +24,35 @@ def images_in(images: Mapping[int, str], tuned_on: Mapping[int, str]) -> int:
 def marked(
     outcomes: Sequence[Outcome],
     methods: Sequence[Method],
-    overlap: Callable[[TunedMethod], int],
+    overlap: Callable[[SavedMethod], int],
     total: int,
     noun: str,
 ) -> tuple[Outcome, ...]:
     """The outcomes, one for each method, with the oracle runs among them marked.
 
-    overlap: how many of the `total` images or rows (`noun`) a method was tuned on.
+    overlap: how many of the `total` images or rows (`noun`) a method was tuned or fitted on.
     """
     found = []
     for outcome, method in zip(outcomes, methods, strict=True):
         run = outcome.run
-        if isinstance(method, TunedMethod):
-            run = _marked(run, method, overlap(method), total, noun)
+        for saved in saved_in(method):
+            run = _marked(run, saved, overlap(saved), total, noun)
         found.append(replace(outcome, run=run))
     return tuple(found)
 
 
-def _marked(run: Run, method: TunedMethod, tuned_on: int, total: int, noun: str) -> Run:
-    """The run with a note if the search was interrupted, and marked if there is data that was tuned on."""
+def _marked(run: Run, method: SavedMethod, seen: int, total: int, noun: str) -> Run:
+    """The run with a note if the search was interrupted, and marked if there is data that was tuned or fitted on."""
     notes = run.notes
+    if method.description:
+        notes += (f"{method.source} is {method.description}",)
     if method.partial:
         notes += (f"chosen by {method.source}, whose search was interrupted",)
-    if not tuned_on:
+    if not seen:
         return replace(run, notes=notes)
     note = (
-        f"oracle: {method.source} was tuned on {tuned_on:,} of these {total:,} {noun}; on new {noun} the metrics are "
-        "likely to be worse"
+        f"oracle: {method.source} was {method.made} on {seen:,} of these {total:,} {noun}; on new {noun} the metrics "
+        "are likely to be worse"
     )
-    return replace(run, name=f"{run.name}{ORACLE}", notes=(*notes, note), oracle=True)
+    name = run.name if run.oracle else f"{run.name}{ORACLE}"
+    return replace(run, name=name, notes=(*notes, note), oracle=True)

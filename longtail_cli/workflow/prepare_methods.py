@@ -19,7 +19,7 @@ from longtail_cli.frequency import uncounted_table
 from longtail_cli.methods.apply import Adjuster
 from longtail_cli.methods.bags import slice_softmax
 from longtail_cli.methods.base import Adjustment, Method, MethodContext, RowKind
-from longtail_cli.methods.steps import ColumnAffine, Reclassify, SliceSoftmax, Step
+from longtail_cli.methods.steps import Classify, ColumnAffine, SliceSoftmax, Step, needs_features
 from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Logits, Longs, Singles
 from longtail_cli.workflow.logit_batches import map_batches
 from longtail_cli.workflow.options import LogitOptions
@@ -66,7 +66,8 @@ def prepare_methods(
     if table is not None:
         check_classes(file.columns, table, file.source)
     data_access = _LogitsAccess(file, options, device)
-    context = MethodContext(file.columns, table, file.classifier if file.has_features else None, data_access)
+    classifier = file.classifier if file.has_features else None
+    context = MethodContext(file.columns, table, classifier, data_access, features=file.features)
     prepared = []
     for method in methods:
         found = _with_activation(method.adjustment(context))
@@ -125,7 +126,7 @@ def open_like(
     if file.content == "scores" or not same_head or not np.array_equal(columns.category_id, other.category_id):
         problem = Problem("columns", f"logits of the head and the category ids of {source}", "others")
         raise InputError(path, [problem], "pass logits of the same model")
-    if any(isinstance(step, Reclassify) for step in steps) and not file.has_features:
+    if any(map(needs_features, steps)) and not file.has_features:
         problem = Problem("tensors", "`features`, which the preceding method needs", "none")
         raise InputError(path, [problem], "save the features with the logits")
     return file
@@ -158,6 +159,8 @@ def _with_activation(found: Adjustment) -> Adjustment:
 def _check_width(file: LogitsFile, steps: tuple[Step, ...]) -> None:
     """Raise InputError if the slices of a ``bags`` head, made from the counts, have another number of columns."""
     for step in steps:
+        if isinstance(step, Classify):
+            return  # the slices are those of another head
         if isinstance(step, SliceSoftmax) and int(step.bounds[-1]) != file.width:
             sizes = ", ".join(map(str, np.diff(step.bounds).tolist()))
             problem = Problem("columns", f"{step.bounds[-1]}, slices of {sizes} made from the counts", str(file.width))

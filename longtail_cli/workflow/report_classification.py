@@ -37,7 +37,7 @@ from longtail_cli.workflow.category_rows import TrainCounts, groups_sha256, iif_
 from longtail_cli.workflow.intervals import Outcome, Resampled, add_intervals
 from longtail_cli.workflow.logit_batches import BatchAdjuster, map_batches
 from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, device_of, load_frequencies
-from longtail_cli.workflow.oracle import any_tuned, marked
+from longtail_cli.workflow.oracle import any_saved, marked
 from longtail_cli.workflow.prepare_methods import PreparedMethod, check_classes, open_with_options, prepare_methods
 from longtail_cli.workflow.progress import Progress, no_progress
 from longtail_cli.workflow.report_detection import run_names, swaps_of
@@ -233,15 +233,20 @@ def _run(given: ClassificationInput, run: ClassifierRun, result: ClassificationR
 
 def _with_oracles(outcomes: Sequence[Outcome], methods: Sequence[Method], file: LogitsFile) -> tuple[Outcome, ...]:
     """The outcomes of an input with oracle runs marked; reads its logits once more if need be."""
-    if not any_tuned(methods):
+    if not any_saved(methods):
         return tuple(outcomes)
     found = row_digests(file)
-    return marked(outcomes, methods, lambda method: rows_in(found, method.tuned_on.rows), file.rows, "rows")
+    return marked(outcomes, methods, lambda method: rows_in(found, method.origin.rows), file.rows, "rows")
 
 
-def open_classifier(predictions: Any, options: LogitOptions, methods: Sequence[Method]) -> LogitsFile:
-    """Open an input. Raises InputError for detection logits, UsageError for methods on scores."""
-    file = open_with_options(predictions, options)
+def open_classifier(
+    predictions: Any, options: LogitOptions, methods: Sequence[Method], name: str = "logits"
+) -> LogitsFile:
+    """Open an input, which is called `name` if it is in memory.
+
+    Raises InputError for detection logits, UsageError for methods on scores.
+    """
+    file = open_with_options(predictions, options, name)
     if file.image_id is not None:
         problem = Problem("tensors", "logits or scores of classification", "`image_id` and `boxes`, of detection")
         raise InputError(file.source, [problem], "pass the annotations to evaluate detections: `annotations=`")

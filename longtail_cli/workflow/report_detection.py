@@ -136,13 +136,13 @@ def _with_oracles(
     outcomes: tuple[Outcome, ...], methods: Sequence[Method], truth_file: AnnotationFile
 ) -> tuple[Outcome, ...]:
     """The outcomes, ordered by input, then method, with oracle runs marked; reads the images again if need be."""
-    from longtail_cli.workflow.oracle import any_tuned, images_in, marked
+    from longtail_cli.workflow.oracle import any_saved, images_in, marked
 
-    if not any_tuned(methods):
+    if not any_saved(methods):
         return outcomes
     images = truth_file.image_names()
     every = tuple(methods) * (len(outcomes) // len(methods))
-    return marked(outcomes, every, lambda method: images_in(images, method.tuned_on.images), len(images), "images")
+    return marked(outcomes, every, lambda method: images_in(images, method.origin.images), len(images), "images")
 
 
 _NO_GROUPS = "no frequency groups: the annotations have no `frequency` field; pass `frequencies=` for APr, APc, APf"

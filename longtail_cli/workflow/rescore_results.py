@@ -1,10 +1,10 @@
-"""`ltcal rescore` of a result file: adjusts the binary logit of each detection's score."""
+"""`ltcal rescore` of a result file: adjusts the score of each detection."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,7 +23,7 @@ from longtail_cli.methods.registry import score_steps
 from longtail_cli.methods.scores import AdjustableScores, direction
 from longtail_cli.methods.steps import ScoreStep, Step
 from longtail_cli.tables import Floats, FrequencyTable, Ints, LogitColumns, Longs, Results, Singles
-from longtail_cli.workflow.locate_detections import index_of
+from longtail_cli.workflow.locate_detections import areas_in, index_of
 from longtail_cli.workflow.progress import Progress, bytes_progress, no_progress, note_lines
 
 LIMITS = (100, 300)
@@ -111,7 +111,7 @@ def rescore(
             check_free_space({out: file.size // 2})
         results = file.read(frozenset(), bytes_progress(progress, "reading", file.size))
         progress("adjusting", None)
-        adjusted = AdjustableResults(results, table, score_space).adjusted(method)
+        adjusted = AdjustableResults(results, table, score_space, areas_in(file, results)).adjusted(method)
         file.write_rescored(adjusted.results.score, out, bytes_progress(progress, "writing", file.size))
     return _summary(adjusted, method)
 
@@ -124,7 +124,8 @@ def rescore_in_memory(
     Raises as `rescore` does.
     """
     with open_results(predictions) as file:
-        adjusted = AdjustableResults(file.read(frozenset()), table, score_space).adjusted(method)
+        results = file.read(frozenset())
+        adjusted = AdjustableResults(results, table, score_space, areas_in(file, results)).adjusted(method)
     scores = adjusted.results.score.copy()  # not those of `predictions`
     if isinstance(predictions, Mapping):
         return {**predictions, "score": scores}, adjusted.notes
@@ -155,11 +156,16 @@ def _run_lengths(ascending: Longs) -> Longs:
 class AdjustableResults:
     """Results to be adjusted by any number of methods, which share their classes and the order of their scores."""
 
-    def __init__(self, results: Results, table: FrequencyTable | None, score_space: ScoreSpace) -> None:
-        """Raises InputError if a score is not a probability."""
+    def __init__(
+        self, results: Results, table: FrequencyTable | None, score_space: ScoreSpace, areas: Callable[[], Floats]
+    ) -> None:
+        """areas: called for `Detections.area`, once, and only if a method depends on it.
+
+        Raises InputError if a score is not a probability.
+        """
         if score_space == "prob":
-            _check_probabilities(results)
-        self._results, self._table, self._space = results, table, score_space
+            check_probabilities(results)
+        self._results, self._table, self._space, self._areas = results, table, score_space, cache(areas)
 
     def adjusted(self, method: Method) -> AdjustedResults:
         """The results with the scores that `method` gives them.
@@ -178,7 +184,7 @@ class AdjustableResults:
         return bool((direction(self._steps(method)[0], len(self._classes[0])) > 0).all())
 
     def _steps(self, method: Method) -> tuple[tuple[ScoreStep, ...], tuple[Note, ...]]:
-        """The maps of the binary logit for each row of the table, and notes on the classes."""
+        """The maps of the scores for each row of the table, and notes on the classes."""
         if self._table is None and method.uses_counts:
             problem = Problem("frequency table", f"one, for the method {method.spec}", "none")
             raise UsageError("`frequencies=`", [problem], "pass one that `ltcal compute-freq` made")
@@ -188,8 +194,8 @@ class AdjustableResults:
     def _classes(self) -> tuple[FrequencyTable, Ints, AdjustableScores]:
         """The table, or one of the categories that the file holds; the row of each detection in it; their scores."""
         table = uncounted_table(self._results.category_id) if self._table is None else self._table
-        category = _rows(self._results, table)
-        return table, category, AdjustableScores(self._results.score, category, self._space)
+        category = table_rows(self._results, table)
+        return table, category, AdjustableScores(self._results.score, category, self._space, self._areas)
 
 
 class _ResultAccess:
@@ -232,7 +238,8 @@ def _check_finite(results: Results, spec: str) -> None:
         raise InputError(results.source, problems, "give the method smaller parameters", total=len(bad))
 
 
-def _check_probabilities(results: Results) -> None:
+def check_probabilities(results: Results) -> None:
+    """Raise InputError if a score is not in [0, 1]."""
     outside = np.flatnonzero((results.score < 0) | (results.score > 1))
     if len(outside):
         problems = [
@@ -243,8 +250,8 @@ def _check_probabilities(results: Results) -> None:
         raise InputError(results.source, problems, fix, total=len(outside))
 
 
-def _rows(results: Results, table: FrequencyTable) -> Ints:
-    """The row of the table for each detection, int32 [N]."""
+def table_rows(results: Results, table: FrequencyTable) -> Ints:
+    """The row of the table for each detection, int32 [N]. Raises InputError if a category is not in it."""
     row, complete = index_of(results.category_id, table.category_id)
     if complete:
         return row

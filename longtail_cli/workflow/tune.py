@@ -6,22 +6,27 @@ An interruption keeps what was found.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 
 from longtail_cli import __version__
 from longtail_cli.errors import Problem, UsageError, require
+from longtail_cli.files.source import printable
 from longtail_cli.methods.base import Method
-from longtail_cli.methods.registry import parse_method
 from longtail_cli.reports.metric_names import lower_is_better
-from longtail_cli.reports.tuning.model import Candidate, Choice, TunedOn, Tuning
+from longtail_cli.reports.origin import METHOD, InputDigest, Origin
+from longtail_cli.reports.tuning.model import Candidate, Choice, Tuning
 from longtail_cli.tables import Bools, Longs
 from longtail_cli.tuning.folds import stratified_folds
 from longtail_cli.tuning.search import MANY, Search
 from longtail_cli.tuning.spaces import Space, parse_space
+from longtail_cli.workflow.method_specs import method_of, space_of
 from longtail_cli.workflow.progress import Progress
+from longtail_cli.workflow.saved_method import SavedMethod, saved_in
 from longtail_cli.workflow.tune_data import CrossFitted, Estimate, TuningData
 
 UNADJUSTED, CHOSEN, ALL = "none", "tuned", "all"
@@ -53,13 +58,36 @@ def spaces_of(options: TuneOptions, default: Sequence[str]) -> list[Space]:
     MissingExtraError if a space needs Optuna and it is not installed.
     """
     texts = dict.fromkeys(text.strip() for text in options.spaces or default)
-    spaces = [parse_space(text) for text in texts if text != UNADJUSTED]
+    spaces = [space_of(text) for text in texts if text != UNADJUSTED]
     if not spaces:
         problem = Problem("`methods=`", "at least one space of methods besides none", "none")
         raise UsageError("tune", [problem], "name one, such as norcal:gamma=0..1.5, or pass `frequencies=`")
     if any(len(space.ranges) >= MANY for space in spaces):
         require("optuna", "spaces with three ranges and more", "tune")
     return [parse_space(UNADJUSTED), *spaces]
+
+
+def check_unseen(spaces: Sequence[Space], overlap: Callable[[SavedMethod], int], noun: str) -> None:
+    """Raise UsageError for a space of a fit, or of a tuning, that was made from data that is tuned on.
+
+    overlap: how many of the images or rows (`noun`) a saved method was made from.
+    """
+    for space in spaces:
+        for saved in saved_in(space.method(next(space.coarse()))):
+            shared = overlap(saved)
+            if shared:
+                problem = Problem(saved.source, f"{saved.made} on other {noun}", f"{saved.made} on {shared:,} of these")
+                fix = f"tune on {noun} that it has not seen; its cross-fitted metrics would be too high"
+                raise UsageError("`method=`", [problem], fix)
+
+
+def method_digests(spaces: Sequence[Space]) -> tuple[InputDigest, ...]:
+    """The digests of the fits that are tried, those that are files."""
+    tried = (saved for space in spaces if not space.axes for saved in saved_in(space.method(())))
+    files = {file for saved in tried if saved.made == "fitted" for file in saved.files}
+    return tuple(
+        InputDigest(METHOD, printable(file), sha256(Path(file).read_bytes()).hexdigest()) for file in sorted(files)
+    )
 
 
 def search_all(search: Search, data: TuningData, progress: Progress) -> bool:
@@ -120,7 +148,7 @@ class _Picked:
 
 
 def result(
-    search: Search, data: TuningData, options: TuneOptions, tuned_on: TunedOn, *, complete: bool, progress: Progress
+    search: Search, data: TuningData, options: TuneOptions, tuned_on: Origin, *, complete: bool, progress: Progress
 ) -> Tuning:
     """The tuning: the choice of all and of each space, with cross-fitted figures if the search is complete."""
     numbers: list[int | None] = [None, *range(1, len(search.spaces))]
@@ -243,7 +271,7 @@ def with_heldout(tuning: Tuning, data: TuningData, progress: Progress) -> Tuning
     """
     named = {UNADJUSTED: UNADJUSTED, tuning.chosen.spec: CHOSEN}
     named[UNADJUSTED] = UNADJUSTED  # also if it was chosen
-    runs = [CrossFitted(name, (parse_method(spec),)) for spec, name in named.items()]
+    runs = [CrossFitted(name, (method_of(spec),)) for spec, name in named.items()]
     try:
         return replace(tuning, heldout=data.report(runs, progress))
     except KeyboardInterrupt:

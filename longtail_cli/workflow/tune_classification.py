@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from longtail_cli.choices import TARGETS
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.evaluation.bootstrap.resampling import Draws
-from longtail_cli.files.frequencies import read_frequencies
+from longtail_cli.files.logits.digests import rows_in
 from longtail_cli.files.logits.reader import LogitsFile
-from longtail_cli.reports.tuning.model import InputDigest, TunedOn, Tuning
-from longtail_cli.tables import Bools, Floats, FrequencyTable, Longs
+from longtail_cli.reports.origin import InputDigest, Origin
+from longtail_cli.reports.tuning.model import Tuning
+from longtail_cli.tables import Bools, FrequencyTable
 from longtail_cli.tuning import default_spaces
 from longtail_cli.tuning.folds import Folds, one_fold, stratified_folds
 from longtail_cli.tuning.goal import parse_goal
 from longtail_cli.tuning.search import Search
 from longtail_cli.workflow.input_digests import digests_of_paths, input_digests
 from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, load_frequencies
-from longtail_cli.workflow.prepare_methods import check_classes, open_with_options
+from longtail_cli.workflow.prepare_methods import open_with_options
 from longtail_cli.workflow.progress import Progress, no_progress
 from longtail_cli.workflow.report_classification import (
     ClassificationReporter,
@@ -30,9 +32,12 @@ from longtail_cli.workflow.report_classification import (
     labels_of,
     open_classifier,
 )
+from longtail_cli.workflow.target_shares import target_shares
 from longtail_cli.workflow.tune import (
     TuneOptions,
+    check_unseen,
     chosen_half,
+    method_digests,
     result,
     search_all,
     spaces_of,
@@ -66,7 +71,7 @@ def tune_classification(
     groups = None if table is None else groups_of(file, table)
     half = chosen_half(label, options)
     rows = np.ones(len(label), bool) if half is None else half
-    target = target_shares(options.target, file, label[rows])
+    target = target_shares(options.target, file.columns, label[rows])
     goal = parse_goal(options.objective or NLL, options.keep, METRICS)
     with_features = file.has_features and file.classifier is not None
     source = default_spaces.as_source(predictions)
@@ -83,42 +88,19 @@ def tune_classification(
         return ClassifierData(part, own, folds, goal, target, table, logit_options, reporter)
 
     data = data_of(rows, stratified_folds(label[rows], options.folds, options.seed), "tuned on")
+    check_unseen(spaces, lambda saved: rows_in(np.array(data.digests, np.uint64), saved.origin.rows), "rows")
     search = Search(spaces, goal, data.folds)
     complete = search_all(search, data, progress)
     of_rows = sha256(np.array(data.digests, "<u8").tobytes()).hexdigest()
     inputs = input_digests(file, of_rows, frequencies, frequencies_sha256)
     inputs += digests_of_paths({"labels": labels, "target": None if options.target in TARGETS else options.target})
+    inputs += method_digests(spaces)
     tuned_on = _tuned_on(file, data.digests, inputs)
     tuning = result(search, data, options, tuned_on, complete=complete, progress=progress)
     if half is None or tuning.partial:
         return tuning
     other = data_of(~rows, one_fold(int((~rows).sum())), "held out")
     return with_heldout(tuning, other, progress)
-
-
-TARGETS = ("balanced", "as-is")
-"""Targets that are not files."""
-
-
-def target_shares(target: str, file: LogitsFile, label: Longs) -> Floats:
-    """The share of each class that rows are weighted to, in column order: float64 [C], sums to 1.
-
-    target: ``balanced``, ``as-is`` for the shares among the rows, or the path of a frequency table. Raises InputError
-    for a table of other classes or without counts.
-    """
-    classes = len(file.columns)
-    if target == "balanced":
-        return np.full(classes, 1.0 / classes)
-    if target == "as-is":
-        return np.bincount(label, minlength=classes) / max(len(label), 1)
-    table = read_frequencies(Path(target))
-    check_classes(file.columns, table, target)
-    count = table.image_count[np.searchsorted(table.category_id, file.columns.category_id)]
-    present = np.bincount(label, minlength=classes) > 0
-    if not count[present].sum():
-        problem = Problem("image_count", "a count above 0 for a class of the rows", "none")
-        raise InputError(target, [problem], "pass the counts of the distribution that is meant, or balanced or as-is")
-    return np.asarray(count / count.sum())
 
 
 def _rows_of(file: LogitsFile, chosen: Bools, options: LogitOptions) -> LogitsFile:
@@ -138,7 +120,7 @@ def _rows_of(file: LogitsFile, chosen: Bools, options: LogitOptions) -> LogitsFi
     return open_with_options(tensors, stated, file.source)
 
 
-def _tuned_on(file: LogitsFile, digests: tuple[int, ...], inputs: tuple[InputDigest, ...]) -> TunedOn:
+def _tuned_on(file: LogitsFile, digests: tuple[int, ...], inputs: tuple[InputDigest, ...]) -> Origin:
     columns = file.columns
     ids = tuple(columns.category_id.tolist())
-    return TunedOn("logits", columns.head, columns.background, ids, inputs, {}, digests)
+    return Origin("logits", columns.head, columns.background, ids, inputs, {}, digests)

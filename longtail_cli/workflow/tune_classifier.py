@@ -22,14 +22,14 @@ from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.methods.base import Method
 from longtail_cli.methods.registry import parse_method
 from longtail_cli.metrics import Interval
-from longtail_cli.parallel import THREADS
+from longtail_cli.parallel import THREADS, one_thread_each
 from longtail_cli.reports.model import Report
 from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Logits, Longs
 from longtail_cli.tuning.folds import Folds
 from longtail_cli.tuning.goal import Goal
 from longtail_cli.tuning.likelihood import RATIO, best_inverse, class_means, least_losses, losses, node_near
 from longtail_cli.tuning.trials import Figures
-from longtail_cli.workflow.logit_batches import ThreadMemory, one_thread_each
+from longtail_cli.workflow.logit_batches import ThreadMemory
 from longtail_cli.workflow.moved_scores import RowSample
 from longtail_cli.workflow.options import LogitOptions, device_of
 from longtail_cli.workflow.prepare_methods import PreparedMethod, prepare_methods

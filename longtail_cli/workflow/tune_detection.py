@@ -22,7 +22,8 @@ from longtail_cli.evaluation.protocol import AREA_NAMES, IOU_THRESHOLDS
 from longtail_cli.evaluation.tide import BASE, MAIN_ERRORS, SPECIAL
 from longtail_cli.files.annotations.reader import open_annotations
 from longtail_cli.files.results.file import ResultFile
-from longtail_cli.reports.tuning.model import InputDigest, TunedOn, Tuning
+from longtail_cli.reports.origin import InputDigest, Origin
+from longtail_cli.reports.tuning.model import Tuning
 from longtail_cli.tables import FrequencyTable, GroundTruth, Longs, Results
 from longtail_cli.tuning import default_spaces
 from longtail_cli.tuning.folds import Folds, one_fold, rarest_category, stratified_folds
@@ -31,7 +32,9 @@ from longtail_cli.tuning.search import Search
 from longtail_cli.workflow.detection_inputs import GEOMETRY, held_iou_types, open_inputs
 from longtail_cli.workflow.image_subset import truth_of
 from longtail_cli.workflow.input_digests import input_digests, sha256_of
+from longtail_cli.workflow.locate_detections import areas_in
 from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, load_frequencies
+from longtail_cli.workflow.oracle import images_in
 from longtail_cli.workflow.progress import Progress, bytes_progress, no_progress
 from longtail_cli.workflow.report_detection import (
     DetectionReporter,
@@ -41,7 +44,9 @@ from longtail_cli.workflow.report_detection import (
 )
 from longtail_cli.workflow.tune import (
     TuneOptions,
+    check_unseen,
     chosen_half,
+    method_digests,
     result,
     search_all,
     spaces_of,
@@ -145,13 +150,16 @@ def _tuned(
     tuned = chosen_half(_strata(truth), options)
     part = truth if tuned is None else truth_of(truth, tuned)
     whole = prepared_evaluations(truth, iou_types, inputs.labels, rules.evaluation, None)
+    names = {id_: inputs.image_names[id_] for id_ in part.image_id.tolist()}
+    check_unseen(spaces, lambda saved: images_in(names, saved.origin.images), "images")
     goal = parse_goal(options.objective or f"{iou_types[0]}/AP", options.keep, _known_metrics(whole))
     folds = stratified_folds(_strata(part), options.folds, options.seed)
     task = _Task(inputs, goal, iou_types, rules)
     data = task.data(part, folds, split_of(options, "tuned on"))
     search = Search(spaces, goal, folds)
     complete = search_all(search, data, progress)
-    tuning = result(search, data, options, _tuned_on(inputs, part), complete=complete, progress=progress)
+    tuned_on = _tuned_on(inputs, part, method_digests(spaces))
+    tuning = result(search, data, options, tuned_on, complete=complete, progress=progress)
     if tuned is None or tuning.partial:
         return tuning
     other = truth_of(truth, ~tuned)
@@ -178,8 +186,8 @@ class _Task:
 
             space = self.rules.evaluation.score_space
             return ResultData(
-                inputs.results, inputs.predictions_sha256, inputs.truth, lanes, folds, goal, inputs.table, space,
-                reporter,
+                inputs.results, areas_in(inputs.file, inputs.results), inputs.predictions_sha256, inputs.truth, lanes,
+                folds, goal, inputs.table, space, reporter,
             )  # fmt: skip
         from longtail_cli.workflow.tune_detector import DetectorData
 
@@ -248,15 +256,16 @@ def _known_metrics(evaluations: Sequence[Evaluation]) -> list[str]:
     return names
 
 
-def _tuned_on(inputs: _Inputs, part: GroundTruth) -> TunedOn:
+def _tuned_on(inputs: _Inputs, part: GroundTruth, of_methods: tuple[InputDigest, ...]) -> Origin:
     file, table = inputs.file, inputs.table
     digests = (
         *input_digests(file, inputs.predictions_sha256(), inputs.frequencies, inputs.frequencies_sha256),
         InputDigest("annotations", inputs.truth.source, inputs.annotations_sha256),
+        *of_methods,
     )
     images = {id_: inputs.image_names[id_] for id_ in part.image_id.tolist()}
     if inputs.results is None:
         columns = file.columns
-        return TunedOn("logits", columns.head, columns.background, tuple(columns.category_id.tolist()), digests, images)
+        return Origin("logits", columns.head, columns.background, tuple(columns.category_id.tolist()), digests, images)
     known = inputs.truth.categories.id if table is None else table.category_id
-    return TunedOn("results", "sigmoid", "none", tuple(known.tolist()), digests, images)
+    return Origin("results", "sigmoid", "none", tuple(known.tolist()), digests, images)

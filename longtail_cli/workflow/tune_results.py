@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -28,7 +29,7 @@ SAMPLED = 1 << 14
 """Detections on which it is measured how far a method moves the scores, at most."""
 
 BY_ORDER = ("AP", "AR")
-"""How the metrics begin that follow from the order within each category, which a result file fixes."""
+"""How the metrics begin that follow from the order within each category, which most methods keep."""
 
 
 class ResultData(DetectionData):
@@ -39,6 +40,7 @@ class ResultData(DetectionData):
     def __init__(
         self,
         results: Results,
+        areas: Callable[[], Floats],
         sha256: Callable[[], str | None],
         truth: GroundTruth,
         evaluations: Sequence[Evaluation],
@@ -48,7 +50,8 @@ class ResultData(DetectionData):
         score_space: ScoreSpace,
         reporter: DetectionReporter,
     ) -> None:
-        """sha256: waits for the digest of the file. truth: all images of the annotations.
+        """areas: reads `Detections.area` of the results. sha256: waits for the digest of the file. truth: all images of
+        the annotations.
 
         evaluations: one for each IoU type of the goal, of the images that are tuned on, with the lanes of `folds` as
         their resamples.
@@ -62,19 +65,26 @@ class ResultData(DetectionData):
             results = results_of(results, inside)
             located = locate(results, evaluations[0].ground_truth)
         self._located = located
-        self._adjustable = AdjustableResults(results, table, score_space)
-        sampled = np.unique(np.linspace(0, max(len(results) - 1, 0), SAMPLED).astype(np.int64))[: len(results)]
-        self._sample = results_of(results, np.isin(np.arange(len(results)), sampled))
-        self._sampled = AdjustableResults(self._sample, table, score_space)
+        own_areas = cache(lambda: areas()[inside])
+        self._adjustable = AdjustableResults(results, table, score_space, own_areas)
+        spread = np.unique(np.linspace(0, max(len(results) - 1, 0), SAMPLED).astype(np.int64))[: len(results)]
+        sampled = np.isin(np.arange(len(results)), spread)
+        self._sample = results_of(results, sampled)
+        self._sampled = AdjustableResults(self._sample, table, score_space, lambda: own_areas()[sampled])
         self._candidates: list[Candidates] = [one.candidates(located) for one in evaluations]
         self._ordered: list[Ordered | None] = [None for _ in evaluations]
         self._base: Figures | None = None
+        """Of a method that keeps the order within each category, once one was evaluated."""
+        self._reordered = False
+        """Whether a method was evaluated that does not keep it."""
 
     def figures(self, methods: Sequence[Method], progress: Progress) -> Iterator[Figures]:
         for number, method in enumerate(methods):
             progress("evaluating", number / len(methods))
             moved = self._moved(method)
-            if self._base is not None and self.only_order_matters and self._adjustable.keeps_order(method):
+            order_kept = self._adjustable.keeps_order(method)
+            self._reordered |= not order_kept
+            if self._base is not None and self.only_order_matters and order_kept:
                 yield replace(self._base, moved=moved)
                 continue
             detections = replace(self._located, score=self._adjustable.adjusted(method).results.score)
@@ -84,18 +94,18 @@ class ResultData(DetectionData):
             ]
             self._ordered = [one.ordered for one in found]
             figures = detection_figures([one.metrics for one in found], self.goal, moved)
-            if self._base is None:
+            if self._base is None and order_kept:
                 self._base = figures
             yield figures
 
     @property
     def notes(self) -> tuple[str, ...]:
-        if not self.only_order_matters:
+        if self._reordered or not self.only_order_matters:
             return ()
         return (
-            f"{self.goal.objective} cannot change: a result file keeps the order of the detections within each "
-            "category, and no image holds more detections than are evaluated. Pooled AP, reliability and errors "
-            "between classes can; tune one of them, or tune on logits.",
+            f"{self.goal.objective} cannot change: these methods keep the order of the file's detections within each "
+            "category, and no image holds more of them than are evaluated. Pooled AP, reliability and errors between "
+            "classes can; tune one of them, or tune on logits.",
         )
 
     @property

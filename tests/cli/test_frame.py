@@ -50,7 +50,24 @@ def test_result_files_are_reported_without_torch_and_pandas() -> None:
     assert done.stdout.splitlines()[-1] == ""
 
 
-@pytest.mark.parametrize("arguments", [["report"], ["rescore", "--method=none", "-oo"]])
+def test_a_map_of_scores_is_fitted_without_torch(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "digit_scenes"
+    (tmp_path / "freq.csv").write_text(ltcal("compute-freq", str(example / "train.json")).stdout)
+    arguments = ["fit", "predictions.json", "--annotations", "val.json", "--method", "platt"]
+    arguments = [str(example / one) if one.endswith(".json") else one for one in arguments]
+    arguments += ["--freq", str(tmp_path / "freq.csv"), "-o", str(tmp_path / "fit.npz")]
+    script = (
+        f"import sys; from longtail_cli.cli import main; main({arguments!r}, standalone_mode=False); "
+        "print(*{name.split('.')[0] for name in sys.modules} & {'torch', 'scipy', 'sklearn', 'pandas', 'matplotlib'})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
+    assert (tmp_path / "fit.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["report"], ["rescore", "--method=none", "-oo"], ["fit", "--method=bcts", "-oo"]]
+)
 def test_missing_packages_for_logits(arguments: list[str]) -> None:
     script = "import sys; sys.modules['torch'] = None; from longtail_cli.cli import main; main()"
     command = [sys.executable, "-c", script, arguments[0], "logits.npz", *arguments[1:]]
@@ -73,7 +90,7 @@ def test_version() -> None:
 
 @pytest.mark.parametrize(
     ("command", "hint"),
-    [("rescor", "did you mean rescore?"), ("draw", "choose one of compute-freq, rescore, report, tune, methods")],
+    [("rescor", "did you mean rescore?"), ("draw", "choose one of compute-freq, rescore, report, tune, fit, methods")],
 )
 def test_an_unknown_command_gets_a_suggestion(command: str, hint: str) -> None:
     result = ltcal(command)

@@ -5,6 +5,7 @@ import json
 from click.testing import CliRunner
 
 from longtail_cli.cli import main
+from longtail_cli.fitting.methods import FIT_METHODS, parse_fit_method
 from longtail_cli.methods.registry import METHODS, parse_method
 
 
@@ -94,3 +95,40 @@ def test_the_listed_defaults_make_a_spec() -> None:
     for method in json.loads(ltcal("--json")):
         given = ",".join(f"{p['name']}={1.0 if p['default'] is None else p['default']}" for p in method["parameters"])
         assert parse_method(f"{method['name']}:{given}" if given else method["name"])
+
+
+# What `ltcal fit` learns
+
+
+def test_what_can_be_fitted_is_listed() -> None:
+    blocks = ltcal("--fit").rstrip("\n").split("\n\n")
+    assert [block.splitlines()[0] for block in blocks] == list(FIT_METHODS)
+    assert blocks[0] == (
+        """\
+temperature
+  z'_k = z_k / T, one T > 0 for all columns.
+  Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2"""
+    )
+    assert (
+        "  l2=auto  strength of the L2 penalty; auto chooses from 1e-4 to 1 on the held-out rows (a number" in blocks[1]
+    )
+
+
+def test_one_of_them_is_shown() -> None:
+    assert ltcal("--fit", "ncm").startswith("ncm\n")
+    result = CliRunner().invoke(main, ["methods", "ncm"])
+    assert result.exit_code == 2
+    assert "Error: method: name: expected one of none, iif" in result.stderr
+
+
+def test_a_name_that_cannot_be_fitted() -> None:
+    result = CliRunner().invoke(main, ["methods", "--fit", "foo"])
+    assert result.stderr.endswith("found 'foo'\nFix: `ltcal methods` with --fit lists them all\n")
+
+
+def test_the_listed_defaults_make_a_spec_that_can_be_fitted() -> None:
+    for method in json.loads(ltcal("--fit", "--json")):
+        given = ",".join(f"{p['name']}={p['default']}" for p in method["parameters"])
+        plain = parse_fit_method(method["name"])
+        assert parse_fit_method(f"{method['name']}:{given}" if given else method["name"]) == plain
+        assert parse_fit_method(plain.spec) == plain

@@ -135,6 +135,23 @@ def test_a_baseline_and_a_tuning_target_may_be_streams() -> None:
     output(tune.replace("0|1", "'0|1'") + " --target - < f.csv")
 
 
+def test_what_is_fitted_on_may_be_streams_and_go_to_stdout() -> None:
+    """The rows of a classifier, with the labels and the table beside them; and proposals, with their annotations."""
+    np.savez("a.npz", logits=np.tile(LOGITS, (9, 1)))
+    Path("a.txt").write_text("".join(f"{row}.png {row % 3}\n" for row in range(27)))
+    output("LTCAL compute-freq a.txt -o f.csv")
+    fit = "LTCAL fit {} --head softmax --labels {} --method temperature -o {} --target {}"
+    output(fit.format("a.npz", "a.txt", "plain.npz", "f.csv"))
+    output(fit.format("-", "<(cat a.txt)", "piped.npz", "<(cat f.csv)") + " < a.npz")
+    output(fit.format("-", "<(cat a.txt)", "- > stdout.npz", "f.csv") + " < a.npz")
+    plain, piped, stdout = (longtail_cli.read_fit(f"{name}.npz") for name in ("plain", "piped", "stdout"))
+    assert plain.record.settings == piped.record.settings == stdout.record.settings
+    names = {one.role: one.name for one in piped.record.fitted_on.inputs}
+    assert names["predictions"] == "<stdin>"
+    assert names["target"].startswith("/dev/fd/")
+    assert b".ltcal-" not in Path("piped.npz").read_bytes()
+
+
 @pytest.mark.parametrize("source", ["- < nothing", "<(true)", "- < <(true)"])
 def test_an_empty_stream_is_called_so(source: str) -> None:
     Path("nothing").touch()

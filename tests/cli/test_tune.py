@@ -190,6 +190,20 @@ def test_labels_may_be_in_a_file_of_their_own(folder: Path) -> None:
     assert tuned("apart.json").chosen == tuned().chosen
 
 
+def test_logits_in_a_folder_may_give_the_statistics_of_a_method(folder: Path) -> None:
+    with (
+        np.load(DIGITS / "train_logits.npz") as archive,
+        package.LogitsWriter(
+            Path("shards"), head="softmax", background="none", category_ids=range(10), dtype="float32"
+        ) as writer,
+    ):
+        writer.append(archive["logits"], labels=archive["labels"])
+    method = ("--method", "prior2posterior:file=shards+temperature:t=fit")
+    passed("tune", "shards", "--freq", "digits.csv", *method, "--no-bootstrap", "-o", "tuned.json")
+    assert tuned().chosen.spec.startswith("prior2posterior:file=shards+temperature")
+    assert {one.role for one in tuned().tuned_on.inputs} == {"predictions", "frequencies"}
+
+
 def test_a_target_is_a_word_or_a_table(folder: Path) -> None:
     searched = ("--method", "logit-adjust:tau=0..2+temperature:t=fit", "--no-bootstrap")
     tau = {}

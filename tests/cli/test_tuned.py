@@ -17,8 +17,8 @@ from longtail_cli.cli import main
 from longtail_cli.files.annotations.reader import open_annotations
 from longtail_cli.files.logits.digests import row_digests
 from longtail_cli.files.logits.reader import open_logits
+from longtail_cli.reports.origin import InputDigest, Origin
 from longtail_cli.reports.tuning.json import to_json
-from longtail_cli.reports.tuning.model import InputDigest, TunedOn
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCENES, DIGITS = EXAMPLES / "digit_scenes", EXAMPLES / "digits_lt"
@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ids = tuple(json.loads((SCENES / "logits.meta.json").read_text())["category_ids"])
     with open_annotations(VAL) as file:
         images = file.image_names()
-    results = TunedOn("results", "sigmoid", "none", ids, (InputDigest("predictions", "p.json", "00ff"),), images)
+    results = Origin("results", "sigmoid", "none", ids, (InputDigest("predictions", "p.json", "00ff"),), images)
     write("tuned.json", results)
     write("half.json", results, images={id_: name for id_, name in images.items() if id_ % 2})
     write("elsewhere.json", results, images={id_: f"train/{name}" for id_, name in images.items()})
@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(name: str, tuned_on: TunedOn, spec: str = SPEC, **changes: object) -> None:
+def write(name: str, tuned_on: Origin, spec: str = SPEC, **changes: object) -> None:
     Path(name).write_text(to_json(tuning_of(spec, replace(tuned_on, **changes))), encoding="utf-8")
 
 
@@ -140,9 +140,9 @@ def classify(*arguments: object) -> Result:
     return ltcal("report", *arguments, "--freq", "digits.csv")
 
 
-def digits_tuned_on(rows: tuple[int, ...]) -> TunedOn:
+def digits_tuned_on(rows: tuple[int, ...]) -> Origin:
     inputs = (InputDigest("predictions", "logits.npz", "00ff"),)
-    return TunedOn("logits", "softmax", "none", tuple(range(10)), inputs, {}, rows)
+    return Origin("logits", "softmax", "none", tuple(range(10)), inputs, {}, rows)
 
 
 def test_rows_of_a_classifier(folder: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_tuning_is_an_input(folder: Path) -> None:
 def test_a_tuning_in_a_chain_is_refused(folder: Path) -> None:
     result = report("--method", "@tuned.json+temperature:t=2")
     assert result.exit_code == BAD_INPUT
-    assert "--method: spec: expected a tuning alone" in result.stderr
+    assert "--method: spec: expected a file alone" in result.stderr
 
 
 def test_a_search_that_was_interrupted_is_noted(folder: Path) -> None:

@@ -94,6 +94,16 @@ def damage_npz(rng: Random, content: bytes) -> bytes:
     return _damage_archive(rng, content, damage_npy)
 
 
+def damage_fitted(rng: Random, content: bytes) -> bytes:
+    """The document in a fitted file is damaged, as JSON."""
+    with np.load(io.BytesIO(content)) as arrays:
+        members = dict(arrays)
+    document = damage_json(rng, members["document"].tobytes())
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **{**members, "document": np.frombuffer(document, np.uint8)})
+    return file.getvalue()
+
+
 def _damage_archive(rng: Random, content: bytes, damage_member: Callable[[Random, bytes], bytes]) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = [(name, archive.read(name)) for name in archive.namelist()]

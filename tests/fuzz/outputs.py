@@ -50,6 +50,11 @@ def _tuning(path: Path) -> str | None:
     return None
 
 
+def _fit(path: Path) -> str | None:
+    longtail_cli.read_fit(path)
+    return None
+
+
 def _frequencies(path: Path) -> str | None:
     longtail_cli.read_frequencies(path)
     return None
@@ -90,6 +95,7 @@ CHECKS: dict[str, Callable[[Path], str | None]] = {
         "scores": _scores,
         "report": _report,
         "tuning": _tuning,
+        "fit": _fit,
         "frequencies": _frequencies,
         "csv": _csv,
         "xml": _xml,

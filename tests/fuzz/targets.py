@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from click.testing import CliRunner
-from fuzz.arrays import damage_npy, damage_npz, damage_parquet, damage_pt, damage_safetensors
+from fuzz.arrays import damage_fitted, damage_npy, damage_npz, damage_parquet, damage_pt, damage_safetensors
 from fuzz.mutations import Mutation, compressed, damage_bytes, damage_gates, damage_json, damage_lines, either
 from fuzz.runner import Case
 from fuzz.seeds import (
@@ -68,13 +68,18 @@ class Target:
 def targets() -> dict[str, Target]:
     """All readers by name."""
     found = [*_results(), *_annotations(), *_detector_logits(), *_classifier_logits(), *_tables(), *_earlier_outputs()]
+    found += [*_fits(), *_fitted_files()]
     return {target.name: target for target in found}
 
 
 REPORT = {"out.json": "report", "out.csv": "csv", "out.xml": "xml"}
 _WRITE_REPORT = ("--json", "out.json", "--csv", "out.csv", "--junit", "out.xml")
 _FULL = ("--fixed-ap", "--pooled-ap", "--reliability", "--per-category", *_WRITE_REPORT)
+_MAP = "beta:least=1,fallback=all,sizes=2"
 _ANNOTATED = ("--annotations", "val.json")
+_FEATURES = {"features": torch.arange(18).reshape(6, 3) % 7 / 4}
+_MATCHED = detector_tensors() | {"boxes": torch.tensor([[1.0, 1, 5, 4], [3.5, 1.25, 7.5, 5.25], [0, 2, 5, 7]] * 2)}
+"""Proposals, of which some match the objects of `LVIS`."""
 _ADJUSTED = ("--freq", "freq.csv", "--method", "iif", "-o")
 
 
@@ -237,6 +242,50 @@ def _earlier_outputs() -> list[Target]:
         Target("tuning: report", report, "tuned.json", _JSON),
         Target("results: tune", Case(tune, inputs, {"tuned.json": "tuning"}), "pred.json", _JSON),
     ]
+
+
+def _fits() -> list[Target]:
+    """What is learned on labelled rows, proposals, and detections of a result file."""
+    output = {"fit.npz": "fit"}
+    damage = either(damage_npz, damage_npz, damage_bytes)
+    found = []
+    rows = {"freq.csv": CLASS_FREQUENCIES, "logits.meta.json": text(CLASSIFIER)}
+    logits = classifier_tensors() | _FEATURES
+    unlabelled = {name: one for name, one in logits.items() if name != "labels"}
+    for method in ("vector:l2=0.1", "disalign:l2=0.1", "classifier:l2=0.1,loss=balanced-softmax", "ncm:features=cl2n"):
+        learn = ("fit", "logits.npz", "--freq", "freq.csv", "--method", method, "-o", "fit.npz")
+        case = Case(learn, {**rows, "logits.npz": npz(logits)}, output)
+        found.append(Target(f"classifier {method.partition(':')[0]}: fit", case, "logits.npz", damage))
+    learn = ("fit", "logits.npz", "--labels", "labels.npy", "--method", "temperature", "-o", "fit.npz")
+    labelled = Case(learn, {**rows, "logits.npz": npz(unlabelled), "labels.npy": npy(np.arange(6) % 3)}, output)
+    found.append(Target("labels.npy: fit", labelled, "labels.npy", either(damage_npy, damage_bytes)))
+    truth = {"freq.csv": FREQUENCIES, "val.json": LVIS}
+    proposals = {**truth, "logits.npz": npz(_MATCHED | _FEATURES), "logits.meta.json": text(DETECTOR)}
+    for method, damaged, how in (("vector:l2=0.1", "val.json", _JSON), ("classifier:l2=0.1", "logits.npz", damage)):
+        learn = ("fit", "logits.npz", *_ANNOTATED, "--freq", "freq.csv", "--method", method, "-o", "fit.npz")
+        found.append(Target(f"detector {damaged}: fit", Case(learn, proposals, output), damaged, how))
+    learn = ("fit", "pred.json", *_ANNOTATED, "--freq", "freq.csv", "--method", _MAP, "-o", "fit.npz")
+    found.append(Target("results: fit", Case(learn, {**truth, "pred.json": text(RESULTS)}, output), "pred.json", _JSON))
+    return found
+
+
+def _fitted_files() -> list[Target]:
+    """What `fit` wrote, applied to the predictions that it was learned on."""
+    damage = either(damage_fitted, damage_fitted, damage_npz, damage_bytes)
+    logits = {"logits.npz": npz(classifier_tensors() | _FEATURES), "logits.meta.json": text(CLASSIFIER)}
+    rows = {**logits, "freq.csv": CLASS_FREQUENCIES}
+    results = {"pred.json": text(RESULTS), "val.json": LVIS, "freq.csv": FREQUENCIES}
+    found = []
+    for source, inputs, options, method in (
+        ("logits.npz", rows, (), "disalign:l2=0.1"),
+        ("logits.npz", rows, (), "classifier:l2=0.1"),
+        ("pred.json", results, _ANNOTATED, _MAP),
+    ):
+        made = _made(inputs, ("fit", source, *options, "--freq", "freq.csv", "--method", method, "-o", "fit.npz"))
+        output = {"out.npz": "scores"} if source == "logits.npz" else {"out.json": "results"}
+        rescore = Case(("rescore", source, "--method", "@fit.npz", "-o", *output), inputs | made, output)
+        found.append(Target(f"fitted {method.partition(':')[0]}: rescore", rescore, "fit.npz", damage))
+    return found
 
 
 def _made(inputs: Mapping[str, bytes], arguments: tuple[str, ...]) -> dict[str, bytes]:

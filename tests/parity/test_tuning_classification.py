@@ -22,7 +22,7 @@ from longtail_cli.workflow.options import LogitOptions
 from longtail_cli.workflow.prepare_methods import open_with_options
 from longtail_cli.workflow.progress import no_progress
 from longtail_cli.workflow.report_classification import ClassificationReporter, groups_of
-from longtail_cli.workflow.tune_classification import target_shares
+from longtail_cli.workflow.target_shares import target_shares
 from longtail_cli.workflow.tune_classifier import METRICS, NLL, TOP1, ClassifierData
 
 CLASSES, FOLDS = 5, 3
@@ -92,7 +92,9 @@ def data_of(target: str) -> ClassifierData:
     reporter = ClassificationReporter(file.columns, LABEL, groups, COUNTS, None, False, None)
     goal = Goal(NLL, tuple(Keep(name, name, 0.0) for name in METRICS))
     folds = stratified_folds(LABEL, FOLDS, 0)
-    return ClassifierData(file, LABEL, folds, goal, target_shares(target, file, LABEL), COUNTS, options, reporter)
+    return ClassifierData(
+        file, LABEL, folds, goal, target_shares(target, file.columns, LABEL), COUNTS, options, reporter
+    )
 
 
 def test_the_figures_of_each_part_equal_plain_loops(target: tuple[str, np.ndarray]) -> None:

@@ -116,7 +116,8 @@ def test_every_method_fits_a_result_file(space: Any) -> None:
     number = 9
     score = RNG.random(number)
     ids = COUNTS.category_id[np.arange(number) % 3]
-    adjustable = AdjustableResults(Results(np.arange(number), ids, score, None, None, "p.json"), COUNTS, space)
+    results = Results(np.arange(number), ids, score, None, None, "p.json")
+    adjustable = AdjustableResults(results, COUNTS, space, lambda: pytest.fail("no default depends on the areas"))
     texts = default_spaces.of_results()
     for text in texts:
         for point in parse_space(text).coarse():

@@ -23,6 +23,7 @@ from longtail_cli.losses import (
     LDAMLoss,
     SoftmaxEqualizationLoss,
 )
+from longtail_cli.losses.base import without_warnings
 from longtail_cli.methods.apply import Adjuster, activated
 from longtail_cli.methods.bags import slice_softmax
 
@@ -291,6 +292,14 @@ def test_a_class_that_never_occurs_counts_as_the_rarest(name: str) -> None:
         assert loss(logits, target) == LOSSES[name]([50, 4, 4])(logits, target)
 
 
+def test_a_loss_that_is_built_without_warnings_has_its_notes() -> None:
+    with without_warnings():
+        (note,) = BalancedSoftmaxLoss([900, 0, 4]).notes
+    assert note.rows.tolist() == [False, True, False]
+    with pytest.warns(LtcalWarning, match="never occur"):
+        BalancedSoftmaxLoss([900, 0, 4])
+
+
 def test_iif_follows_the_zero_count_policy() -> None:
     with pytest.warns(LtcalWarning, match="never occur"):
         weight = IIFCrossEntropy([50, 0, 4, 46], zero_count="smooth").weight
@@ -343,14 +352,14 @@ def test_options_that_cannot_be_used(name: str, options: dict[str, object], mess
 @pytest.mark.parametrize(
     ("loss", "options", "message"),
     [
-        (LDAMLoss, {"max_margin": -0.1}, "LDAMLoss: `max_margin=`: expected a number >= 0, found -0.1"),
-        (LDAMLoss, {"scale": 0.0}, "LDAMLoss: `scale=`: expected a number > 0, found 0.0"),
-        (LDAMLoss, {"beta": 1.0}, "LDAMLoss: `beta=`: expected a number >= 0 and < 1, found 1.0"),
-        (ClassBalancedCrossEntropy, {"gamma": float("inf")}, "`gamma=`: expected a number >= 0, found inf"),
+        (LDAMLoss, {"max_margin": -0.1}, "LDAMLoss: `max_margin`: expected a number >= 0, found -0.1"),
+        (LDAMLoss, {"scale": 0.0}, "LDAMLoss: `scale`: expected a number > 0, found 0.0"),
+        (LDAMLoss, {"beta": 1.0}, "LDAMLoss: `beta`: expected a number >= 0 and < 1, found 1.0"),
+        (ClassBalancedCrossEntropy, {"gamma": float("inf")}, "`gamma`: expected a number >= 0, found inf"),
         (ClassBalancedCrossEntropy, {"head": "bags"}, "`head=`: value: expected one of softmax, sigmoid"),
-        (SoftmaxEqualizationLoss, {"gamma": 1.5}, "`gamma=`: expected a number from 0 to 1, found 1.5"),
-        (SoftmaxEqualizationLoss, {"lambda_": float("nan")}, "`lambda_=`: expected a number from 0 to 1, found nan"),
-        (GroupSoftmaxLoss, {"beta": -1.0}, "`beta=`: expected a number >= 0, found -1.0"),
+        (SoftmaxEqualizationLoss, {"gamma": 1.5}, "`gamma`: expected a number from 0 to 1, found 1.5"),
+        (SoftmaxEqualizationLoss, {"lambda_": float("nan")}, "`lambda_`: expected a number from 0 to 1, found nan"),
+        (GroupSoftmaxLoss, {"beta": -1.0}, "`beta`: expected a number >= 0, found -1.0"),
     ],
 )
 def test_numbers_out_of_range(loss: type, options: dict[str, object], message: str) -> None:

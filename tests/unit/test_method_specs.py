@@ -10,18 +10,18 @@ from tunings import TUNED_ON, tuning_of
 import longtail_cli as ltcal
 from longtail_cli.errors import InputError, UsageError
 from longtail_cli.methods.registry import parse_method
+from longtail_cli.reports.origin import InputDigest, Origin
 from longtail_cli.reports.tuning.json import to_json
-from longtail_cli.reports.tuning.model import InputDigest, TunedOn
 from longtail_cli.workflow.method_specs import method_of, space_files, spec_files
-from longtail_cli.workflow.tuned_method import read_tuning
+from longtail_cli.workflow.saved_method import read_tuning
 
 SPEC = "norcal:gamma=0.5"
-LOGITS = TunedOn("logits", "softmax", "last", (7, 1), (InputDigest("predictions", "val.npz", "00ff"),), {})
+LOGITS = Origin("logits", "softmax", "last", (7, 1), (InputDigest("predictions", "val.npz", "00ff"),), {})
 ENTRIES = [{"image_id": 1, "category_id": id_, "bbox": [0, 0, 2, 2], "score": 0.5} for id_ in (1, 7)]
 COUNTS = {1: 10, 7: 1000}
 
 
-def write(path: Path, tuned_on: TunedOn, spec: str = SPEC) -> str:
+def write(path: Path, tuned_on: Origin, spec: str = SPEC) -> str:
     path.write_text(to_json(tuning_of(spec, tuned_on)), encoding="utf-8")
     return f"@{path}"
 
@@ -45,7 +45,7 @@ def test_the_choice_of_a_tuning(tmp_path):
 
 @pytest.mark.parametrize("spec", ["@tuned.json+iif", "iif+@tuned.json", "iif + @tuned.json"])
 def test_a_tuning_is_no_part_of_a_chain(spec):
-    with pytest.raises(UsageError, match=r"`method=`: spec: expected a tuning alone, such as @tuned.json, found"):
+    with pytest.raises(UsageError, match=r"`method=`: spec: expected a file alone, such as @tuned.json, found"):
         method_of(spec)
 
 

@@ -24,7 +24,7 @@ from longtail_cli.files.logits.metadata import (
     read_sidecar,
     resolved,
 )
-from longtail_cli.files.logits.rows import batch_sizes, count_images, read_rows, row_counts
+from longtail_cli.files.logits.rows import batch_sizes, count_images, pieces, read_rows, row_counts
 from longtail_cli.files.logits.shards import (
     Allocate,
     MemoryShard,
@@ -88,6 +88,11 @@ class LogitsFile:
         return self.parts[0].tensors[self.content].shape[1]
 
     @property
+    def features(self) -> int | None:
+        """D, the number of features of a row; None if the file has none."""
+        return self.parts[0].tensors["features"].shape[1] if self.has_features else None
+
+    @property
     def shards(self) -> tuple[Path, ...]:
         """The files that hold the rows, in the order in which they are read."""
         return tuple(shard.path for shard in self.parts)
@@ -118,6 +123,15 @@ class LogitsFile:
                 yield self._batch(block, start)
                 start += len(block[self.content])
             first += count
+
+    def boxes(self, rows: int) -> Iterator[Singles]:
+        """The boxes of all rows in order, at most `rows` (at least 1) at a time, without reading anything else.
+
+        float32 [n, 4] of a file with one box for each row. Such boxes were checked when the file was opened.
+        """
+        for shard in self.parts:
+            for block in shard.blocks(["boxes"], pieces(shard.tensors["boxes"].shape[0], rows)):
+                yield block["boxes"].to(torch.float32).numpy()
 
     def check(self, batch: Logits) -> None:
         """Raise InputError for NaN and infinity, and for per-class boxes with x1 > x2 or y1 > y2.

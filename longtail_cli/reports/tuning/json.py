@@ -5,42 +5,14 @@ from __future__ import annotations
 from dataclasses import fields
 
 import msgspec
-import numpy as np
 
-from longtail_cli.choices import BackgroundName, HeadName
 from longtail_cli.reports.json import Document, document_of
 from longtail_cli.reports.model import Report
+from longtail_cli.reports.origin import OriginDocument
 from longtail_cli.reports.schema import Schema, indented
-from longtail_cli.reports.tuning.model import Candidate, Choice, InputDigest, TunedOn, Tuning
+from longtail_cli.reports.tuning.model import Candidate, Choice, Tuning
 
 SCHEMA = Schema("ltcal-tuned", 1, "tuning", "ltcal tune")
-
-_DIGESTS = np.dtype("<u8")
-
-
-class _TunedOn(msgspec.Struct):
-    """`TunedOn` with the digests of the rows as bytes, which JSON holds in base64: 11 characters per row."""
-
-    kind: str
-    head: HeadName
-    background: BackgroundName
-    category_ids: tuple[int, ...]
-    inputs: tuple[InputDigest, ...]
-    images: dict[int, str]
-    rows: bytes
-
-    def __post_init__(self) -> None:
-        if len(self.rows) % _DIGESTS.itemsize:
-            raise ValueError("expected digests of rows, 8 bytes each")
-
-    @classmethod
-    def of(cls, one: TunedOn) -> _TunedOn:
-        rows = np.array(one.rows, _DIGESTS).tobytes()
-        return cls(one.kind, one.head, one.background, one.category_ids, one.inputs, dict(one.images), rows)
-
-    def decoded(self) -> TunedOn:
-        rows = tuple(np.frombuffer(self.rows, _DIGESTS).tolist())
-        return TunedOn(self.kind, self.head, self.background, self.category_ids, self.inputs, self.images, rows)
 
 
 class _Document(msgspec.Struct):
@@ -60,7 +32,7 @@ class _Document(msgspec.Struct):
     best: tuple[Choice, ...]
     notes: tuple[str, ...]
     candidates: tuple[Candidate, ...]
-    tuned_on: _TunedOn
+    tuned_on: OriginDocument
 
 
 class _Written(_Document):
@@ -88,7 +60,7 @@ def to_json(tuning: Tuning) -> str:
     names = [name for name in _Document.__struct_fields__ if name not in ("format", "tuned_on")]
     document = _Written(
         format=SCHEMA.format,
-        tuned_on=_TunedOn.of(tuning.tuned_on),
+        tuned_on=OriginDocument.of(tuning.tuned_on),
         report=None if tuning.report is None else document_of(tuning.report),
         heldout=None if tuning.heldout is None else document_of(tuning.heldout),
         **{name: getattr(tuning, name) for name in names},

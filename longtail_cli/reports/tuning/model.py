@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from longtail_cli.choices import BackgroundName, HeadName
 from longtail_cli.metrics import Interval, Value, Values
 from longtail_cli.reports.metric_names import lower_is_better
 from longtail_cli.reports.model import Report
+from longtail_cli.reports.origin import Origin
 
 Setting = float | str
 """The value of a parameter: a number or a word."""
@@ -63,37 +63,6 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class InputDigest:
-    """A file that was tuned on."""
-
-    role: str
-    """``predictions``, ``annotations``, ``labels``, ``frequencies`` or ``target``."""
-    name: str
-    """Path as given."""
-    sha256: str
-    """Hex digest of its content; of a folder, of its shards one after another; of the logits of a classifier, of the
-    digests of their rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class TunedOn:
-    """The data and the kind of model that were tuned on: what a later report is compared with."""
-
-    kind: str
-    """``logits`` or ``results``."""
-    head: HeadName
-    """Of the logits; ``sigmoid`` for result files."""
-    background: BackgroundName
-    category_ids: tuple[int, ...]
-    """In column order; for result files those of the frequency table, in order of id."""
-    inputs: tuple[InputDigest, ...]
-    images: Mapping[int, str]
-    """Detection: the file name of each image by id, empty if the annotations state none. Empty for classification."""
-    rows: tuple[int, ...] = ()
-    """Classification: a 64-bit digest of the logits of each row. Empty for detection."""
-
-
-@dataclass(frozen=True, slots=True)
 class Tuning:
     """What `ltcal tune` found; ``tuned.json`` holds all of it."""
 
@@ -118,7 +87,7 @@ class Tuning:
     """The best of each space, the best objective first."""
     candidates: tuple[Candidate, ...]
     """In the order in which they were tried; the first is ``none``."""
-    tuned_on: TunedOn
+    tuned_on: Origin
     report: Report | None
     """Cross-fitted figures: no adjustment first, then the choice, then the best of each space; None if the search was
     interrupted."""

@@ -1,0 +1,1 @@
+"""Corrections and classifier heads learned from labelled rows: specs and tensors in, steps of an adjustment out."""

@@ -1,0 +1,1 @@
+"""What `ltcal fit` says of a fit, as a document and as text."""
