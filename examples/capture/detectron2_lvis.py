@@ -2,7 +2,8 @@
 
     python detectron2_lvis.py CONFIG.yaml WEIGHTS OUT [DATASET]
 
-Images come from detectron2's own catalogue; DETECTRON2_DATASETS says where they are.
+Images come from detectron2's own catalogue; DETECTRON2_DATASETS says where they are. Features and the weight of the
+classifier are saved too, for `ltcal fit`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ def main(config: str, weights: str, out: str, dataset: str = "lvis_v1_val") -> N
     DetectionCheckpointer(model).load(weights)
     loader = build_detection_test_loader(cfg, dataset)
     ids = range(1, len(MetadataCatalog.get(dataset).thing_classes) + 1)  # for LVIS its labels are the ids minus one
+    weight = model.roi_heads.box_predictor.cls_score.weight
     with (
-        LogitsWriter(Path(out), head="softmax", background="last", category_ids=ids) as writer,
-        capture_fast_rcnn(model, writer),
+        LogitsWriter(Path(out), head="softmax", background="last", category_ids=ids, weight=weight) as writer,
+        capture_fast_rcnn(model, writer, features=True),
     ):
         inference_on_dataset(model, loader, LVISEvaluator(dataset, output_dir=f"{out}-evaluation"))
 

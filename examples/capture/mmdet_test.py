@@ -1,6 +1,8 @@
 """Logits of an MMDetection 3 two-stage detector while its own test loop runs as usual.
 
 python mmdet_test.py CONFIG.py CHECKPOINT OUT
+
+Features are saved too, for `ltcal fit`; not the weight of the classifier, as the runner loads it when the test begins.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ def main(config: str, checkpoint: str, out: str) -> None:
     ids = runner.test_dataloader.dataset.cat_ids
     with (
         LogitsWriter(Path(out), head="softmax", background="last", category_ids=ids) as writer,
-        capture_bbox_head(last, writer),
+        capture_bbox_head(last, writer, features=True),
     ):
         runner.test()
 

@@ -2,7 +2,7 @@
 
     python timm_classification.py IMAGE_FOLDER LIST.txt OUT [MODEL]
 
-Features and the weights of the last layer are saved too, for methods that use them (tau-norm).
+Features and the weights of the last layer are saved too, for `ltcal fit` and `tau-norm`.
 """
 
 from __future__ import annotations

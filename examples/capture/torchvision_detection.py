@@ -2,7 +2,9 @@
 
     python torchvision_detection.py IMAGE_FOLDER ANNOTATIONS.json OUT [MODEL]
 
-The labels of torchvision's COCO models are COCO's category ids, so `classes` are the ids themselves.
+The labels of torchvision's COCO models are COCO's category ids, so `classes` are the ids themselves. For an R-CNN the
+features are saved too, for `ltcal fit`, and the weight of the classifier if its labels are the categories in order of
+id (`classes` is None).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +25,18 @@ from longtail_cli.files.logits.writer import LogitsWriter
 
 
 @torch.inference_mode()
-def capture(model: Any, images: Path, annotations: Path, classes: Sequence[int], out: Path) -> None:
+def capture(model: Any, images: Path, annotations: Path, classes: Sequence[int] | None, out: Path) -> None:
     data = json.loads(annotations.read_text())
     ids = sorted(category["id"] for category in data["categories"])
-    rcnn = hasattr(model, "roi_heads")
-    head, background = ("softmax", "first") if rcnn else ("sigmoid", "none")
-    watch = capture_roi_heads if rcnn else capture_dense_head
+    weight = None
+    if hasattr(model, "roi_heads"):
+        head, background, watch = "softmax", "first", partial(capture_roi_heads, features=True)
+        if classes is None:
+            weight = model.roi_heads.box_predictor.cls_score.weight
+    else:
+        head, background, watch = "sigmoid", "none", capture_dense_head
     with (
-        LogitsWriter(out, head=head, background=background, category_ids=ids) as writer,
+        LogitsWriter(out, head=head, background=background, category_ids=ids, weight=weight) as writer,
         watch(model, writer, classes) as watching,
     ):
         for image in data["images"]:

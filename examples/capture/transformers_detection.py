@@ -2,7 +2,8 @@
 
     python transformers_detection.py IMAGE_FOLDER ANNOTATIONS.json OUT [MODEL]
 
-The labels of the published COCO models are COCO's category ids, so `classes` are the ids themselves.
+The labels of the published COCO models are COCO's category ids, so `classes` are the ids themselves. Features are
+saved too, for `ltcal fit`.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ def capture(model: Any, processor: Any, images: Path, annotations: Path, classes
     data = json.loads(annotations.read_text())
     ids = sorted(category["id"] for category in data["categories"])
     head, background = ("softmax", "last") if model.config.model_type in SOFTMAX else ("sigmoid", "none")
+    features = model.config.model_type != "yolos"  # its classifier has several layers
     with LogitsWriter(out, head=head, background=background, category_ids=ids) as writer:
         for image in data["images"]:
             picture = Image.open(images / image["file_name"]).convert("RGB")
             outputs = model(**processor(images=picture, return_tensors="pt").to(model.device))
-            append_object_detections(outputs, writer, [image["id"]], [(picture.height, picture.width)], classes)
+            size = (picture.height, picture.width)
+            append_object_detections(outputs, writer, [image["id"]], [size], classes, features)
 
 
 def main(images: str, annotations: str, out: str, name: str = "facebook/detr-resnet-50") -> None:

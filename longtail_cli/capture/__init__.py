@@ -5,7 +5,8 @@ change the model's own results. No framework is imported: the user already runs 
 
 `append_object_detections` (transformers) and `append_classification` (timm) take the outputs of one batch.
 `capture_roi_heads` and `capture_dense_head` (torchvision), `capture_fast_rcnn` (detectron2) and `capture_bbox_head`
-(MMDetection) are context managers that watch a model until they end.
+(MMDetection) are context managers that watch a model until they end. All but `capture_dense_head` can save the input of
+the classifier too, from which `ltcal fit` learns a new one.
 """
 
 from longtail_cli.capture.detectron2 import capture_fast_rcnn

@@ -1,10 +1,10 @@
-"""What the adapters share: their errors, the conversion of boxes, and watching a method of a live object."""
+"""What the adapters share: their errors, the conversion of boxes, and watching a live object."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -100,3 +100,35 @@ def watched(owner: object, name: str, see: See) -> Iterator[None]:
             setattr(owner, name, method)
         else:
             delattr(owner, name)
+
+
+SplitFeatures = Callable[[Sequence[int]], Sequence[torch.Tensor | None]]
+"""Takes the number of rows of each image. Returns their features, [N, D] each, or None for each if none are saved."""
+
+
+@contextmanager
+def watched_features(source: str, head: object, layer: str, features: bool) -> Iterator[SplitFeatures]:
+    """Hold the input of ``head.layer``, the last layer of a classifier, in its last call, if `features` is True.
+
+    Raises `UsageError` if `head` has no such layer, and when the rows are split if that call was not given all of them.
+    """
+    if not features:
+        yield lambda counts: [None] * len(counts)
+        return
+    last = getattr(head, layer, None)
+    if not isinstance(last, torch.nn.Module):
+        raise wrong_model(source, f"a classifier whose last layer is `{layer}`", head, "leave `features=` out")
+    given: list[torch.Tensor] = []
+
+    def see(_: Method, call: Mapping[str, Any]) -> None:
+        given[:] = [next(iter(call.values()))]
+
+    def split(counts: Sequence[int]) -> Sequence[torch.Tensor | None]:
+        rows = given.pop() if given else torch.empty(0, 0)
+        if len(rows) != sum(counts):
+            expected = f"{sum(counts)} rows in one call, as there are logits"
+            raise mismatch(source, f"the input of `{layer}`", expected, f"{len(rows)}", "leave `features=` out")
+        return torch.split(rows, list(counts))
+
+    with watched(last, "forward", see):
+        yield split

@@ -9,14 +9,24 @@ from typing import Any
 import torch
 
 from longtail_cli.capture.columns import choose_columns
-from longtail_cli.capture.common import Method, check_evaluating, mismatch, per_class, watched, wrong_model
+from longtail_cli.capture.common import (
+    Method,
+    check_evaluating,
+    mismatch,
+    per_class,
+    watched,
+    watched_features,
+    wrong_model,
+)
 from longtail_cli.files.logits.writer import LogitsWriter
 
 SOURCE = "capture_bbox_head"
 
 
 @contextmanager
-def capture_bbox_head(bbox_head: Any, writer: LogitsWriter, classes: Sequence[int] | None = None) -> Iterator[None]:
+def capture_bbox_head(
+    bbox_head: Any, writer: LogitsWriter, classes: Sequence[int] | None = None, features: bool = False
+) -> Iterator[None]:
     """Append all proposals of the images that go through a model with `bbox_head` while the context lasts.
 
     bbox_head: an MMDetection 3 ``BBoxHead`` in eval mode, ``model.roi_head.bbox_head``; for a cascade the last one,
@@ -24,13 +34,15 @@ def capture_bbox_head(bbox_head: Any, writer: LogitsWriter, classes: Sequence[in
         ``inference_detector`` run unchanged. Image ids and scales come from the metadata of the samples.
     writer: opened with ``head="softmax"`` and ``background="last"``.
     classes: the model's labels that are the writer's category ids, in their order; all labels if None.
+    features: save the input of the classifier, for `ltcal fit`: of ``bbox_head.fc_cls``, whose weight is the writer's
+        `weight` if `classes` is None and the model is no cascade, whose logits are those of several such layers.
 
     Boxes are decoded and clipped by the head itself, with ``rescale=True``: in pixels of the original image. A batch
     without any proposal does not reach the head and adds no rows.
 
     Raises `UsageError` for another kind of head (among them those whose loss has its own activation, such as Seesaw
-    loss), for one in training mode, for columns that do not fit the writer's and, in the call itself, for samples
-    without ``img_id`` or ``scale_factor`` and for flipped images.
+    loss), for one in training mode, for one without ``fc_cls`` if `features` are asked for, for columns that do not fit
+    the writer's and, in the call itself, for samples without ``img_id`` or ``scale_factor`` and for flipped images.
     """
     if not hasattr(bbox_head, "predict_by_feat") or not hasattr(bbox_head, "reg_class_agnostic"):
         fix = "pass model.roi_head.bbox_head, or the last of them if the model is a cascade"
@@ -47,11 +59,16 @@ def capture_bbox_head(bbox_head: Any, writer: LogitsWriter, classes: Sequence[in
         metas = call["batch_img_metas"]
         ids = [_image_id(meta) for meta in metas]
         raw = predict_by_feat(**{**call, "rcnn_test_cfg": None, "rescale": True})  # all rows, before any threshold
-        for image_id, logits, result in zip(ids, call["cls_scores"], raw, strict=True):
-            kept = choice.logits(logits)
-            writer.append(kept, image_id=image_id, boxes=choice.boxes(_shaped(bbox_head, result.bboxes)))
+        scores = call["cls_scores"]
+        per_image = zip(ids, scores, raw, split_features([len(logits) for logits in scores]), strict=True)
+        for image_id, logits, result, feature in per_image:
+            boxes = choice.boxes(_shaped(bbox_head, result.bboxes))
+            writer.append(choice.logits(logits), image_id=image_id, boxes=boxes, features=feature)
 
-    with watched(bbox_head, "predict_by_feat", see):
+    with (
+        watched_features(SOURCE, bbox_head, "fc_cls", features) as split_features,
+        watched(bbox_head, "predict_by_feat", see),
+    ):
         yield
 
 

@@ -10,7 +10,17 @@ from typing import Any
 import torch
 
 from longtail_cli.capture.columns import ColumnChoice, Kind, choose_columns
-from longtail_cli.capture.common import Method, Size, check_evaluating, clipped, mismatch, resized, watched, wrong_model
+from longtail_cli.capture.common import (
+    Method,
+    Size,
+    check_evaluating,
+    clipped,
+    mismatch,
+    resized,
+    watched,
+    watched_features,
+    wrong_model,
+)
 from longtail_cli.files.logits.writer import LogitsWriter
 
 
@@ -22,9 +32,11 @@ class _Rows:
     """[N, M]."""
     boxes: torch.Tensor
     """[N, 4] or [N, C, 4], xyxy in the image of `size`."""
-    objectness: torch.Tensor | None
-    """[N]."""
     size: Size
+    objectness: torch.Tensor | None = None
+    """[N]."""
+    features: torch.Tensor | None = None
+    """[N, D]."""
 
 
 @dataclass(slots=True)
@@ -55,13 +67,15 @@ class AnnouncedImages:
         for image_id, rows, original in zip(self._ids, self._rows, original_sizes, strict=True):
             boxes = resized(rows.boxes, rows.size, original)
             logits = self._choice.logits(rows.logits)
-            self._writer.append(logits, image_id=image_id, boxes=boxes, objectness=rows.objectness)
+            self._writer.append(
+                logits, image_id=image_id, boxes=boxes, objectness=rows.objectness, features=rows.features
+            )
         self._ids, self._rows = [], []
 
 
 @contextmanager
 def capture_roi_heads(
-    model: Any, writer: LogitsWriter, classes: Sequence[int] | None = None
+    model: Any, writer: LogitsWriter, classes: Sequence[int] | None = None, features: bool = False
 ) -> Iterator[AnnouncedImages]:
     """Append all proposals of the images that go through `model` while the context lasts.
 
@@ -69,11 +83,14 @@ def capture_roi_heads(
     writer: opened with ``head="softmax"`` and ``background="first"``.
     classes: the model's labels that are the writer's category ids, in their order, if some of its labels are not
         categories (as in torchvision's COCO models); all labels from 1 on if None.
+    features: save the input of the classifier, for `ltcal fit`: of ``model.roi_heads.box_predictor.cls_score``, whose
+        weight is the writer's `weight` if `classes` is None.
 
     Boxes are decoded and clipped as in the model, then scaled to the image that it was given.
 
-    Raises `UsageError` for another kind of model, for one in training mode, for columns that do not fit the writer's
-    and, in the call itself, for images that were not announced.
+    Raises `UsageError` for another kind of model, for one in training mode, for a predictor without ``cls_score`` if
+    `features` are asked for, for columns that do not fit the writer's and, in the call itself, for images that were not
+    announced.
     """
     source = "capture_roi_heads"
     heads: Any = getattr(model, "roi_heads", None)
@@ -87,10 +104,19 @@ def capture_roi_heads(
         counts = [len(boxes) for boxes in proposals]
         decoded = heads.box_coder.decode(call["box_regression"], proposals)
         boxes = decoded.reshape(*logits.shape, 4)[:, 1:]  # like the logits, the boxes have the background first
-        per_image = zip(logits.split(counts), boxes.split(counts), call["image_shapes"], strict=True)
-        images._hold(_Rows(rows, clipped(images._choice.boxes(box), size), None, size) for rows, box, size in per_image)
+        per_image = zip(
+            logits.split(counts), boxes.split(counts), call["image_shapes"], split_features(counts), strict=True
+        )
+        images._hold(
+            _Rows(rows, clipped(images._choice.boxes(box), size), size, features=feature)
+            for rows, box, size, feature in per_image
+        )
 
-    with watched(heads, "postprocess_detections", see), _appended(model, images):
+    with (
+        watched_features(source, getattr(heads, "box_predictor", None), "cls_score", features) as split_features,
+        watched(heads, "postprocess_detections", see),
+        _appended(model, images),
+    ):
         yield images
 
 
@@ -162,7 +188,7 @@ def _best_anchors(
         if "bbox_ctrness" in outputs:
             objectness.append(centerness[top])
     return _Rows(
-        torch.cat(logits), clipped(torch.cat(boxes), size), torch.cat(objectness) if objectness else None, size
+        torch.cat(logits), clipped(torch.cat(boxes), size), size, torch.cat(objectness) if objectness else None
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -29,6 +29,7 @@ def append_object_detections(
     image_ids: Iterable[int],
     target_sizes: Iterable[Size] | torch.Tensor,
     classes: Sequence[int] | None = None,
+    features: bool = False,
 ) -> None:
     """Append all queries of a batch of B images.
 
@@ -39,9 +40,12 @@ def append_object_detections(
     target_sizes: B pairs (height, width) of the original images in pixels, or a tensor [B, 2], as
         ``post_process_object_detection`` takes them, which does not clip boxes either.
     classes: the model's labels that are the writer's category ids, in their order; all labels if None.
+    features: save the decoder's last hidden state, for `ltcal fit`: the input of the classifier. Its weight is the
+        writer's `weight` if `classes` is None, but not for D-FINE, which adds to the logits of this layer. YOLOS, whose
+        classifier has several layers, is refused.
 
-    Raises `UsageError` if `outputs` are not object detections, if their columns do not fit the writer's, and if the
-    number of ids or sizes is not B.
+    Raises `UsageError` if `outputs` are not object detections, if they lack the features that are asked for, if their
+    columns do not fit the writer's, and if the number of ids or sizes is not B.
     """
     logits, boxes = _tensors(outputs)
     kind: Kind = ("softmax", "last") if writer.columns.head == "softmax" else ("sigmoid", "none")
@@ -53,8 +57,9 @@ def append_object_detections(
                 SOURCE, what, f"{len(logits)}, one per image", f"{len(found)}", "pass those of the images of this batch"
             )
     corners = cxcywh_to_xyxy(boxes.float())
-    for image_id, size, rows, box in zip(ids, sizes, logits, corners, strict=True):
-        writer.append(choice.logits(rows), image_id=int(image_id), boxes=resized(box, (1, 1), size))
+    hidden = _hidden_state(outputs, logits) if features else [None] * len(logits)
+    for image_id, size, rows, box, feature in zip(ids, sizes, logits, corners, hidden, strict=True):
+        writer.append(choice.logits(rows), image_id=int(image_id), boxes=resized(box, (1, 1), size), features=feature)
 
 
 def _tensors(outputs: ObjectDetectionOutput) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,6 +73,20 @@ def _tensors(outputs: ObjectDetectionOutput) -> tuple[torch.Tensor, torch.Tensor
             "pass what a ...ForObjectDetection model returns, before its post-processing",
         )
     return logits.detach(), boxes.detach()
+
+
+def _hidden_state(outputs: Any, logits: torch.Tensor) -> torch.Tensor:
+    """[B, Q, D]."""
+    hidden: torch.Tensor | None = getattr(outputs, "last_hidden_state", None)
+    if hidden is None or hidden.shape[:2] != logits.shape[:2]:
+        raise mismatch(
+            SOURCE,
+            "outputs",
+            f"last_hidden_state [{logits.shape[0]}, {logits.shape[1]}, D], one row per query",
+            f"{type(outputs).__name__} with last_hidden_state {_shape(hidden)}",
+            "leave `features=` out: this model does not classify the last hidden state of a decoder",
+        )
+    return hidden
 
 
 def _shape(tensor: torch.Tensor | None) -> str:

@@ -20,10 +20,14 @@ def open_writer(tmp_path: Path) -> Callable[..., LogitsWriter]:
     """Opens a writer of float32 logits, by default in a folder called "logits"."""
 
     def open_new(
-        category_ids: Sequence[int], head: HeadName, background: BackgroundName, name: str = "logits"
+        category_ids: Sequence[int],
+        head: HeadName,
+        background: BackgroundName,
+        name: str = "logits",
+        weight: torch.Tensor | None = None,
     ) -> LogitsWriter:
         return LogitsWriter(
-            tmp_path / name, head=head, background=background, category_ids=category_ids, dtype="float32"
+            tmp_path / name, head=head, background=background, category_ids=category_ids, dtype="float32", weight=weight
         )
 
     return open_new

@@ -16,6 +16,7 @@ from longtail_cli.errors import UsageError
 from longtail_cli.files.logits.writer import LogitsWriter
 
 IDS = [30, 10, 20]
+DIMENSIONS = 5
 SIZE, ORIGINAL = (40, 60), (80, 90)  # (height, width): x grows by 1.5, y by 2
 
 Open = Callable[..., LogitsWriter]
@@ -42,6 +43,7 @@ class OutputLayers(torch.nn.Module):
     def __init__(self, use_sigmoid_ce: bool = False) -> None:
         super().__init__()
         self.use_sigmoid_ce = use_sigmoid_ce
+        self.cls_score = torch.nn.Linear(DIMENSIONS, len(IDS) + 1)
 
     def predict_boxes(
         self, predictions: tuple[torch.Tensor, torch.Tensor], proposals: list[Proposals]
@@ -57,10 +59,11 @@ class OutputLayers(torch.nn.Module):
 
 
 class RCNN(torch.nn.Module):
-    """The signature of ``GeneralizedRCNN``; its inputs contain the predictions."""
+    """The signature of ``GeneralizedRCNN``; its inputs contain the predictions, or features to classify."""
 
-    def __init__(self, predictor: torch.nn.Module) -> None:
+    def __init__(self, predictor: torch.nn.Module, classify: bool = False) -> None:
         super().__init__()
+        self.classify = classify
         self.roi_heads = torch.nn.Module()
         self.roi_heads.box_predictor = predictor
         self.eval()
@@ -71,9 +74,11 @@ class RCNN(torch.nn.Module):
     def inference(
         self, batched_inputs: list[Mapping[str, Any]], detected_instances: None = None, do_postprocess: bool = True
     ) -> list[str]:
-        predictions = tuple(torch.cat([one[name] for one in batched_inputs]) for name in ("logits", "deltas"))
+        inputs = {name: torch.cat([one[name] for one in batched_inputs]) for name in ("logits", "deltas", "features")}
+        predictor = self.roi_heads.box_predictor
+        logits = predictor.cls_score(inputs["features"]) if self.classify else inputs["logits"]
         proposals = [one["proposals"] for one in batched_inputs]
-        instances, _ = self.roi_heads.box_predictor.inference(predictions, proposals)
+        instances, _ = predictor.inference((logits, inputs["deltas"]), proposals)
         return instances
 
 
@@ -86,6 +91,7 @@ def given(image_id: int, rows: int, deltas: int = 4 * len(IDS)) -> dict[str, Any
         "width": ORIGINAL[1],
         "logits": torch.randn(rows, len(IDS) + 1, generator=generator),
         "deltas": torch.zeros(rows, deltas),
+        "features": torch.randn(rows, DIMENSIONS, generator=generator),
         "proposals": Proposals(corners.flatten(1)),
     }
 
@@ -135,8 +141,39 @@ def test_signature_rows_that_are_not_finite_are_left_out(open_writer: Open, capt
     assert torch.equal(captured()["logits"], batch[0]["logits"][[0, 3]])
 
 
+@pytest.mark.parametrize("sigmoid", [False, True])
+@torch.no_grad()
+def test_signature_features_of_the_rows_that_are_kept(
+    sigmoid: bool, open_writer: Open, captured: Captured, unchanged: Unchanged
+) -> None:
+    model = RCNN(OutputLayers(use_sigmoid_ce=sigmoid), classify=True)
+    last = model.roi_heads.box_predictor.cls_score
+    columns = len(IDS) if sigmoid else len(IDS) + 1
+    batch = [given(7, 4), given(3, 0), given(5, 2)]
+    batch[0]["deltas"][2, 5] = torch.inf
+    kind = ("sigmoid", "none") if sigmoid else ("softmax", "last")
+    with (
+        unchanged(model),
+        open_writer(IDS, *kind, weight=last.weight[:columns]) as writer,
+        capture_fast_rcnn(model, writer, features=True),
+    ):
+        model(batch)
+
+    tensors = captured()
+    assert torch.equal(tensors["features"], torch.cat([batch[0]["features"][[0, 1, 3]], batch[2]["features"]]))
+    logits = tensors["features"] @ tensors["weight"].T + last.bias[:columns]
+    torch.testing.assert_close(tensors["logits"], logits)
+
+
 def test_signature_errors(open_writer: Open, unchanged: Unchanged) -> None:
     writer = open_writer(IDS, "softmax", "last")
+    other = RCNN(OutputLayers())
+    del other.roi_heads.box_predictor.cls_score
+    with (
+        pytest.raises(UsageError, match="last layer is `cls_score`, found OutputLayers"),
+        capture_fast_rcnn(other, writer, features=True),
+    ):
+        pass
     cascade = RCNN(torch.nn.ModuleList([OutputLayers(), OutputLayers()]))
     with pytest.raises(UsageError, match="one FastRCNNOutputLayers, found RCNN"), capture_fast_rcnn(cascade, writer):
         pass
@@ -157,7 +194,7 @@ def test_signature_errors(open_writer: Open, unchanged: Unchanged) -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 @torch.no_grad()
 def test_real_generalized_rcnn(open_writer: Open, captured: Captured, unchanged: Unchanged) -> None:
-    """Captured logits decode to the model's own detections."""
+    """Captured logits decode to the model's own detections, and follow from the features."""
     pytest.importorskip("detectron2", reason="detectron2 is not installed; it is built from source")
     model = real_model()
     generator = torch.Generator().manual_seed(1)
@@ -166,10 +203,15 @@ def test_real_generalized_rcnn(open_writer: Open, captured: Captured, unchanged:
         {"image_id": one, "height": 80, "width": 90, "image": image, "proposals": real_proposals(one)} for one in (7, 3)
     ]
     own = [one["instances"] for one in model(batch)]
-    with unchanged(model), open_writer(IDS, "softmax", "last") as writer, capture_fast_rcnn(model, writer):
+    with (
+        unchanged(model),
+        open_writer(IDS, "softmax", "last") as writer,
+        capture_fast_rcnn(model, writer, features=True),
+    ):
         watched = [one["instances"] for one in model(batch)]
 
     tensors = captured()
+    torch.testing.assert_close(model.roi_heads.box_predictor.cls_score(tensors["features"]), tensors["logits"])
     for given_image, before, during in zip(batch, own, watched, strict=True):
         assert torch.equal(before.scores, during.scores)
         assert torch.equal(before.pred_boxes.tensor, during.pred_boxes.tensor)

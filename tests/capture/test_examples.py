@@ -61,6 +61,7 @@ def test_transformers(data: tuple[Path, Path], tmp_path: Path) -> None:
     assert (metadata["head"], metadata["background"], metadata["category_ids"]) == ("softmax", "last", "[1, 3]")
     assert tensors["image_id"].tolist() == [5] * 6 + [2] * 6
     assert tensors["logits"].shape == (12, 3)
+    assert tensors["features"].shape == (12, 16)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,21 @@ def test_torchvision(name: str, head: str, data: tuple[Path, Path], tmp_path: Pa
     assert (metadata["head"], metadata["category_ids"]) == (head, "[1, 3]")
     assert set(tensors["image_id"].tolist()) == {5, 2}
     assert tensors["boxes"].max() <= 64
+    assert ("features" in tensors) == (head == "softmax")
+    assert "weight" not in tensors
+
+
+def test_torchvision_with_all_labels(data: tuple[Path, Path], tmp_path: Path) -> None:
+    models = pytest.importorskip("torchvision.models", reason=NOT_HERE.format("torchvision"))
+    name, none = "fasterrcnn_mobilenet_v3_large_320_fpn", {"weights": None, "weights_backbone": None}
+    model = models.get_model(name, **none, num_classes=3, min_size=64, max_size=64).eval()
+    limit(model)
+    example("torchvision_detection").capture(model, *data, None, tmp_path / "out")
+
+    _, tensors = read(tmp_path / "out")
+    last = model.roi_heads.box_predictor.cls_score
+    logits = tensors["features"].float() @ tensors["weight"].T + last.bias
+    torch.testing.assert_close(tensors["logits"].float(), logits, rtol=0, atol=1e-2)  # both are float16 in the file
 
 
 def limit(model: Any) -> None:

@@ -33,6 +33,7 @@ class BBoxHead(torch.nn.Module):
         self.reg_class_agnostic = reg_class_agnostic
         self.with_reg = True
         self.loss_cls = torch.nn.CrossEntropyLoss()
+        self.fc_cls = torch.nn.Linear(5, len(IDS) + 1)
         self.eval()
 
     def predict_by_feat(
@@ -100,6 +101,22 @@ def test_signature_softmax_with_the_background_last(
         torch.testing.assert_close(tensors["boxes"], original[:, None].expand(-1, len(IDS), 4))
 
 
+@torch.no_grad()
+def test_signature_features(open_writer: Open, captured: Captured, unchanged: Unchanged) -> None:
+    head, features = BBoxHead(), torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
+    with (
+        unchanged(head),
+        open_writer(IDS, "softmax", "last", weight=head.fc_cls.weight) as writer,
+        capture_bbox_head(head, writer, features=True),
+    ):
+        cls_scores = head.fc_cls(features).split([4, 0, 2])
+        head.predict_by_feat(**call(head, (4, 0, 2)) | {"cls_scores": cls_scores})
+
+    tensors = captured()
+    assert torch.equal(tensors["features"], features)
+    torch.testing.assert_close(tensors["features"] @ tensors["weight"].T + head.fc_cls.bias, tensors["logits"])
+
+
 def test_signature_an_image_without_proposals(open_writer: Open, captured: Captured) -> None:
     head = BBoxHead()
     with open_writer(IDS, "softmax", "last") as writer, capture_bbox_head(head, writer):
@@ -120,6 +137,13 @@ def test_signature_errors(open_writer: Open, unchanged: Unchanged) -> None:
     seesaw.custom_cls_channels = True
     with pytest.raises(UsageError, match="with an activation of its own"), capture_bbox_head(seesaw, writer):
         pass
+    other = BBoxHead()
+    del other.fc_cls
+    with (
+        pytest.raises(UsageError, match="last layer is `fc_cls`, found BBoxHead"),
+        capture_bbox_head(other, writer, features=True),
+    ):
+        pass
     head = BBoxHead()
     with unchanged(head), writer, capture_bbox_head(head, writer):
         with pytest.raises(UsageError, match="metadata of a sample: expected img_id"):
@@ -133,19 +157,26 @@ def test_signature_errors(open_writer: Open, unchanged: Unchanged) -> None:
 
 @torch.no_grad()
 def test_real_bbox_head(open_writer: Open, captured: Captured, unchanged: Unchanged) -> None:
-    """The same scores and boxes as from the head before suppression, in pixels of the original image."""
+    """The same scores and boxes as from the head before suppression, in pixels of the original image; and features."""
     heads = pytest.importorskip(
         "mmdet.models.roi_heads.bbox_heads", reason="MMDetection is not installed; its operators have to be compiled"
     )
     torch.manual_seed(0)
     head = heads.Shared2FCBBoxHead(in_channels=8, fc_out_channels=16, roi_feat_size=3, num_classes=len(IDS)).eval()
     arguments = call(head)
-    cls_score, bbox_pred = head(torch.randn(6, 8, 3, 3))
+    pooled = torch.randn(6, 8, 3, 3)
+    cls_score, bbox_pred = head(pooled)
     arguments["cls_scores"], arguments["bbox_preds"] = cls_score.split([4, 2]), bbox_pred.split([4, 2])
     own = head.predict_by_feat(**arguments, rescale=True)
-    with unchanged(head), open_writer(IDS, "softmax", "last") as writer, capture_bbox_head(head, writer):
+    with (
+        unchanged(head),
+        open_writer(IDS, "softmax", "last") as writer,
+        capture_bbox_head(head, writer, features=True),
+    ):
+        head(pooled)
         head.predict_by_feat(**arguments, rescale=False)
 
     tensors = captured()
+    torch.testing.assert_close(head.fc_cls(tensors["features"]), tensors["logits"])
     torch.testing.assert_close(tensors["logits"].softmax(dim=1), torch.cat([one.scores for one in own]))
     torch.testing.assert_close(tensors["boxes"].flatten(1), torch.cat([one.bboxes for one in own]))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from longtail_cli.capture.columns import choose_columns
-from longtail_cli.capture.common import clipped, cxcywh_to_xyxy, resized, watched
+from longtail_cli.capture.common import clipped, cxcywh_to_xyxy, resized, watched, watched_features
 from longtail_cli.errors import UsageError
 from longtail_cli.tables import LogitColumns
 
@@ -96,3 +96,41 @@ def test_the_object_is_restored_after_two_watchers_and_an_error() -> None:
         fail()
     assert seen == ["second", "first"]
     assert adder.add is replaced
+
+
+class Head(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = torch.nn.Linear(2, 3)
+
+
+def test_features_are_the_input_of_the_last_layer_split_by_image() -> None:
+    head, rows = Head(), torch.arange(10.0).reshape(5, 2)
+    with watched_features("capture", head, "last", True) as split:
+        head.last(-rows)
+        head.last(rows)
+        assert [one.tolist() for one in split([2, 0, 3])] == [rows[:2].tolist(), [], rows[2:].tolist()]
+    assert "forward" not in vars(head.last)
+
+
+def test_no_features_unless_they_are_asked_for() -> None:
+    with watched_features("capture", None, "last", False) as split:
+        assert split([2, 0, 3]) == [None, None, None]
+
+
+def test_features_of_another_number_of_rows_than_there_are_logits() -> None:
+    head = Head()
+    with watched_features("capture", head, "last", True) as split:
+        with pytest.raises(UsageError, match=r"the input of `last`: expected 5 rows in one call.*found 0"):
+            split([2, 3])
+        head.last(torch.zeros(4, 2))
+        with pytest.raises(UsageError, match=r"expected 5 rows in one call.*found 4"):
+            split([2, 3])
+
+
+def test_features_need_the_last_layer() -> None:
+    with (
+        pytest.raises(UsageError, match="a classifier whose last layer is `fc_cls`, found Head"),
+        watched_features("capture", Head(), "fc_cls", True),
+    ):
+        pass

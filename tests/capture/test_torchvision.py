@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 import torch
 from capture.torchvision_operators import greedy_nms
+from click.testing import CliRunner
 
 from longtail_cli.capture import capture_dense_head, capture_roi_heads
-from longtail_cli.errors import UsageError
+from longtail_cli.cli import main
+from longtail_cli.errors import InputError, UsageError
 from longtail_cli.files.logits.writer import LogitsWriter
 
 detection = pytest.importorskip("torchvision.models.detection", reason="torchvision is not installed")
@@ -137,6 +141,75 @@ def test_roi_heads(open_writer: Open, captured: Captured, unchanged: Unchanged) 
         assert_same(found | {"labels": found["labels"] + 1}, before)
 
 
+@torch.no_grad()
+def save_with_features(model: torch.nn.Module, writer: LogitsWriter, classes: list[int] | None = None) -> None:
+    with writer, capture_roi_heads(model, writer, classes, features=True) as capture:
+        capture.announce(IMAGES)
+        model(images())
+
+
+def test_features_and_weight_reproduce_the_logits(open_writer: Open, captured: Captured, unchanged: Unchanged) -> None:
+    model = faster_rcnn()
+    last = model.roi_heads.box_predictor.cls_score
+    with unchanged(model):
+        save_with_features(model, open_writer(IDS, "softmax", "first", weight=last.weight))
+
+    tensors = captured()
+    assert tensors["features"].std(dim=0).max() > 0.01
+    assert torch.equal(tensors["weight"], last.weight)
+    torch.testing.assert_close(tensors["features"] @ tensors["weight"].T + last.bias, tensors["logits"])
+
+
+def test_the_weight_does_not_belong_to_chosen_classes(open_writer: Open) -> None:
+    model = faster_rcnn()
+    writer = open_writer([70, 10], "softmax", "first", weight=model.roi_heads.box_predictor.cls_score.weight)
+    with pytest.raises(InputError, match=r"expected \[3, 16\], as for logits and features, found \[5, 16\]"):
+        save_with_features(model, writer, [4, 2])
+
+
+def test_a_new_head_is_fitted_and_applied(open_writer: Open, captured: Captured, tmp_path: Path) -> None:
+    model = faster_rcnn()
+    weight = model.roi_heads.box_predictor.cls_score.weight
+    save_with_features(model, open_writer(IDS, "softmax", "first", weight=weight))
+    logits, truth, counts, head = (tmp_path / name for name in ("logits", "truth.json", "freq.csv", "head.npz"))
+    truth.write_text(json.dumps(objects_by_features(captured())))
+    ltcal("compute-freq", truth, "-o", counts)
+    fit = "classifier:loss=balanced-softmax"
+    ltcal("fit", logits, "--annotations", truth, "--freq", counts, "--method", fit, "-o", head)
+    methods = ("--method", "none", "--method", f"@{head}")
+    report = json.loads(ltcal("report", logits, "--annotations", truth, "--freq", counts, *methods, "--json", "-"))
+    before, after = (run["metrics"]["bbox"]["AP"] for run in report["runs"])
+    assert after > 2 * before
+
+
+def objects_by_features(tensors: dict[str, torch.Tensor]) -> dict[str, object]:
+    """Annotations with a box of every third proposal as an object, of a category that depends on its features."""
+    likeliest = tensors["logits"][:, 1:].argmax(dim=1)
+    boxes = tensors["boxes"][torch.arange(len(likeliest)), likeliest].tolist()
+    features = tensors["features"] - tensors["features"].mean(dim=0)
+    label = (features @ torch.randn(features.shape[1], len(IDS), generator=torch.Generator().manual_seed(0))).argmax(1)
+    annotations = [
+        {
+            "id": row + 1,
+            "image_id": int(tensors["image_id"][row]),
+            "category_id": IDS[label[row]],
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "area": (x2 - x1) * (y2 - y1),
+            "iscrowd": 0,
+        }
+        for row, (x1, y1, x2, y2) in enumerate(boxes)
+        if row % 3 == 0
+    ]
+    sizes = [{"id": image_id, "width": 160, "height": 160} for image_id in IMAGES]
+    return {"images": sizes, "categories": [{"id": one, "name": str(one)} for one in IDS], "annotations": annotations}
+
+
+def ltcal(*arguments: object) -> str:
+    result = CliRunner().invoke(main, list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
 @pytest.mark.parametrize("make", [retinanet, fcos])
 @torch.no_grad()
 def test_dense_heads(
@@ -187,7 +260,7 @@ def test_labels_that_are_not_categories_count_as_background(open_writer: Open, c
     for name, ids, classes in (("all", IDS, None), ("some", [70, 10], [4, 2])):
         with (
             open_writer(ids, "softmax", "first", name) as writer,
-            capture_roi_heads(model, writer, classes) as capture,
+            capture_roi_heads(model, writer, classes, features=True) as capture,
         ):
             capture.announce(IMAGES)
             model(images())
@@ -197,6 +270,7 @@ def test_labels_that_are_not_categories_count_as_background(open_writer: Open, c
     torch.testing.assert_close(scores[:, 1:], all_scores[:, [4, 2]])
     torch.testing.assert_close(scores[:, 0], all_scores[:, [0, 1, 3]].sum(dim=1))
     assert torch.equal(some["boxes"], everything["boxes"][:, [3, 1]])  # boxes have no background
+    assert torch.equal(some["features"], everything["features"])
 
 
 @torch.no_grad()

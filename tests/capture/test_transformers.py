@@ -69,14 +69,19 @@ SIGMOID = {
 }
 
 
-def outputs_of(make: Callable[[], torch.nn.Module]) -> object:
+def scrambled(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
     torch.manual_seed(0)
     model = make().eval()
     for name, parameter in model.named_parameters():
         if "class" in name:
             torch.nn.init.normal_(parameter, std=1.0)  # the initial weights give all queries nearly one score
-    with torch.no_grad():
-        return model(pixel_values=torch.rand(len(IMAGES), 3, 96, 96))
+    return model
+
+
+@torch.no_grad()
+def outputs_of(make: Callable[[], torch.nn.Module]) -> object:
+    model = scrambled(make)
+    return model(pixel_values=torch.rand(len(IMAGES), 3, 96, 96))
 
 
 def test_detr_is_softmax_with_the_background_last(open_writer: Open, captured: Captured) -> None:
@@ -113,6 +118,31 @@ def test_deformable_and_rt_detr_are_sigmoid_without_background(
         torch.testing.assert_close(boxes[flat_index // LABELS], one["boxes"])
 
 
+@pytest.mark.parametrize(
+    ("make", "head", "background", "layer"),
+    [
+        (detr, "softmax", "last", "class_labels_classifier"),
+        (deformable_detr, "sigmoid", "none", "class_embed.1"),
+        (lambda: rt_detr(""), "sigmoid", "none", "model.decoder.class_embed.1"),
+        (lambda: rt_detr("V2"), "sigmoid", "none", "model.decoder.class_embed.1"),
+    ],
+    ids=["detr", *SIGMOID],
+)
+@torch.no_grad()
+def test_features_and_weight_reproduce_the_logits(
+    make: Callable[[], torch.nn.Module], head: str, background: str, layer: str, open_writer: Open, captured: Captured
+) -> None:
+    model = scrambled(make)
+    last = model.get_submodule(layer)
+    with open_writer(IDS, head, background, weight=last.weight) as writer:
+        outputs = model(pixel_values=torch.rand(len(IMAGES), 3, 96, 96))
+        append_object_detections(outputs, writer, IMAGES, SIZES, features=True)
+
+    tensors = captured()
+    assert tensors["features"].std(dim=0).max() > 0.01
+    torch.testing.assert_close(tensors["features"] @ tensors["weight"].T + last.bias, tensors["logits"])
+
+
 def test_labels_that_are_not_categories_count_as_background(open_writer: Open, captured: Captured) -> None:
     outputs = outputs_of(detr)
     with open_writer([50, 60], "softmax", "last") as writer:
@@ -144,6 +174,9 @@ def test_errors(open_writer: Open) -> None:
         append_object_detections(outputs, writer, IMAGES, [*SIZES, (1, 1)])
     with pytest.raises(UsageError, match=r"found SimpleNamespace with logits \[2, 5\] and pred_boxes missing"):
         append_object_detections(SimpleNamespace(logits=torch.zeros(2, 5)), writer, IMAGES, SIZES)
+    outputs.last_hidden_state = torch.zeros(2, 30, 32)  # as of YOLOS, with the patches of the image
+    with pytest.raises(UsageError, match=r"state \[2, 12, D\].*found .* with last_hidden_state \[2, 30, 32\]"):
+        append_object_detections(outputs, writer, IMAGES, SIZES, features=True)
     first = open_writer(IDS, "softmax", "first")
     with pytest.raises(UsageError, match="expected head='softmax', background='last'"):
         append_object_detections(outputs, first, IMAGES, SIZES)
