@@ -47,6 +47,7 @@ bench: $(VENV)/.installed-bench
 # Needs Fashion-MNIST: Debian's package dataset-fashion-mnist, or a folder named by LTCAL_FASHION_MNIST.
 evidence: $(VENV)/.installed
 	$(BIN)/python benchmarks/evidence/run.py
+	$(BIN)/python benchmarks/evidence/scenes.py
 
 clean:
 	rm -rf $(VENV) build

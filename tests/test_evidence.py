@@ -9,26 +9,35 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.numpy import load_file
 
 import longtail_cli as ltcal
+from longtail_cli.cli import main
+from longtail_cli.losses import GroupSoftmaxLoss, LDAMLoss
 from longtail_cli.metrics import Classification
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "evidence"
+NAMES = ("data", "tables", "choose", "train", "networks", "rows")  # each after those that it imports
 
 
 def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"evidence_{name}", FOLDER / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # where dataclasses look for it
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # where the other modules look for it
     spec.loader.exec_module(module)
     return module
 
 
-choose, data, tables = map(load, ("choose", "data", "tables"))
+data, tables, choose, train, networks, rows = map(load, NAMES)
+for name in NAMES:
+    del sys.modules[name]
 
 
 def write_idx(path: Path, values: np.ndarray) -> None:
@@ -91,16 +100,68 @@ def test_the_oracle_is_the_best_candidate_on_the_test_set(tmp_path: Path) -> Non
     assert float(tuning.chosen.spec.rpartition("=")[2]) == pytest.approx(1, abs=0.3)
 
 
+def few_images(number: int) -> Any:
+    rng = np.random.RandomState(0)
+    label = np.resize(np.repeat(np.arange(10), [3, 1, 1, 1, 1, 1, 1, 1, 1, 1]), number)
+    return data.Images(rng.randint(0, 256, (number, 28, 28)).astype(np.uint8), label)
+
+
+RECIPES = [networks.CROSS_ENTROPY, *{str(one.recipe): one.recipe for one in rows.END_TO_END.values()}.values()]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=str)
+def test_a_network_is_trained_with_each_loss_and_its_outputs_are_logits_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Any
+) -> None:
+    """Two steps on a dozen random images. Features, weight and a bias give the logits."""
+    monkeypatch.setattr(train, "EPOCHS", 2)
+    images, folder = few_images(12), tmp_path / "outputs"
+    networks.train_and_save(networks.Network(recipe, 100, seed=0), {"train": images, "test": images}, folder)
+    tensors = load_file(folder / "test" / "logits-00000.safetensors")
+    bias = tensors["logits"] - tensors["features"] @ tensors["weight"].T
+    np.testing.assert_allclose(bias, np.broadcast_to(bias[0], bias.shape), atol=1e-4)
+    (run,) = ltcal.evaluate_classification(folder / "test", frequencies=np.bincount(images.label)).runs
+    assert 0 <= run.classification.top1 <= 1
+
+
+@torch.inference_mode()
+def test_the_logits_of_ldam_are_its_cosines_times_the_scale() -> None:
+    loss = LDAMLoss([30, 20, 10], scale=30)
+    model = train.network(train.CosineLayer, loss.width).eval()
+    pixels = train.inputs(few_images(12))
+    cosines = model(pixels)
+    assert 0 < cosines.abs().max() <= 1
+    torch.testing.assert_close(train.with_linear_layer(model, loss)(pixels), 30 * cosines)
+
+
+@torch.inference_mode()
+def test_the_logits_of_bags_give_the_scores_of_its_loss(tmp_path: Path) -> None:
+    images, scores = few_images(12), tmp_path / "scores.npz"
+    loss = GroupSoftmaxLoss([3, 20, 30, 200, 300, 400, 2000, 3000, 4000, 5000])
+    model = train.network(torch.nn.Linear, loss.width)
+    columns = loss.columns(networks.CATEGORY_ID)
+    train.save_outputs(train.with_linear_layer(model, loss), columns, {"test": images}, tmp_path)
+    result = CliRunner().invoke(main, ["rescore", str(tmp_path / "test"), "--method", "none", "-o", str(scores)])
+    assert result.exit_code == 0, result.output
+    np.testing.assert_allclose(np.load(scores)["scores"], loss.decode(model(train.inputs(images))), atol=1e-6)
+
+
+def test_outputs_of_networks_with_other_recipes_lie_apart(tmp_path: Path) -> None:
+    folders = [networks.Network(recipe, 10, seed=0).folder(tmp_path) for recipe in RECIPES]
+    assert len(set(folders)) == len(folders) == 7
+
+
 def test_tables_show_means_spread_and_gains() -> None:
     blank = Classification(*[0.5] * 10, confusion={}, reliability=())
     networks = [
         {"softmax": replace(blank, top1=top1), "other": replace(blank, top1=top1 + gain)}
         for top1, gain in ((0.5, 0.01), (0.6, 0.03))
     ]
-    assert tables.top1_table({10: networks, 50: networks[:1]}).splitlines() == [
-        "| top-1, percent   |   imbalance 10 |   imbalance 50 |",
-        "|:-----------------|---------------:|---------------:|",
-        "| softmax          |     55.0 ± 7.1 |           50.0 |",
-        "| other            |     57.0 ± 8.5 |           51.0 |",
+    alone = {"softmax": networks[0]["softmax"]}
+    assert tables.top1_table({10: [alone], 50: networks[:1], 100: networks}).splitlines() == [
+        "| top-1, percent   |   imbalance 10 |   imbalance 50 |   imbalance 100 |",
+        "|:-----------------|---------------:|---------------:|----------------:|",
+        "| softmax          |           50.0 |           50.0 |      55.0 ± 7.1 |",
+        "| other            |                |           51.0 |      57.0 ± 8.5 |",
     ]
     assert tables.detail_table(networks).splitlines()[-1].split("|")[5].strip() == "+2.0 (+1.0 to +3.0)"

@@ -1,48 +1,38 @@
-"""Post-hoc adjustments on Fashion-MNIST with imbalance 10 to 200: trains small networks and prints tables.
+"""What helps a long-tailed classifier, in training and after it: trains small networks and prints tables.
 
     python benchmarks/evidence/run.py [--data DIR] [--cache DIR] [--seeds 3]
 
-DIR has the four original files of Fashion-MNIST; Debian's package dataset-fashion-mnist installs them where they are
-looked for. The outputs of the networks are kept as logits files in the cache folder, so that a second call only makes
-the tables again. The test set is balanced: top-1 is balanced accuracy.
+Fashion-MNIST with imbalance 10 to 200. DIR has its four original files; Debian's package dataset-fashion-mnist installs
+them where they are looked for. The outputs of the networks are kept as logits files in the cache folder, so that a
+second call only makes the tables again. The test set is balanced: top-1 is balanced accuracy.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from choose import best_of, oracle_spec, tuning_of
-from data import long_tailed_rows, read_images
+from networks import CROSS_ENTROPY, Network, train_missing
+from rows import CORRECTIONS, END_TO_END, EQUALLY_MANY, FIXED, HEADS, ORACLE
 from safetensors.numpy import load_file
-from tables import SOFTMAX, Results, detail_table, top1_table
-from train import save_outputs, trained
+from tables import Results, detail_table, top1_table
 
 import longtail_cli as ltcal
-from longtail_cli.choices import VARIANTS
+from longtail_cli.metrics import Classification
 
-HERE = Path(__file__).parent
 DATA = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts it
 IMBALANCES = (10, 50, 100, 200)
+TRAINED = (100,)  # those with networks for each loss
 DETAILED = 100  # the imbalance of the second table
 GROUPS = (149, 1000)  # few: below 150 train images; many: above 1,000. At imbalance 100: 3, 3 and 4 classes
-FIXED = {
-    SOFTMAX: "none",
-    **{f"IIF {variant}": f"iif:variant={variant}" for variant in VARIANTS},
-    "logit adjustment, tau = 1": "logit-adjust",
-    "balanced softmax": "balanced-softmax",
-    "tau-norm, tau = 1": "tau-norm",
-}
-
-ORACLE = "oracle (chosen on the test set)"
 
 
 def main() -> None:
@@ -53,57 +43,83 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=cache, metavar="DIR", help="default: %(default)s")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
-    cases = [(imbalance, seed) for imbalance in IMBALANCES for seed in range(options.seeds)]
-    folders = {case: options.cache / recipe() / f"imbalance-{case[0]}-seed-{case[1]}" for case in cases}
-    train_missing(folders, options.data)
+    networks = [
+        Network(recipe, imbalance, seed)
+        for recipe in (CROSS_ENTROPY, *(one.recipe for one in END_TO_END.values()))
+        for imbalance in (IMBALANCES if recipe == CROSS_ENTROPY else TRAINED)
+        for seed in range(options.seeds)
+    ]
+    train_missing(networks, options.cache, options.data)
     results = {
-        imbalance: [evaluated(folders[imbalance, seed]) for seed in range(options.seeds)] for imbalance in IMBALANCES
+        imbalance: [evaluated(imbalance, seed, options.cache) for seed in range(options.seeds)]
+        for imbalance in IMBALANCES
     }
     print(top1_table(results), f"Imbalance {DETAILED}:", detail_table(results[DETAILED]), sep="\n\n")
 
 
-def recipe() -> str:
-    """A name for what the networks are made from, so that outputs of an older recipe are not taken for the newer."""
-    return hashlib.sha256(b"".join((HERE / name).read_bytes() for name in ("data.py", "train.py"))).hexdigest()[:12]
-
-
-def train_missing(folders: Mapping[tuple[int, int], Path], data: Path) -> None:
-    """Train the networks whose outputs are not there, by imbalance and seed."""
-    missing = {case: folder for case, folder in folders.items() if not folder.exists()}
-    if not missing:
-        return
-    images, test = read_images(data, "train"), read_images(data, "test")
-    for (imbalance, seed), folder in missing.items():
-        begin = time.perf_counter()
-        rows, held_out_rows = long_tailed_rows(images.label, imbalance, seed)
-        splits = {"train": images.take(rows), "held-out": images.take(held_out_rows), "test": test}
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:  # so that a folder is complete or not there
-            outputs = Path(scratch, "outputs")
-            outputs.mkdir()
-            save_outputs(trained(splits["train"], seed), splits, outputs)
-            outputs.rename(folder)
-        print(f"{folder.name}: {time.perf_counter() - begin:.0f} s", file=sys.stderr)
-
-
-def evaluated(folder: Path) -> Results:
-    """All methods on the test set of one network; what is chosen or fitted is so on its held-out images."""
+def evaluated(imbalance: int, seed: int, cache: Path) -> Results:
+    """All rows of the tables for one train set: adjusted, corrected, with another classifier, trained otherwise."""
+    folder = Network(CROSS_ENTROPY, imbalance, seed).folder(cache)
     freq = ltcal.count(arrays(folder / "train")["labels"], groups=GROUPS)
+    with tempfile.TemporaryDirectory() as scratch:
+        part = part_like(folder / "train", folder / "held-out", Path(scratch, "part.npz"))
+        found = {
+            **adjusted(folder, freq, adjustments(folder, freq)),
+            **fitted(folder, freq, folder / "held-out", CORRECTIONS, "learned"),
+            **fitted(folder, freq, folder / "held-out", HEADS, "on held-out features"),
+            **fitted(folder, freq, part, {name: HEADS[name] for name in EQUALLY_MANY}, "on as many train features"),
+            **fitted(folder, freq, folder / "train", HEADS, "on train features"),
+        }
+    for name, trained in END_TO_END.items() if imbalance in TRAINED else ():
+        own = Network(trained.recipe, imbalance, seed).folder(cache)
+        found |= adjusted(own, freq, {f"trained with {name}": trained.spec})
+    return found
+
+
+def adjustments(folder: Path, freq: ltcal.FrequencyTable) -> dict[str, str]:
+    """Specs; those that are chosen are chosen on the held-out images."""
     tuning = tuning_of(folder / "held-out", freq)
     specs = {
         **FIXED,
-        "temperature, fitted": best_of(tuning, "temperature"),
         "IIF, tuned": best_of(tuning, "iif"),
         "logit adjustment, tuned": best_of(tuning, "logit-adjust"),
         "tuned": tuning.chosen.spec,
         ORACLE: oracle_spec(folder / "test", tuning, freq),
     }
+    print(f"{folder.name}: tuned {specs['tuned']}; oracle {specs[ORACLE]}", file=sys.stderr)
+    return specs
+
+
+def adjusted(folder: Path, freq: ltcal.FrequencyTable, specs: Mapping[str, str]) -> Results:
+    """The metrics of some methods on the test set of a network."""
     chosen = {name: ltcal.parse_method(spec).spec for name, spec in specs.items()}
-    print(f"{folder.name}: tuned {chosen['tuned']}; oracle {chosen[ORACLE]}", file=sys.stderr)
     distinct = list(dict.fromkeys(chosen.values()))  # the oracle may agree with the choice
-    runs = ltcal.evaluate_classification(folder / "test", frequencies=freq, methods=distinct).runs
-    metrics = {spec: run.classification for spec, run in zip(distinct, runs, strict=True)}
-    return {name: metrics[spec] for name, spec in chosen.items()}
+    found = dict(zip(distinct, metrics(folder, freq, distinct), strict=True))
+    return {name: found[spec] for name, spec in chosen.items()}
+
+
+def part_like(train: Path, held_out: Path, part: Path) -> Path:
+    """Write as many of the train rows of each class as there are held-out ones; returns `part`, a logits file."""
+    tensors = arrays(train)
+    wanted = np.bincount(arrays(held_out)["labels"])
+    rows = np.concatenate([np.flatnonzero(tensors["labels"] == c)[:count] for c, count in enumerate(wanted)])
+    np.savez(part, **{name: values if name == "weight" else values[rows] for name, values in tensors.items()})
+    part.with_suffix(".meta.json").write_text('{"format": "ltcal-logits/1", "head": "softmax", "background": "none"}')
+    return part
+
+
+def fitted(folder: Path, freq: ltcal.FrequencyTable, rows: Path, specs: Mapping[str, str], how: str) -> Results:
+    """The same of corrections and classifiers that are learned on some rows of the network's outputs."""
+    found = {}
+    for name, spec in specs.items():
+        fit = ltcal.fit(rows, method=spec, frequencies=freq)
+        (found[f"{name}, {how}"],) = metrics(folder, freq, [fit])
+    return found
+
+
+def metrics(folder: Path, freq: ltcal.FrequencyTable, methods: Sequence[str | ltcal.Fit]) -> list[Classification]:
+    runs = ltcal.evaluate_classification(folder / "test", frequencies=freq, methods=methods).runs
+    return [run.classification for run in runs]
 
 
 def arrays(folder: Path) -> dict[str, npt.NDArray[Any]]:

@@ -12,24 +12,25 @@ from longtail_cli.metrics import Classification
 Results = dict[str, Classification]
 """Metrics of one network on its test set, by the name of the method."""
 
-SOFTMAX = "softmax"  # the method that the others are compared with
+
+SOFTMAX = "softmax"  # the row that the others are compared with
 
 
 def top1_table(results: Mapping[int, Sequence[Results]]) -> str:
-    """Top-1 by imbalance, in percent: mean and standard deviation over the seeds."""
-    methods = results[min(results)][0]
+    """Top-1 by imbalance, in percent: mean and standard deviation over the seeds; empty where there is no result."""
     headers = ["top-1, percent", *(f"imbalance {imbalance}" for imbalance in results)]
     rows = []
-    for method in methods:
-        cells = [spread(one[method].top1 for one in networks) for networks in results.values()]
-        rows.append([method, *cells])
+    for method in dict.fromkeys(method for networks in results.values() for method in networks[0]):
+        found = [[one[method].top1 for one in networks if method in one] for networks in results.values()]
+        rows.append([method, *(spread(values) if values else "" for values in found)])
     return markdown(headers, rows)
 
 
 def detail_table(networks: Sequence[Results]) -> str:
     """Recall by group and gain in percent, and calibration: means over the seeds, for the gain its least and greatest.
 
-    The gain is that of a network over itself without adjustment, so it is free of the differences between networks.
+    The gain is that over the network of the same train set with cross entropy and without adjustment. But for networks
+    with another loss it is that of a network over itself, free of the differences between networks.
     """
     headers = ["method", "many", "medium", "few", "gain in top-1", "ECE", "NLL"]
     rows = []
@@ -43,7 +44,7 @@ def detail_table(networks: Sequence[Results]) -> str:
     return markdown(headers, rows)
 
 
-def spread(values: Iterable[float]) -> str:
+def spread(values: Sequence[float]) -> str:
     """Mean and standard deviation in percent; the mean alone of a single value."""
     found = [100 * value for value in values]
     deviation = f" ± {statistics.stdev(found):.1f}" if len(found) > 1 else ""
