@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 MINUTES ?= 30
 JOBS ?= 2
+# A process for each processor, each with one thread.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 DEMO := examples/digit_scenes
 BUILD := build/demo
 SOURCES := pyproject.toml constraints.txt $(wildcard build_tools/* longtail_cli/engine/*.py)
@@ -22,11 +24,11 @@ demo: $(VENV)/.installed
 		--method none --method iif --method logit-adjust --method norcal
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-bounds: $(VENV)/.installed-test
 	$(BIN)/python build_tools/kernels.py --bounds-check
-	LTCAL_BOUNDS_CHECK=1 $(BIN)/python -m pytest tests/properties tests/parity tests/unit tests/fuzz
+	LTCAL_BOUNDS_CHECK=1 $(PYTEST) tests/properties tests/parity tests/unit tests/fuzz
 	$(BIN)/python build_tools/kernels.py
 
 # Damages the inputs of every command. Failures become folders in tests/fuzz/regressions, which `make test` replays.
