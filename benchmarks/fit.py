@@ -77,6 +77,7 @@ def measure(path: Path, solver: str, l2: float, tolerance: float, passes: int) -
     """One fit: seconds, passes, memory, and the loss where it ended."""
     before = resident()
     features, label = np.load(path / "features.npy"), np.load(path / "label.npy")
+    label = np.unique(label, return_inverse=True)[1]  # scikit-learn leaves out classes without rows
     begin = time.perf_counter()
     head, count = (ours if solver == "ltcal" else theirs)(features, label, solver, l2, tolerance, passes)
     seconds = time.perf_counter() - begin

@@ -25,12 +25,10 @@ from longtail_cli.fitting.methods import (
 from longtail_cli.fitting.minimise import Minimum, minimise
 from longtail_cli.fitting.progress import Progress
 from longtail_cli.fitting.rows import LabelledRows
+from longtail_cli.fitting.strengths import STRENGTHS, balanced_mean
 from longtail_cli.methods.base import Note
 from longtail_cli.methods.steps import ColumnAffine, ConfidenceAffine, Step
 from longtail_cli.tables import Floats
-
-PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
-"""What l2=auto tries, each from the result of the one before."""
 
 ROUGH, FINE = 1e-5, 1e-6
 """The largest partial derivative of the mean loss at which a search ends: when it tries a penalty, and at last."""
@@ -48,7 +46,7 @@ def fit_correction(method: LogitsFit, rows: LabelledRows, weight: Floats, progre
     are (1/r_c)^exponent, with mean 1 over the classes that have rows, and 1 for background rows; r_c is the share of
     the class among the rows with a class.
 
-    l2=auto tries `PENALTIES` on the rows that are not held out, takes the one with the least negative log-likelihood on
+    l2=auto tries `STRENGTHS` on the rows that are not held out, takes the one with the least negative log-likelihood on
     those that are, the mean over the classes of the mean over the rows of a class, the background being one more class,
     and then fits all rows, or those that `LabelledRows.last` names. Of equals it takes the strongest.
 
@@ -119,8 +117,8 @@ class _Search:
         form = self.form(kept)
         found: list[Minimum] = []
         tried: list[Tried] = []
-        for number, l2 in enumerate(PENALTIES):
-            progress(f"choosing l2 of {self.method.name}", number / len(PENALTIES))
+        for number, l2 in enumerate(STRENGTHS):
+            progress(f"choosing l2 of {self.method.name}", number / len(STRENGTHS))
             found.append(self.minimum(form, kept, l2, ROUGH, found[-1].point if found else None))
             tried.append(Tried(l2, self.balanced(form.affine(torch.from_numpy(found[-1].point)), held)))
         best = min(range(len(tried)), key=lambda number: tried[number].score)
@@ -163,9 +161,7 @@ class _Search:
 
     def balanced(self, affine: Affine, held: torch.Tensor) -> float:
         """The mean over the classes of the mean loss of their rows among `held` (int64 [n])."""
-        losses, target = self.loss.of_rows(held, affine), self.loss.rows.target[held]
-        count, total = torch.bincount(target), torch.bincount(target, losses)
-        return float((total[count > 0] / count[count > 0]).mean())
+        return balanced_mean(self.loss.of_rows(held, affine), self.loss.rows.target[held])
 
 
 def _step(method: LogitsFit, affine: Affine) -> Step:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from longtail_cli.errors import Problem, UsageError
 from longtail_cli.methods.base import Method
-from longtail_cli.methods.registry import parse_method
+from longtail_cli.methods.registry import METHODS, parse_method
 from longtail_cli.methods.specs import NO_DEFAULTS
 
 if TYPE_CHECKING:
@@ -27,10 +27,23 @@ def method_of(spec: str, defaults: Mapping[str, str] = NO_DEFAULTS) -> Method:
     """
     path = _path(spec)
     if path is None:
+        _check_not_learned(spec)
         return parse_method(spec, defaults)
     from longtail_cli.workflow.saved_method import method_of_file  # few specs are files
 
     return method_of_file(path)
+
+
+def _check_not_learned(spec: str) -> None:
+    """Raise UsageError for the name of something that has to be fitted first."""
+    name = spec.partition(":")[0].strip()
+    if name in METHODS:
+        return
+    from longtail_cli.fitting.methods import FIT_METHODS  # for a name that is no method alone
+
+    if name in FIT_METHODS:
+        problem = Problem("name", "a method, or the file of a fit", f"{name}, which is learned from labelled data")
+        raise UsageError("`method=`", [problem], "fit it with `ltcal fit`, and pass its file: @fitted.npz")
 
 
 def spec_files(specs: Sequence[str], methods: Sequence[Method]) -> tuple[Path, ...]:

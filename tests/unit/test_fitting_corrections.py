@@ -13,10 +13,11 @@ from sklearn.linear_model import LogisticRegression
 
 from longtail_cli.errors import InputError, UsageError
 from longtail_cli.fitting.affine_loss import BLOCK
-from longtail_cli.fitting.corrections import PENALTIES, fit_correction
+from longtail_cli.fitting.corrections import fit_correction
 from longtail_cli.fitting.fitted import Fitted
 from longtail_cli.fitting.methods import LogitsFit, parse_fit_method
 from longtail_cli.fitting.rows import LabelledRows
+from longtail_cli.fitting.strengths import STRENGTHS
 from longtail_cli.methods.apply import Adjuster
 from longtail_cli.methods.steps import ColumnAffine, ConfidenceAffine
 from longtail_cli.tables import Floats, LogitColumns
@@ -272,7 +273,7 @@ def test_the_penalty_is_chosen_on_the_held_out_rows_and_all_rows_are_fitted() ->
     assert rows.logits is not None
     kept, held = rows.where(~rows.held_out), rows.where(rows.held_out)
     found = fitted("vector", rows)
-    assert [one.value for one in found.tried] == list(PENALTIES)
+    assert [one.value for one in found.tried] == list(STRENGTHS)
     for one in found.tried:
         step = affine_of(fitted(f"vector:l2={one.value}", kept))
         each = twins.cross_entropy(logits_of(held) * step.scale + step.shift, held.target.numpy())

@@ -35,6 +35,12 @@ def test_a_spec_in_words():
     assert space_files(["vector:file=a.npz+temperature:t=0.5..2", "iif:variant=*"]) == (Path("a.npz"),)
 
 
+@pytest.mark.parametrize("spec", ["bcts", "platt:sizes=3", "classifier:loss=iif"])
+def test_what_is_learned_has_to_be_fitted_first(spec: str) -> None:
+    with pytest.raises(UsageError, match=r"learned from labelled data\nFix: fit it with `ltcal fit`, and pass"):
+        method_of(spec)
+
+
 def test_the_choice_of_a_tuning(tmp_path):
     spec = write(tmp_path / "tuned+1.json", TUNED_ON)
     method = method_of(spec, {"zero_count": "smooth"})
