@@ -45,9 +45,9 @@ def _ended(error: LtcalError) -> click.exceptions.Exit:
 
 
 def _os_error(error: OSError) -> LtcalError:
-    import tempfile  # slow to import, and rarely needed
+    from longtail_cli.files.staging import temporary_folder  # slow to import, and rarely needed
 
     source = "stdout or a temporary file" if error.filename is None else os.fsdecode(error.filename)
     problem = Problem("file", "one that can be read and written", error.strerror or str(error))
-    fix = f"check that it exists, its permissions, and the free disk space, also in {tempfile.gettempdir()}"
+    fix = f"check that it exists, its permissions, and the free disk space, also in {temporary_folder()}"
     return OutputError(source, [problem], fix)

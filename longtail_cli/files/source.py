@@ -11,7 +11,6 @@ import mmap
 import os
 import shutil
 import stat
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
@@ -20,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.reading import check_unpacked, message_of, reading
-from longtail_cli.files.staging import private_folder, temporary_folder
+from longtail_cli.files.staging import private_folder, temporary_file, temporary_folder
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -179,7 +178,7 @@ class FileContent:
         with self._lock:
             if self._unpacked is None:
                 with ExitStack() as opened:
-                    file = opened.enter_context(tempfile.TemporaryFile(prefix="ltcal-"))
+                    file = opened.enter_context(temporary_file())
                     _unpack(self.stream(), file, self.source)
                     self._unpacked = FileContent(file, self.source)
                     opened.pop_all()
@@ -290,7 +289,7 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def _unpack(packed: io.RawIOBase | io.BufferedIOBase, plain: IO[bytes], source: str) -> None:
     """Decompress `packed` into `plain`, a temporary file. Raises InputError if it is broken, empty, or too large."""
-    folder, buffer = tempfile.gettempdir(), memoryview(bytearray(_CHUNK_BYTES))
+    folder, buffer = temporary_folder(), memoryview(bytearray(_CHUNK_BYTES))
     try:
         while got := packed.readinto(buffer):
             if shutil.disk_usage(folder).free < got + _SPACE_LEFT:

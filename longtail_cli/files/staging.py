@@ -54,8 +54,22 @@ def private_folder(parent: Path, decided_in: Path | None = None) -> Iterator[Pat
 
 
 def temporary_folder() -> Path:
-    """The folder for temporary files, as a parent of private folders."""
-    return Path(tempfile.gettempdir()).resolve()
+    """The folder for temporary files, as a parent of private folders.
+
+    It is that of `tempfile`, which writes a file to a folder to try it. A process that is stopped then would leave that
+    file there, so a folder that was set is tried by its permissions alone.
+    """
+    given = os.environ.get("TMPDIR")
+    if given and tempfile.tempdir is None and Path(given).is_dir() and os.access(given, os.W_OK | os.X_OK):
+        return Path(given).resolve()
+    with signals_held():
+        return Path(tempfile.gettempdir()).resolve()
+
+
+def temporary_file(folder: Path | None = None) -> IO[bytes]:
+    """A file without a name in `folder`, by default the folder for temporary files. Raises OSError."""
+    with signals_held():
+        return tempfile.TemporaryFile(prefix="ltcal-", dir=folder or temporary_folder())
 
 
 @contextmanager

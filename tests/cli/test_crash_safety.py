@@ -56,6 +56,12 @@ def stopping(*names, **options):
     return replace(*names, **options)
 os.replace = stopping
 """
+AT_A_TEMPORARY_FILE = """
+def stopping(event, arguments):
+    if event == "os.remove" and str(arguments[0]).startswith(os.environ["TMPDIR"]):
+        os.kill(os.getpid(), {signal})
+sys.addaudithook(stopping)
+"""
 
 
 @pytest.fixture
@@ -209,3 +215,11 @@ def test_a_run_beside_others_leaves_them_alone(folder: Path) -> None:
     assert [(run.communicate(timeout=60)[1], run.returncode)[1] for run in runs] == [0] * 6
     assert sorted(path.name for path in Path("out").iterdir()) == ["0.json", "1.json", "2.json"]
     assert len({path.read_bytes() for path in Path("out").iterdir()}) == 1
+
+
+def test_no_named_file_is_written_to_the_folder_for_temporary_files(folder: Path) -> None:
+    """As `tempfile` does to try the folder. A process that is killed then would leave it."""
+    process, ready = started("rescore", AT_A_TEMPORARY_FILE.format(signal=int(signal.SIGKILL)))
+    process.communicate(timeout=60)
+    os.close(ready)
+    assert process.returncode == 0

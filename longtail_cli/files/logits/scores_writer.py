@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from longtail_cli.files.output import cannot_write, open_output
+from longtail_cli.files.staging import temporary_file
 from longtail_cli.tables import Longs, Singles
 
 _PIECE = 1 << 20
@@ -54,7 +54,7 @@ class ScoresWriter:
             archive = stack.enter_context(zipfile.ZipFile(file, "w"))
             if self._logits_width is not None:
                 # an archive takes one member at a time: the logits wait in a file beside it
-                self._logits = stack.enter_context(tempfile.TemporaryFile(dir=self._path.parent))
+                self._logits = stack.enter_context(temporary_file(self._path.parent))
             self._archive = archive
             self._write("category_id", self._category_id.astype(np.int64))
             if self._labels is not None:
