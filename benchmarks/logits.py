@@ -34,7 +34,7 @@ from longtail_cli.methods.registry import parse_method
 from longtail_cli.parallel import THREADS, one_thread_each
 from longtail_cli.tables import Logits
 from longtail_cli.workflow.decode_logits import decode_all
-from longtail_cli.workflow.options import LogitOptions, device_of
+from longtail_cli.workflow.options import InputOptions, device_of
 from longtail_cli.workflow.prepare_methods import open_with_options, prepare_methods
 from longtail_cli.workflow.progress import no_progress
 from longtail_cli.workflow.report_classification import evaluate_classification
@@ -63,7 +63,7 @@ def case(folder: Path, kind: str, *size: str) -> Path:
     return path
 
 
-def detection(cases: Path, runs: int, images: int, options: LogitOptions) -> None:
+def detection(cases: Path, runs: int, images: int, options: InputOptions) -> None:
     """Read, adjust, softmax, threshold, suppression and top detections, for one method and several in one pass."""
     dump = case(cases, "detection", "--images", str(images))
     table = read_frequencies(dump.with_name(dump.name + ".freq.csv"))
@@ -80,7 +80,7 @@ def detection(cases: Path, runs: int, images: int, options: LogitOptions) -> Non
     show(f"{images} images: read, adjust, softmax, threshold, NMS, top 300", rows)
 
 
-def classification(cases: Path, runs: int, number: int, options: LogitOptions) -> None:
+def classification(cases: Path, runs: int, number: int, options: InputOptions) -> None:
     """The whole report of a classifier, and only its computation on logits in memory."""
     dump = case(cases, "classification", "--rows", str(number))
     batches = list(open_with_options(dump, options).batches(1024))
@@ -90,7 +90,7 @@ def classification(cases: Path, runs: int, number: int, options: LogitOptions) -
     ]
     batches.clear()
     for method in ("none", "temperature:t=2"):
-        report = partial(evaluate_classification, [dump], methods=[parse_method(method)], logit_options=options)
+        report = partial(evaluate_classification, [dump], methods=[parse_method(method)], input_options=options)
         rows.append((f"report from the file, {method}", timed(report, runs)))
     show(f"{number} rows of 1,000 classes", rows)
 
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, default=Path(tempfile.gettempdir()) / "ltcal-cases")
     parser.add_argument("--device", default="cpu", help="for our code; the bare softmax is always on the CPU")
     options = parser.parse_args()
-    reading = LogitOptions(device=options.device)
+    reading = InputOptions(device=options.device)
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}\n"
     )

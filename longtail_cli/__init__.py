@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         count,
         evaluate,
         evaluate_classification,
+        inspect,
         judge,
         read_frequencies,
         read_report,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from longtail_cli.errors import LtcalError, LtcalWarning
     from longtail_cli.files.logits.writer import LogitsWriter
     from longtail_cli.methods.registry import parse_method
+    from longtail_cli.reports.inspection.model import Inspection
     from longtail_cli.reports.model import Report
     from longtail_cli.reports.tuning.model import Tuning
     from longtail_cli.tables import FrequencyTable
@@ -34,6 +36,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Fit",
     "FrequencyTable",
+    "Inspection",
     "LogitsWriter",
     "LtcalError",
     "LtcalWarning",
@@ -45,6 +48,7 @@ __all__ = [
     "evaluate",
     "evaluate_classification",
     "fit",
+    "inspect",
     "judge",
     "losses",
     "parse_method",
@@ -59,6 +63,7 @@ __all__ = [
 _MODULES = {
     "Fit": "workflow.saved_method",
     "FrequencyTable": "tables",
+    "Inspection": "reports.inspection.model",
     "LogitsWriter": "files.logits.writer",
     "LtcalError": "errors",
     "LtcalWarning": "errors",

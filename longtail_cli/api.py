@@ -18,13 +18,17 @@ import numpy.typing as npt
 
 from longtail_cli.choices import (
     GATE_KINDS,
+    TASKS,
+    Automatic,
     BackgroundName,
+    BoxFormat,
     HeadName,
     IouType,
     JudgedOn,
     ObjectnessName,
     ProtocolChoice,
     ScoreSpace,
+    TaskName,
     TideMode,
 )
 from longtail_cli.decode.options import DecodeOptions
@@ -32,23 +36,28 @@ from longtail_cli.errors import LtcalWarning, Problem, UsageError, check_choice
 from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.files.frequencies import read_frequencies as _read_frequencies
 from longtail_cli.files.output import outputs_of
+from longtail_cli.files.paths import expanded, paths_in
+from longtail_cli.files.recognise import kind_of
 from longtail_cli.methods.base import Method
 from longtail_cli.reports.gates.limits import parse_gate
 from longtail_cli.reports.model import Report
 from longtail_cli.reports.tuning.model import Tuning
 from longtail_cli.tables import FrequencyTable
 from longtail_cli.workflow.method_specs import method_of, spec_files
-from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, require_torch
+from longtail_cli.workflow.options import BootstrapOptions, ConventionOptions, InputOptions, require_torch
 
 if TYPE_CHECKING:
     import torch
 
+    from longtail_cli.reports.inspection.model import Inspection
     from longtail_cli.workflow.rescore_results import RescoreSummary
     from longtail_cli.workflow.saved_method import Fit
 
 Array = TypeVar("Array", "npt.NDArray[Any]", "torch.Tensor")
 Frequencies = FrequencyTable | str | os.PathLike[str] | Sequence[int] | Mapping[int, int]
-"""A frequency table, the path of one, or per-class counts."""
+"""A frequency table, the path of one, the name of a shipped one such as ``"lvis-v1"``, or per-class counts."""
+Counts: TypeAlias = "Sequence[int] | Mapping[int, int] | Mapping[str, int] | str | os.PathLike[str]"
+"""Per-class counts: of class 0, 1, ..., by category id, by name, or the path of a file with them."""
 Detections = Any
 """A path, a list of COCO result dicts, a data frame, columns by name, or a mapping of detection logits."""
 MethodLike: TypeAlias = "str | Method | Tuning | Fit"
@@ -58,29 +67,63 @@ MethodLike: TypeAlias = "str | Method | Tuning | Fit"
 def count(
     source: Any = None,
     *,
-    counts: Sequence[int] | Mapping[int, int] | None = None,
+    counts: Counts | None = None,
     groups: tuple[int, int] | None = None,
+    task: TaskName | None = None,
 ) -> FrequencyTable:
     """How often each class occurs.
 
-    source: a path (annotations, an image list, a CSV, a label array), an array of class labels [N], a list of COCO
-        annotation dicts or a whole COCO document, or a data frame (of annotations, of labels in a column ``label``, or
-        of counts).
-    counts: per-class counts instead: images of class 0, 1, ..., or a mapping from category id to images.
-    groups: the largest image counts of the first two frequency groups; None means 10, 100 for annotations and 19, 100
-        for labels.
+    source: a path (annotations, an image list, a CSV, a label array, a folder of images), the name of a shipped table,
+        an array of class labels [N], a list of COCO annotation dicts or a whole COCO document, or a data frame (of
+        annotations, of labels in a column ``label``, or of counts).
+    counts: per-class counts instead: images of class 0, 1, ..., a mapping from category ids or names to images, or the
+        path of a file with them.
+    groups: the largest image counts of the first two frequency groups; None means those of the task.
+    task: ``detection`` for the groups r, c, f (10, 100), ``classification`` for few, medium, many (19, 100); None means
+        detection for annotations with boxes and for counts by category id, else classification.
     Raises InputError if the source is not valid, UsageError unless exactly one of `source` and `counts` is given.
     """
-    from longtail_cli.workflow import compute_freq
+    from longtail_cli.workflow.compute_freq import compute_freq
 
-    if (source is None) == (counts is None):
-        problem = Problem("arguments", "either a source or `counts=`", "both" if counts is not None else "neither")
-        raise UsageError("count", [problem], "pass one of the two")
-    if counts is not None:
-        return compute_freq.table_of_counts(counts, groups)
-    table, notes = compute_freq.compute_freq(_path_or(source), groups=groups)
+    if task is not None:
+        check_choice("task", task, TASKS)
+    table, notes = compute_freq(_path_or(source), counts=_path_or(counts), groups=groups, task=task)
     _warn(note for note in notes if note.startswith("warning: "))
     return table
+
+
+def inspect(
+    source: str | os.PathLike[str],
+    annotations: str | os.PathLike[str] | None = None,
+    *,
+    labels: str | os.PathLike[str] | None = None,
+    frequencies: str | os.PathLike[str] | None = None,
+    head: HeadName | None = None,
+    background: BackgroundName | None = None,
+    category_ids: Sequence[int] | None = None,
+    category_offset: int | None = None,
+    contiguous: bool = False,
+    image_offset: int | None = None,
+    box_format: BoxFormat | None = None,
+    keys: Mapping[str, str] | None = None,
+) -> Inspection:
+    """What a file is, what it holds, and which commands fit. See docs/inputs.md.
+
+    source: the path of a file or folder of any kind. annotations: the path of COCO or LVIS annotations that ids and
+        boxes of detections are checked against. labels: the path of the true classes of a classifier's logits.
+    frequencies: the path of a frequency table, or the name of a shipped one. The other parameters are those of
+        `evaluate`.
+
+    Of a file that nothing reads, `Inspection.problem` says why, and the rest is what can be seen of it.
+    Raises InputError if there is nothing to see: the file is missing, empty, or damaged from the start.
+    """
+    from longtail_cli.workflow.inspect import inspect as inspect_file
+    from longtail_cli.workflow.inspected import read_beside
+
+    beside = read_beside(_path_or(annotations), _path_or(labels), _path_or(frequencies))
+    convention = ConventionOptions(category_offset, contiguous, image_offset, box_format)
+    options = InputOptions(head, background, _ids(category_ids), convention=convention, keys=keys or {})
+    return inspect_file(Path(source), beside, options)
 
 
 def adjust(
@@ -120,33 +163,52 @@ def rescore(
     output: str | os.PathLike[str] | None = None,
     *,
     score_space: ScoreSpace = "prob",
+    merge: bool = False,
+    annotations: Any = None,
+    category_offset: int | None = None,
+    contiguous: bool = False,
+    image_offset: int | None = None,
+    box_format: BoxFormat | None = None,
 ) -> Any:
     """Detections with adjusted scores.
 
     predictions: the path of a result file, which is written to `output` with other scores; or in memory a list of COCO
     result dicts, a data frame or columns, of which a copy with other scores is returned and `output` is left out.
     score_space: ``prob`` if scores are probabilities, ``logit`` if they are logits.
+    merge: whether `predictions` are the paths of shards, or a pattern for them, which become one file; see `evaluate`.
+    annotations: those of the detections as for `evaluate`: ids, names and boxes are checked against them. Needed for
+        formats without ids or with relative boxes, of which COCO results are written.
+    category_offset, contiguous, image_offset, box_format: as for `evaluate`; the output has the ids of the annotations.
     Returns a `RescoreSummary` for a path, else the same kind as `predictions`.
-    Raises InputError if scores or categories do not fit, UsageError if the method needs the full logits or `output` is
-    a file that is read, OutputError if it cannot be written to.
+    Raises InputError if scores, categories or annotations do not fit, UsageError if the method needs the full logits,
+    the file holds logits or `output` is a file that is read, OutputError if it cannot be written to.
     """
     from longtail_cli.workflow import rescore_results
 
-    source = _path_or(predictions)
-    if isinstance(source, Path) != (output is not None):
+    convention = ConventionOptions(category_offset, contiguous, image_offset, box_format)
+    source, truth = _shards(predictions) if merge else _path_or(predictions), _path_or(annotations)
+    paths = paths_in(source)
+    if bool(paths) != (output is not None):
         problem = Problem("`output=`", "a path if predictions are a path, and only then", repr(output))
         raise UsageError("rescore", [problem], "pass `output=` for a file, and leave it out for data in memory")
-    if isinstance(source, Path) and output is not None:
+    if isinstance(source, Path) and kind_of(source) == "logits":
+        problem = Problem("content", "detections, with one score each", "logits")
+        raise UsageError(str(source), [problem], "run `ltcal rescore`, or adjust arrays with `longtail_cli.adjust`")
+    if output is not None:
         chosen, out = _method(method), Path(output)
-        read = [source, *spec_files([method] if isinstance(method, str) else [], [chosen])]
+        read = [*paths, *spec_files([method] if isinstance(method, str) else [], [chosen])]
         read += [Path(frequencies)] if isinstance(frequencies, str | os.PathLike) else []
+        read += [truth] if isinstance(truth, Path) else []
         with outputs_of([out], inputs=read, stream_suffix=".json") as staged:
             summary: RescoreSummary = rescore_results.rescore(
-                source, _table(frequencies), chosen, staged[out], score_space=score_space
-            )
+                source, _table(frequencies), chosen, staged[out], annotations=truth, convention=convention,
+                score_space=score_space,
+            )  # fmt: skip
         _warn(summary.notes)
         return summary
-    rescored, notes = rescore_results.rescore_in_memory(source, _table(frequencies), _method(method), score_space)
+    rescored, notes = rescore_results.rescore_in_memory(
+        source, _table(frequencies), _method(method), score_space, annotations=truth, convention=convention
+    )
     _warn(notes)
     return rescored
 
@@ -167,6 +229,7 @@ def evaluate(
     reliability: bool = False,
     per_category: bool = False,
     score_space: ScoreSpace = "prob",
+    merge: bool = False,
     bootstrap: int | None = None,
     seed: int = 0,
     significance: bool = False,
@@ -175,9 +238,14 @@ def evaluate(
     category_ids: Sequence[int] | None = None,
     device: str = "auto",
     threshold: float = 1e-4,
-    nms_iou: float | None = 0.5,
+    nms_iou: float | Automatic | None = "auto",
     detections_per_image: int = 300,
     objectness: ObjectnessName = "none",
+    category_offset: int | None = None,
+    contiguous: bool = False,
+    image_offset: int | None = None,
+    box_format: BoxFormat | None = None,
+    keys: Mapping[str, str] | None = None,
 ) -> Report:
     """Evaluate detections, side by side if there are several: AP by frequency group, TIDE, and further metrics.
 
@@ -185,17 +253,23 @@ def evaluate(
         columns (`image_id`, `category_id`, `score`, and `bbox` [N, 4] or `segmentation`); detection logits as a mapping
         of arrays (`logits`, `image_id`, `boxes`). A mapping from names to any of these names the runs.
     annotations: the path of a COCO or LVIS file, or such a document, whose lists may be data frames.
+    merge: whether `predictions` are the result files of one run, of which every process wrote a shard: a list of paths,
+        or a pattern such as ``"rank_*.json"``; in a mapping one or the other for each name. Detections of an image that
+        a sampler repeated are taken once.
     methods: one run per input and method; if empty, scores and logits are used unchanged.
     frequencies: a table, its path or counts, for the methods and for the groups r, c, f.
     bootstrap: number of resamples for 95% intervals; None for none. significance: whether differences to the first run
         get p-values from as many exchanges of images, 1,000 if `bootstrap` is None, and intervals.
     `protocol` to `score_space` are those of `longtail_cli.evaluation.options.EvaluationOptions`; `head` to `objectness`
     are for logits, see docs/logits.md.
+    category_offset, contiguous, image_offset, box_format: what ids and boxes mean, where a file or a format says
+        something else or nothing, see `longtail_cli.workflow.options.ConventionOptions` and docs/inputs.md.
+    keys: the name in the file of `logits`, `labels` and so on, for names that are not known.
     Raises InputError for data that is not valid and UsageError for options that do not fit it.
     """
     from longtail_cli.workflow import report_detection
 
-    inputs, titles = _several(predictions)
+    inputs, titles = _several_shards(predictions) if merge else _several(predictions)
     chosen = _methods(methods)
     options = EvaluationOptions(
         protocol=protocol,
@@ -209,12 +283,13 @@ def evaluate(
         score_space=score_space,
     )
     decode = DecodeOptions(threshold, nms_iou, detections_per_image, objectness)
+    convention = ConventionOptions(category_offset, contiguous, image_offset, box_format)
     return report_detection.evaluate(
         inputs,
         _path_or(annotations),
         frequencies=_table_or_path(frequencies),
         methods=chosen,
-        logit_options=LogitOptions(head, background, _ids(category_ids), device, decode),
+        input_options=InputOptions(head, background, _ids(category_ids), device, decode, convention, keys or {}),
         options=options,
         bootstrap=_resampling(bootstrap, seed, significance),
         names=names or _run_names(titles, chosen),
@@ -236,6 +311,7 @@ def evaluate_classification(
     seed: int = 0,
     significance: bool = False,
     device: str = "auto",
+    keys: Mapping[str, str] | None = None,
 ) -> Report:
     """Evaluate classifiers, side by side if there are several: accuracy by frequency group, and calibration.
 
@@ -259,7 +335,9 @@ def evaluate_classification(
         _path_or(labels),
         frequencies=_table_or_path(frequencies),
         methods=chosen,
-        logit_options=LogitOptions(None if head == "none" else head, background, _ids(category_ids), device),
+        input_options=InputOptions(
+            None if head == "none" else head, background, _ids(category_ids), device, keys=keys or {}
+        ),
         per_category=per_category,
         bootstrap=_resampling(bootstrap, seed, significance),
         names=names or _run_names(titles, chosen),
@@ -284,14 +362,20 @@ def tune(
     iou_types: IouType | Sequence[IouType] = (),
     max_dets: int | None = None,
     score_space: ScoreSpace = "prob",
+    merge: bool = False,
     head: HeadName | None = None,
     background: BackgroundName | None = None,
     category_ids: Sequence[int] | None = None,
     device: str = "auto",
     threshold: float = 1e-4,
-    nms_iou: float | None = 0.5,
+    nms_iou: float | Automatic | None = "auto",
     detections_per_image: int = 300,
     objectness: ObjectnessName = "none",
+    category_offset: int | None = None,
+    contiguous: bool = False,
+    image_offset: int | None = None,
+    box_format: BoxFormat | None = None,
+    keys: Mapping[str, str] | None = None,
 ) -> Tuning:
     """The best adjustment for a model, chosen on these predictions, with cross-fitted figures. See docs/tune.md.
 
@@ -313,19 +397,20 @@ def tune(
     searched = (spaces,) if isinstance(spaces, str) else tuple(spaces)
     options = TuneOptions(searched, objective, kept, folds, seed, _target(target), split)
     decode = DecodeOptions(threshold, nms_iou, detections_per_image, objectness)
-    logit_options = LogitOptions(head, background, _ids(category_ids), device, decode)
+    convention = ConventionOptions(category_offset, contiguous, image_offset, box_format)
+    input_options = InputOptions(head, background, _ids(category_ids), device, decode, convention, keys or {})
     resampling = None if bootstrap is None else BootstrapOptions(bootstrap)
     if annotations is not None:
         from longtail_cli.workflow.tune_detection import tune_detection
 
         types = (iou_types,) if isinstance(iou_types, str) else tuple(iou_types)
         return tune_detection(
-            _path_or(predictions),
+            _shards(predictions) if merge else _path_or(predictions),
             _path_or(annotations),
             frequencies=_table_or_path(frequencies),
             options=options,
             evaluation=EvaluationOptions(protocol, types, max_dets, score_space=score_space),
-            logit_options=logit_options,
+            input_options=input_options,
             bootstrap=resampling,
         )
     require_torch()
@@ -335,13 +420,13 @@ def tune(
     if not isinstance(source, Path):
         source = _classifier_tensors(source, head)
         stated = (head or "softmax", background or "none")
-        logit_options = LogitOptions(*stated, _ids(category_ids), device, decode)
+        input_options = InputOptions(*stated, _ids(category_ids), device, decode, keys=keys or {})
     return tune_classification(
         source,
         _path_or(labels),
         frequencies=_table_or_path(frequencies),
         options=options,
-        logit_options=logit_options,
+        input_options=input_options,
         bootstrap=resampling,
     )
 
@@ -362,19 +447,25 @@ def fit(
     protocol: ProtocolChoice = "auto",
     iou_type: IouType | None = None,
     score_space: ScoreSpace = "prob",
+    merge: bool = False,
     head: HeadName | None = None,
     background: BackgroundName | None = None,
     category_ids: Sequence[int] | None = None,
+    category_offset: int | None = None,
+    contiguous: bool = False,
+    image_offset: int | None = None,
+    box_format: BoxFormat | None = None,
+    keys: Mapping[str, str] | None = None,
 ) -> Fit:
     """A correction or a classifier head that is learned on these predictions. See docs/fit.md.
 
     predictions, annotations: one input and its annotations as for `evaluate`; without annotations the logits of a
         classifier as for `evaluate_classification`, with `labels` unless the file holds them. A head needs `features`
-        beside the logits.
+        beside the logits; a new one, for a classifier, `features` alone.
     method: what to fit, such as ``"bcts"`` or ``"classifier:loss=balanced-softmax"``.
     target: corrections of logits: ``balanced``, ``as-is``, or the path of a frequency table to weight the rows to.
     held_out: other logits of a classifier, to choose settings on: the path of a file with labels, or a mapping with
-        `logits`, `labels` and for a head `features`; None for a fifth of the rows.
+        `logits`, `labels` and for a head `features`, or features alone again; None for a fifth of the rows.
     foreground_iou, background_iou: at least, and below, which overlap with an object a proposal has its class, or is
         background. negatives: background rows for each row with a class; infinity for all.
     Other parameters are those of `evaluate`; iou_type is for result files.
@@ -384,8 +475,8 @@ def fit(
     """
     from longtail_cli.workflow import fit as workflow
 
-    source, stated = _path_or(predictions), (head, background)
-    if annotations is None and not isinstance(source, Path):
+    source, stated = _shards(predictions) if merge else _path_or(predictions), (head, background)
+    if annotations is None and not paths_in(source):
         source, stated = _classifier_tensors(source, head), (head or "softmax", background or "none")
     options = workflow.FitOptions(
         method=method,
@@ -397,7 +488,12 @@ def fit(
         protocol=protocol,
         iou_type=iou_type,
         score_space=score_space,
-        logits=LogitOptions(*stated, _ids(category_ids)),
+        inputs=InputOptions(
+            *stated,
+            _ids(category_ids),
+            convention=ConventionOptions(category_offset, contiguous, image_offset, box_format),
+            keys=keys or {},
+        ),
     )
     fitted = workflow.fit(
         source,
@@ -465,7 +561,10 @@ def read_report(path: str | os.PathLike[str]) -> Report:
 
 
 def read_frequencies(path: str | os.PathLike[str]) -> FrequencyTable:
-    """A frequency table from a .csv, .json or .parquet file. Raises InputError if it is not one."""
+    """A frequency table from a .csv, .json or .parquet file, or a shipped one by its name, such as ``"lvis-v1"``.
+
+    Raises InputError for anything else.
+    """
     return _read_frequencies(Path(path))
 
 
@@ -488,6 +587,22 @@ def _several(predictions: Any) -> tuple[list[Any], tuple[str, ...]]:
     if isinstance(predictions, list | tuple) and not of_entries:
         return [_path_or(one) for one in predictions], ()
     return [_path_or(predictions)], ()
+
+
+def _shards(predictions: Any) -> tuple[Path, ...]:
+    """The paths of shards, or of the files that fit a pattern. Raises UsageError for anything else."""
+    paths = paths_in(predictions)
+    if not paths:
+        problem = Problem("`merge=`", "the paths of shards, or a pattern for them", type(predictions).__name__)
+        raise UsageError("predictions", [problem], "join data in memory before, or save it")
+    return expanded(paths)
+
+
+def _several_shards(predictions: Any) -> tuple[list[Any], tuple[str, ...]]:
+    """As `_several`, where every input consists of shards."""
+    if isinstance(predictions, Mapping):
+        return [_shards(one) for one in predictions.values()], tuple(map(str, predictions))
+    return [_shards(predictions)], ()
 
 
 def _run_names(titles: Sequence[str], methods: Sequence[Method]) -> tuple[str, ...]:

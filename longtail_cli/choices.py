@@ -18,6 +18,11 @@ NormalizerName = Literal["occurrences", "images"]
 VariantName = Literal["raw", "smooth", "relative", "base2", "base10", "normit", "gombit"]
 GateKind = Literal["fail-under", "fail-over", "max-drop", "max-rise"]
 JudgedOn = Literal["value", "interval", "significance"]
+BoxFormat = Literal["xywh", "xyxy", "cxcywh", "relative-xywh", "relative-xyxy", "relative-cxcywh"]
+ImageKey = Literal["id", "name", "position"]
+CategoryKey = Literal["id", "index", "name"]
+Automatic = Literal["auto"]
+TaskName = Literal["classification", "detection"]
 
 TARGETS = ("balanced", "as-is")
 """The class distributions that rows are weighted to, other than the path of a frequency table."""
@@ -37,3 +42,6 @@ NORMALIZERS: tuple[NormalizerName, ...] = get_args(NormalizerName)
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 GATE_KINDS: tuple[GateKind, ...] = get_args(GateKind)
 JUDGED_ON: tuple[JudgedOn, ...] = get_args(JudgedOn)
+TASKS: tuple[TaskName, ...] = get_args(TaskName)
+BOX_FORMATS: tuple[BoxFormat, ...] = get_args(BoxFormat)
+"""Corner or centre with width and height, or two corners, in pixels; ``relative-`` in shares of the image's size."""

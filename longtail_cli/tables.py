@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from longtail_cli.choices import BackgroundName, HeadName
+from longtail_cli.choices import BackgroundName, BoxFormat, CategoryKey, HeadName, ImageKey
 from longtail_cli.errors import missing_package
 
 if TYPE_CHECKING:
@@ -119,11 +119,33 @@ class GroundTruth(_Columns):
     """int32 [Q, 2] pairs (image, category) of which only some objects are annotated; None outside LVIS."""
     source: str
     """The file it was read from, as the user gave it."""
+    image_name: tuple[str, ...] = ()
+    """The file name of each of the I images, empty for an image without one; or () if they were not read."""
 
     @property
     def federated(self) -> bool:
         """Whether the images say which categories were judged in them (LVIS)."""
         return self.negative is not None and self.not_exhaustive is not None
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet(_Columns):
+    """The images and categories that annotations list, without their objects."""
+
+    image_id: Longs
+    """int64 [I], in the order of the file."""
+    image_size: Ints
+    """int32 [I, 2], (height, width) in pixels; zeros for an image without a size."""
+    category_id: Longs
+    """int64 [C], ascending and unique."""
+    source: str
+    """The file it was read from, as the user gave it."""
+
+    @classmethod
+    def of(cls, truth: GroundTruth) -> DataSet:
+        """Those of annotations that were read."""
+        order = np.argsort(truth.image_position)
+        return cls(truth.image_id[order], truth.image_size[order], truth.categories.id, truth.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +165,30 @@ class Occurrences(_Columns):
 
 
 @dataclass(frozen=True, slots=True)
+class Convention:
+    """How detections that were saved name their images and categories, and write their boxes."""
+
+    format: str = "COCO results"
+    """What was recognised, in the words of docs/inputs.md."""
+    images: ImageKey = "id"
+    """``id``: `Results.image_id` holds ids of the annotations. ``name``: indices into `image_names`. ``position``: the
+    positions of the images in the file of the annotations."""
+    image_names: tuple[str, ...] = ()
+    """File names, or parts of them such as stems; empty unless `images` is ``name``."""
+    categories: CategoryKey = "id"
+    """``id``: `Results.category_id` holds ids of the annotations. ``index``: 0 to C - 1 in order of these ids.
+    ``name``: indices into `category_names`."""
+    category_names: tuple[str, ...] = ()
+    """Empty unless `categories` is ``name``."""
+    boxes: BoxFormat = "xywh"
+    """What the four numbers of `Results.bbox` are."""
+    listed: int | None = None
+    """Images that the file lists, with and without detections; None if it only lists detections."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the results should know, one sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Results(_Columns):
     """The content of a detection result file in file order, ids not yet looked up."""
 
@@ -153,11 +199,13 @@ class Results(_Columns):
     score: Floats
     """float64 [N], finite."""
     bbox: Floats | None
-    """float64 [N, 4], xywh in pixels, sizes >= 0; None if the file has none or they were not read."""
+    """float64 [N, 4], finite, as `Convention.boxes` says; None if the file has none or they were not read."""
     masks: Masks | None
     """N masks; None if the file has none or they were not read."""
     source: str
     """The file it was read from, as the user gave it."""
+    convention: Convention = Convention()
+    """What ids and boxes mean: by default ids of the annotations, and xywh in pixels."""
 
     def __len__(self) -> int:
         return len(self.score)
@@ -281,7 +329,7 @@ class Logits(_Columns):
     """Consecutive rows of a logits file; for detection, all rows of each of its images."""
 
     logits: torch.Tensor
-    """[N, K], float16, bfloat16 or float32, on the CPU."""
+    """[N, K], float16, bfloat16 or float32, on the CPU; [N, 0] of features alone."""
     first: int
     """The index of the first row in the file."""
     labels: Longs | None = None

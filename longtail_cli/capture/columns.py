@@ -9,6 +9,7 @@ import torch
 
 from longtail_cli.capture.common import mismatch
 from longtail_cli.choices import BackgroundName, HeadName
+from longtail_cli.files.logits.class_columns import of_classes
 from longtail_cli.tables import LogitColumns
 
 Kind = tuple[HeadName, BackgroundName]
@@ -30,21 +31,13 @@ class ColumnChoice:
     def logits(self, logits: torch.Tensor) -> torch.Tensor:
         """[N, K] of the file from [N, M] of the model.
 
-        A sigmoid head loses the columns that are not classes of the file. For a softmax they count as background:
-        z_bg' = ln(e^z_bg + sum of e^z over them), so the softmax of the classes does not change.
-
+        Columns that are not classes of the file are dealt with as `of_classes` describes.
         Raises `UsageError` if M does not fit.
         """
         self.check_width(logits.shape[-1])
         if self.classes is None:
             return logits
-        kept = logits[:, list(self.classes)].float()
-        if self.columns.background == "none":
-            return kept
-        others = [column for column in range(logits.shape[-1]) if column not in set(self.classes)]
-        background = torch.logsumexp(logits[:, others].float(), dim=-1, keepdim=True)
-        parts = [background, kept] if self.columns.background == "first" else [kept, background]
-        return torch.cat(parts, dim=-1)
+        return of_classes(logits, self.classes, self.columns.background)
 
     def boxes(self, boxes: torch.Tensor) -> torch.Tensor:
         """[N, 4] unchanged; [N, C, 4] of the file from one box per class of the model, without the background."""

@@ -13,6 +13,7 @@ from longtail_cli.cli.exits import exit_codes
 from longtail_cli.cli.streams import reading_streams
 
 COMMANDS = {
+    "inspect": ("inspect", "Say what a file is, what it holds, and which commands fit."),
     "compute-freq": ("compute_freq", "Count in how many images each class occurs."),
     "rescore": ("rescore", "Adjust the scores of a result file, or logits, for the long tail."),
     "report": ("report", "Evaluate: AP by frequency group, TIDE, accuracy, calibration; gates for CI."),

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from longtail_cli.choices import NORMALIZERS, ZERO_COUNT_POLICIES
-from longtail_cli.cli.options import INPUT, OUTPUT
+from longtail_cli.choices import NORMALIZERS, TASKS, ZERO_COUNT_POLICIES
+from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT
 from longtail_cli.cli.status import print_status
 from longtail_cli.cli.streams import inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from longtail_cli.choices import NormalizerName, ZeroCountName
+    from longtail_cli.choices import NormalizerName, TaskName, ZeroCountName
     from longtail_cli.tables import Floats, FrequencyTable
 
 
@@ -32,8 +32,19 @@ def _boundaries(ctx: click.Context, param: click.Parameter, value: str | None) -
 
 
 @click.command("compute-freq")
-@click.argument("source", type=INPUT)
+@click.argument("source", type=INPUT_OR_FOLDER, required=False)
 @click.option("-o", "--output", type=OUTPUT, help="File for the table: .csv, .json or .parquet.")
+@click.option(
+    "--counts",
+    type=INPUT,
+    help="Instead of SOURCE, a file of counts per class: a list, or counts by id or name (.npy, .npz, .json, .txt, "
+    ".csv, .pt).",
+)
+@click.option(
+    "--task",
+    type=click.Choice(TASKS),
+    help="Whose groups: r, c, f for detection, few, medium, many for classification. [by SOURCE]",
+)
 @click.option(
     "--from-categories",
     is_flag=True,
@@ -44,9 +55,9 @@ def _boundaries(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--groups",
     metavar="LOW,HIGH",
     callback=_boundaries,
-    help="Largest image counts of the first two frequency groups. [10,100; for class labels 19,100]",
+    help="Largest image counts of the first two frequency groups. [10,100; for classification 19,100]",
 )
-@click.option("--label-column", metavar="NAME", help="Column of a CSV source that holds the class index. [label]")
+@click.option("--label-column", metavar="NAME", help="Column of a CSV source that holds the class. [label]")
 @click.option(
     "--fractal-dimension", is_flag=True, help="Add the fractal dimension of each class, which the method fracal needs."
 )
@@ -72,8 +83,10 @@ def _boundaries(ctx: click.Context, param: click.Parameter, value: str | None) -
 )
 @click.option("--plot", type=OUTPUT, help="Plot counts and weights to this .png or .pdf file.")
 def compute_freq(
-    source: Path,
+    source: Path | None,
     output: Path | None,
+    counts: Path | None,
+    task: TaskName | None,
     from_categories: bool,
     num_images: int | None,
     groups: tuple[int, int] | None,
@@ -87,9 +100,10 @@ def compute_freq(
 ) -> None:
     """Count in how many images each class of SOURCE occurs.
 
-    SOURCE is a COCO or LVIS annotation file (.json), an image list with lines of path and label (.txt), a CSV with a
-    label column, or a label array (.npy, .npz); each may be gzipped; or - for stdin. Without -o the table goes to
-    stdout as CSV.
+    SOURCE is a COCO, LVIS or iNaturalist annotation file (.json), an image list with lines of path and label (.txt), a
+    CSV with a label column, or a label array (.npy, .npz); each may be gzipped; or - for stdin. It may also be a folder
+    with a folder of images for each class, or the name of a table that comes with the package: lvis-v1, lvis-v0.5,
+    coco-2017, places-lt, cifar10-lt:IMB or cifar100-lt:IMB. Without -o the table goes to stdout as CSV.
     """
     from longtail_cli.cli.progress_bar import working
     from longtail_cli.files.frequencies import format_of, frequencies_csv, write_frequencies
@@ -100,16 +114,18 @@ def compute_freq(
     from longtail_cli.workflow.compute_freq import weight_columns
 
     written = [path for path in (output, plot) if path is not None]
-    with outputs_of(written, inputs=inputs([source]), stream_suffix=".csv") as staged:
+    with outputs_of(written, inputs=inputs([source, counts]), stream_suffix=".csv") as staged:
         if output is not None:
             format_of(staged[output])
         draw = None if plot is None else _plotter(staged[plot])
-        with working(f"counting {source.name}"):
+        with working(f"counting {(source or counts or Path()).name}"):
             table, notes = count_classes(
                 source,
+                counts=counts,
                 from_categories=from_categories,
                 num_images=num_images,
                 groups=groups,
+                task=task,
                 label_column=label_column,
                 fractal_dimension=fractal_dimension,
             )

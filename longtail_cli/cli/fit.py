@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from longtail_cli.choices import IOU_TYPES, PROTOCOL_CHOICES, SCORE_SPACES, TARGETS
+from longtail_cli.cli.merging import input_of, merge_option
 from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, column_options
 from longtail_cli.cli.streams import WordOrInput, as_given, inputs
 
 if TYPE_CHECKING:
     from longtail_cli.choices import IouType, ProtocolChoice, ScoreSpace
-    from longtail_cli.workflow.options import LogitOptions
+    from longtail_cli.workflow.options import InputOptions
     from longtail_cli.workflow.saved_method import Fit
 
 
@@ -28,10 +29,13 @@ def _negatives(ctx: click.Context, param: click.Parameter, text: str) -> float:
 
 
 @click.command()
-@click.argument("predictions", metavar="INPUT", type=INPUT_OR_FOLDER)
+@click.argument("predictions", metavar="INPUT", nargs=-1, required=True, type=INPUT_OR_FOLDER)
+@merge_option
 @click.option("--annotations", type=INPUT, help="Detectors: the COCO or LVIS annotations to fit on.")
 @click.option("--labels", type=INPUT, help="Classification: the true classes, if the file does not hold them.")
-@click.option("--freq", "frequencies", type=INPUT, help="Frequency table of the training set, from compute-freq.")
+@click.option(
+    "--freq", "frequencies", type=INPUT, help="Frequency table of the training set, or a name such as lvis-v1."
+)
 @click.option("--method", required=True, metavar="SPEC", help="What to fit, such as bcts or classifier:loss=iif.")
 @click.option("-o", "--output", required=True, type=OUTPUT, help="File (.npz) for --method @FILE.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
@@ -90,7 +94,8 @@ def _negatives(ctx: click.Context, param: click.Parameter, text: str) -> float:
 )
 @column_options
 def fit(
-    predictions: Path,
+    predictions: tuple[Path, ...],
+    merge: bool,
     annotations: Path | None,
     labels: Path | None,
     frequencies: Path | None,
@@ -106,13 +111,13 @@ def fit(
     protocol: ProtocolChoice,
     iou_type: IouType | None,
     score_space: ScoreSpace,
-    logit_options: LogitOptions,
+    input_options: InputOptions,
 ) -> None:
     """Learn a correction or a classifier head on INPUT, to apply it to other predictions of the same model.
 
-    INPUT are logits (.safetensors, .npz, .pt, or a folder of such shards) of a classifier, or of a detector with
-    --annotations; a new head needs the features in them. Or it is a result file with --annotations, for a map from
-    score to probability. `ltcal methods --fit` lists what SPEC can be.
+    INPUT are logits of a classifier, or of a detector with --annotations; a new head needs the features beside them,
+    or of a classifier the features alone. Or it is a file of detections with --annotations, for a map from score to
+    probability. `ltcal methods --fit` lists what SPEC can be.
 
     \b
     ltcal fit logits.npz --labels labels.npy --freq freq.csv --method bcts -o bcts.npz
@@ -124,7 +129,7 @@ def fit(
     from longtail_cli.cli.progress_bar import working
     from longtail_cli.errors import require
     from longtail_cli.files.output import name_of, outputs_of
-    from longtail_cli.files.paths import is_stdout
+    from longtail_cli.files.paths import is_stdout, paths_in
     from longtail_cli.workflow.fit import FitOptions
     from longtail_cli.workflow.fit import fit as fitted
 
@@ -133,7 +138,8 @@ def fit(
     if plots is not None:
         require("matplotlib", "plots", "plots")
     table = None if target in TARGETS else Path(target)
-    read = inputs([predictions, annotations, labels, frequencies, held_out, logit_options.category_ids, table])
+    source = input_of(predictions, merge)
+    read = inputs([*paths_in(source), annotations, labels, frequencies, held_out, input_options.category_ids, table])
     options = FitOptions(
         method=method,
         seed=seed,
@@ -144,13 +150,13 @@ def fit(
         protocol=protocol,
         iou_type=iou_type,
         score_space=score_space,
-        logits=logit_options,
+        inputs=input_options,
     )
     folders = {} if plots is None else {plots: (".png", ".pdf")}
     with outputs_of([output], inputs=read, folders=folders) as staged, working("fit") as progress:
         found = as_given(
             fitted(
-                predictions,
+                source,
                 annotations,
                 labels,
                 frequencies=frequencies,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from longtail_cli.reports.inspection.model import Command, Inspection
     from longtail_cli.reports.model import Report
     from longtail_cli.reports.tuning.model import Tuning
     from longtail_cli.workflow.saved_method import Fit
@@ -18,6 +20,7 @@ _OTHER_NAMES = {
     "names": "--name",
     "runs": "--gate-run",
     "iou_types": "--iou-type",
+    "keys": "--key",
     "nms_iou": "--nms",
     "output": "-o",
     "outputs": "-o",
@@ -34,10 +37,33 @@ def with_flags(text: str) -> str:
 
 def _flag(parameter: re.Match[str]) -> str:
     name, value = parameter[1], parameter[2].strip("'\"")
-    flag = _OTHER_NAMES.get(name, f"--{name.replace('_', '-')}")
+    flag = _flag_of(name)
     if value == "False":
         return f"--no-{flag.removeprefix('--')}"
     return flag if value in ("", "True") else f"{flag} {value}"
+
+
+def _flag_of(name: str) -> str:
+    return _OTHER_NAMES.get(name, f"--{name.replace('_', '-')}")
+
+
+def shell_words(command: Command) -> list[str]:
+    """The command as words for a shell."""
+    words = ["ltcal", command.name, *map(shlex.quote, command.inputs)]
+    for name, value in command.parameters:
+        words.append(_flag_of(name) if value == "True" else f"{_flag_of(name)} {shlex.quote(value)}")
+    return words
+
+
+def inspection_with_flags(inspection: Inspection) -> Inspection:
+    """The inspection with flags in its facts and notes."""
+    sections = tuple(
+        dataclasses.replace(
+            one, facts=tuple(dataclasses.replace(fact, text=with_flags(fact.text)) for fact in one.facts)
+        )
+        for one in inspection.sections
+    )
+    return dataclasses.replace(inspection, sections=sections, notes=tuple(map(with_flags, inspection.notes)))
 
 
 def report_with_flags(report: Report) -> Report:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from longtail_cli.choices import BACKGROUNDS, HEADS, OBJECTNESS
+from longtail_cli.choices import BACKGROUNDS, BOX_FORMATS, HEADS, OBJECTNESS
 from longtail_cli.cli.streams import InputPath
 
 if TYPE_CHECKING:
-    from longtail_cli.choices import BackgroundName, HeadName, ObjectnessName
+    from longtail_cli.choices import Automatic, BackgroundName, BoxFormat, HeadName, ObjectnessName
+    from longtail_cli.workflow.options import InputOptions
 
 Command = Callable[..., None]
 
@@ -48,16 +49,59 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
     return command
 
 
-def _iou(ctx: click.Context, param: click.Parameter, text: str) -> float | None:
+def _iou(ctx: click.Context, param: click.Parameter, text: str) -> float | Automatic | None:
     if text == "none":
         return None
+    if text == "auto":
+        return "auto"
     try:
         return float(text)
     except ValueError as error:
-        raise click.BadParameter(f"expected an IoU such as 0.5, or none, found {text!r}") from error
+        raise click.BadParameter(f"expected an IoU such as 0.5, none or auto, found {text!r}") from error
 
+
+def _keys(ctx: click.Context, param: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    wrong = [text for text, (key, _, name) in zip(texts, pairs, strict=True) if not key or not name]
+    if wrong:
+        raise click.BadParameter(
+            f"expected what it is and its name in the file, such as logits=cls_score, found {wrong[0]!r}"
+        )
+    return {key: name for key, _, name in pairs}
+
+
+CONVENTION_OPTIONS = (
+    click.option(
+        "--category-offset",
+        type=int,
+        metavar="N",
+        help="Detections: add N to their category ids to get those of the annotations; 0 if they are the same.",
+    ),
+    click.option(
+        "--contiguous",
+        is_flag=True,
+        help="Detections: their categories are numbered from 0 in order of the ids of the annotations.",
+    ),
+    click.option(
+        "--image-offset",
+        type=int,
+        metavar="N",
+        help="Detections: add N to their image ids to get those of the annotations; 0 if they are the same.",
+    ),
+    click.option(
+        "--box-format", type=click.Choice(BOX_FORMATS), help="Detections: what the four numbers of a box are."
+    ),
+)
 
 COLUMN_OPTIONS = (
+    click.option(
+        "--key",
+        "keys",
+        multiple=True,
+        metavar="KEY=NAME",
+        callback=_keys,
+        help="Logits: the NAME that the file has for KEY: logits, scores, labels, features, ...; repeatable.",
+    ),
     click.option(
         "--head", type=click.Choice(HEADS), help="Logits: type of the head, if the metadata does not state it."
     ),
@@ -81,11 +125,11 @@ DECODE_OPTIONS = (
     click.option(
         "--nms",
         "nms_iou",
-        metavar="IOU|none",
+        metavar="IOU|none|auto",
         callback=_iou,
-        default="0.5",
-        show_default=True,
-        help="Logits: drop a box that overlaps a better one of its class by more than this IoU.",
+        default="auto",
+        help="Logits: drop a box that overlaps a better one of its class by more than this IoU. "
+        "[auto: 0.5, or none for the outputs of query models such as DETR]",
     ),
     click.option(
         "--detections-per-image",
@@ -106,21 +150,32 @@ DECODE_OPTIONS = (
 
 
 def column_options(command: Command) -> Command:
-    """Add `COLUMN_OPTIONS` to a command, which gets their values as one argument `logit_options`, a `LogitOptions`."""
+    """Add `CONVENTION_OPTIONS` and `COLUMN_OPTIONS` to a command, which gets them as `input_options`."""
 
     @wraps(command)
     def with_options(
-        *, head: HeadName | None, background: BackgroundName | None, category_ids: Path | None, **others: Any
+        *,
+        category_offset: int | None,
+        contiguous: bool,
+        image_offset: int | None,
+        box_format: BoxFormat | None,
+        keys: dict[str, str],
+        head: HeadName | None,
+        background: BackgroundName | None,
+        category_ids: Path | None,
+        **others: Any,
     ) -> None:
-        from longtail_cli.workflow.options import LogitOptions
+        from longtail_cli.workflow.options import ConventionOptions, InputOptions
 
-        command(logit_options=LogitOptions(head, background, category_ids), **others)
+        convention = ConventionOptions(category_offset, contiguous, image_offset, box_format)
+        options = InputOptions(head, background, category_ids, convention=convention, keys=keys)
+        command(input_options=options, **others)
 
-    return _with_options(with_options, COLUMN_OPTIONS)
+    return _with_options(with_options, (*CONVENTION_OPTIONS, *COLUMN_OPTIONS))
 
 
-def logit_options(command: Command) -> Command:
-    """Add `COLUMN_OPTIONS` and `DECODE_OPTIONS` to a command, which gets them as `logit_options`, a `LogitOptions`.
+def input_options(command: Command) -> Command:
+    """Add the options of `column_options` and `DECODE_OPTIONS` to a command, which gets all as `input_options`.
 
     A value out of range raises UsageError when the command is called.
     """
@@ -128,21 +183,18 @@ def logit_options(command: Command) -> Command:
     @wraps(command)
     def with_options(
         *,
-        head: HeadName | None,
-        background: BackgroundName | None,
-        category_ids: Path | None,
+        input_options: InputOptions,
         device: str,
         threshold: float,
-        nms_iou: float | None,
+        nms_iou: float | Automatic | None,
         detections_per_image: int,
         cap: int | None,
         objectness: ObjectnessName,
         **others: Any,
     ) -> None:
         from longtail_cli.decode.options import DecodeOptions
-        from longtail_cli.workflow.options import LogitOptions
 
         decode = DecodeOptions(threshold, nms_iou, cap or detections_per_image, objectness)
-        command(logit_options=LogitOptions(head, background, category_ids, device, decode), **others)
+        command(input_options=dataclasses.replace(input_options, device=device, decode=decode), **others)
 
-    return _with_options(with_options, (*COLUMN_OPTIONS, *DECODE_OPTIONS))
+    return column_options(_with_options(with_options, DECODE_OPTIONS))

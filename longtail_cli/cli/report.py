@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from longtail_cli.cli import report_options
-from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, logit_options
+from longtail_cli.cli.merging import inputs_of, merge_option
+from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, input_options
 from longtail_cli.cli.status import print_status
 from longtail_cli.cli.streams import as_given, inputs
 
@@ -21,15 +22,21 @@ if TYPE_CHECKING:
     from longtail_cli.evaluation.options import EvaluationOptions
     from longtail_cli.methods.base import Method
     from longtail_cli.reports.model import Report
-    from longtail_cli.workflow.options import BootstrapOptions, BootstrapRequest, GateRequest, LogitOptions
+    from longtail_cli.workflow.options import BootstrapOptions, BootstrapRequest, GateRequest, InputOptions
     from longtail_cli.workflow.progress import Progress
 
 
 @click.command()
 @click.argument("predictions", nargs=-1, required=True, type=INPUT_OR_FOLDER)
+@merge_option
 @click.option("--annotations", type=INPUT, help="Detections: the COCO or LVIS annotations they were made for.")
 @click.option("--labels", type=INPUT, help="Classification: the true classes, if the file does not hold them.")
-@click.option("--freq", "frequencies", type=INPUT, help="Frequency table, for the methods and the frequency groups.")
+@click.option(
+    "--freq",
+    "frequencies",
+    type=INPUT,
+    help="Frequency table, or a name such as lvis-v1, for the methods and the frequency groups.",
+)
 @click.option(
     "--method",
     "specs",
@@ -43,9 +50,10 @@ if TYPE_CHECKING:
 @report_options.gates
 @report_options.outputs
 @click.option("--verify", is_flag=True, help="Recompute with the official packages; exit 1 unless equal to 1e-9.")
-@logit_options
+@input_options
 def report(
     predictions: tuple[Path, ...],
+    merge: bool,
     annotations: Path | None,
     labels: Path | None,
     frequencies: Path | None,
@@ -56,39 +64,45 @@ def report(
     gates: GateRequest,
     outputs: Outputs,
     verify: bool,
-    logit_options: LogitOptions,
+    input_options: InputOptions,
 ) -> None:
     """Evaluate PREDICTIONS side by side; differences are to the baseline, or to the first run.
 
-    PREDICTIONS are result files (.json, .json.gz, .parquet) or logits (.safetensors, .npz, .pt, or a folder of such
-    shards) of a detector, with --annotations; or logits or scores of a classifier, without. - is stdin.
+    PREDICTIONS are detections or logits of a detector, with --annotations; or logits or scores of a classifier,
+    without. Files are read as frameworks save them; `ltcal inspect` says what a file is. - is stdin.
 
     \b
     ltcal report predictions.json --annotations lvis_v1_val.json
     ltcal report before.json after.json --annotations val.json --html report.html
     ltcal report predictions.json --annotations val.json --baseline main.json --max-drop bbox/APr=0.005
+    ltcal report --merge 'rank_*.json' --annotations val.json
     ltcal report logits/ --annotations val.json --freq freq.csv --method none --method iif
     ltcal report logits.npz --labels labels.npy --freq freq.csv --method none --method logit-adjust
     """
     from longtail_cli.cli.progress_bar import working
     from longtail_cli.cli.report_outputs import report_outputs, write
+    from longtail_cli.files.paths import paths_in
     from longtail_cli.workflow.judge import judged, plan_bootstrap, plan_gates
     from longtail_cli.workflow.method_specs import method_of, spec_files
 
-    _check_options(predictions, annotations, labels, specs, verify)
+    given_inputs = inputs_of(predictions, merge)
+    _check_options(given_inputs, annotations, labels, specs)
+    if verify:
+        _check_verifiable(given_inputs, annotations, specs, input_options)
     if annotations is None:
         _refuse_for_classification(evaluation)
     methods = tuple(map(method_of, specs))
     plan = plan_gates(gates, Path())
     bootstrap = plan_bootstrap(intervals, plan, plotted=outputs.plotted)
-    beside = (annotations, labels, frequencies, logit_options.category_ids)
-    read = inputs([*predictions, *beside, *plan.files, *spec_files(specs, methods)])
+    beside = (annotations, labels, frequencies, input_options.category_ids)
+    paths = [path for one in given_inputs for path in paths_in(one)]
+    read = inputs([*paths, *beside, *plan.files, *spec_files(specs, methods)])
     computed = replace(
         evaluation,
         per_category=evaluation.per_category or outputs.plotted or outputs.csv_file is not None,
         reliability=evaluation.reliability or outputs.plotted,
     )
-    given = _Inputs(predictions, annotations, labels, frequencies, methods, names, logit_options)
+    given = _Inputs(given_inputs, annotations, labels, frequencies, methods, names, input_options)
     with report_outputs(outputs, read) as staged, working("report") as progress:
         result = as_given(judged(_evaluate(given, computed, bootstrap, progress), plan))
         progress("writing", None)
@@ -106,13 +120,13 @@ def report(
 class _Inputs:
     """The inputs of the evaluation. annotations: None for classification."""
 
-    predictions: tuple[Path, ...]
+    predictions: tuple[Path | tuple[Path, ...], ...]
     annotations: Path | None
     labels: Path | None
     frequencies: Path | None
     methods: tuple[Method, ...]
     names: tuple[str, ...]
-    logit_options: LogitOptions
+    input_options: InputOptions
 
 
 def _evaluate(
@@ -130,7 +144,7 @@ def _evaluate(
             inputs.labels,
             frequencies=inputs.frequencies,
             methods=inputs.methods,
-            logit_options=inputs.logit_options,
+            input_options=inputs.input_options,
             per_category=options.per_category,
             bootstrap=bootstrap,
             names=inputs.names,
@@ -141,7 +155,7 @@ def _evaluate(
         inputs.annotations,
         frequencies=inputs.frequencies,
         methods=inputs.methods,
-        logit_options=inputs.logit_options,
+        input_options=inputs.input_options,
         options=options,
         bootstrap=bootstrap,
         names=inputs.names,
@@ -180,18 +194,39 @@ def _end(result: Report) -> None:
 
 
 def _check_options(
-    predictions: Sequence[Path], annotations: Path | None, labels: Path | None, specs: Sequence[str], verify: bool
+    predictions: Sequence[Path | tuple[Path, ...]],
+    annotations: Path | None,
+    labels: Path | None,
+    specs: Sequence[str],
 ) -> None:
     """Raise click's UsageError for options that contradict each other or lack an input."""
-    from longtail_cli.workflow.options import kind_of
+    from longtail_cli.files.recognise import kind_of
 
-    kinds = {kind_of(path) for path in predictions}
+    kinds = {kind_of(one) for one in predictions}
     if annotations is not None and labels is not None:
         raise click.UsageError("--annotations is for detections and --labels for classification: give one of them")
     if annotations is None and "results" in kinds:
         raise click.UsageError("Missing option '--annotations', which result files are evaluated against")
-    if verify and (annotations is None or specs or "logits" in kinds):
+
+
+def _check_verifiable(
+    predictions: Sequence[Path | tuple[Path, ...]],
+    annotations: Path | None,
+    specs: Sequence[str],
+    options: InputOptions,
+) -> None:
+    """Raise click's UsageError for what the official packages do not read."""
+    from longtail_cli.files.frameworks.formats import detection_format
+    from longtail_cli.files.outline import outline_of
+    from longtail_cli.files.recognise import kind_of
+    from longtail_cli.workflow.options import ConventionOptions
+
+    paths = [one for one in predictions if isinstance(one, Path)]
+    if annotations is None or specs or len(paths) < len(predictions) or "logits" in map(kind_of, paths):
         raise click.UsageError("--verify is for unadjusted result files: write one with rescore, and verify that")
+    other = any(detection_format(outline_of(path)) is not None for path in paths)
+    if other or options.convention != ConventionOptions():
+        raise click.UsageError("--verify is for COCO results as they are: write them with rescore --method none first")
 
 
 def _refuse_for_classification(evaluation: EvaluationOptions) -> None:

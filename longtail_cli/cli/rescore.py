@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from longtail_cli.choices import SCORE_SPACES, ZERO_COUNT_POLICIES
-from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, logit_options
+from longtail_cli.cli.merging import input_of, merge_option
+from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, input_options
 from longtail_cli.cli.status import print_status
 from longtail_cli.cli.streams import inputs
 
@@ -16,12 +17,23 @@ if TYPE_CHECKING:
     from longtail_cli.choices import ScoreSpace
     from longtail_cli.methods.base import Method
     from longtail_cli.tables import FrequencyTable
-    from longtail_cli.workflow.options import LogitOptions
+    from longtail_cli.workflow.options import InputOptions
 
 
 @click.command()
-@click.argument("source", metavar="INPUT", type=INPUT_OR_FOLDER)
-@click.option("--freq", "frequencies", type=INPUT, help="Frequency table from compute-freq; not needed for `none`.")
+@click.argument("paths", metavar="INPUT", nargs=-1, required=True, type=INPUT_OR_FOLDER)
+@merge_option
+@click.option(
+    "--freq",
+    "frequencies",
+    type=INPUT,
+    help="Frequency table from compute-freq, or a name such as lvis-v1; not needed for `none`.",
+)
+@click.option(
+    "--annotations",
+    type=INPUT,
+    help="Annotations of the detections: ids, names and boxes are checked against them.",
+)
 @click.option(
     "--method",
     "specs",
@@ -55,23 +67,26 @@ if TYPE_CHECKING:
 @click.option(
     "--keep-logits", is_flag=True, help="Logits of a classifier: also write the adjusted logits, next to the scores."
 )
-@logit_options
+@input_options
 def rescore(
-    source: Path,
+    paths: tuple[Path, ...],
+    merge: bool,
     frequencies: Path | None,
+    annotations: Path | None,
     specs: tuple[str, ...],
     outputs: tuple[Path, ...],
     score_space: ScoreSpace,
     max_dets: int | None,
     zero_count: str | None,
     keep_logits: bool,
-    logit_options: LogitOptions,
+    input_options: InputOptions,
 ) -> None:
     """Adjust the scores of INPUT for the long tail. `ltcal methods` lists the methods for SPEC.
 
     INPUT is a COCO or LVIS result file (.json, .json.gz, .parquet): only its scores change; all other fields and
-    the order of the entries are kept. Or it is logits (.safetensors, .npz, .pt, or a folder of such shards): those of a
-    detector are decoded into a result file, those of a classifier are written as scores (.npz). - is stdin.
+    the order of the entries are kept. Detections in another format are written as COCO results with the ids of
+    --annotations. Or it is logits: those of a detector are decoded into a result file, those of a classifier are
+    written as scores (.npz). - is stdin.
 
     \b
     ltcal rescore predictions.json --freq freq.csv --method norcal:gamma=0.6 -o adjusted.json
@@ -79,44 +94,64 @@ def rescore(
     """
     from longtail_cli.files.frequencies import read_frequencies
     from longtail_cli.files.output import name_of, outputs_of
+    from longtail_cli.files.paths import paths_in
+    from longtail_cli.files.recognise import kind_of
     from longtail_cli.workflow.method_specs import method_of, spec_files
-    from longtail_cli.workflow.options import kind_of
 
     methods = [method_of(spec, {"zero_count": zero_count} if zero_count else {}) for spec in specs]
+    source = input_of(paths, merge)
     kind = kind_of(source)
     if kind == "results" and (len(methods) != 1 or len(outputs) != 1):
         raise click.UsageError("a result file takes one --method and one -o; `ltcal report` takes several methods")
-    read = inputs([source, frequencies, logit_options.category_ids, *spec_files(specs, methods)])
+    read = inputs(
+        [*paths_in(source), frequencies, annotations, input_options.category_ids, *spec_files(specs, methods)]
+    )
     with outputs_of(outputs, inputs=read, stream_suffix=".json") as staged:
         table = read_frequencies(frequencies) if frequencies else None
         written = [staged[output] for output in outputs]
-        if kind == "logits":
-            lines = _rescore_logits(source, table, methods, written, logit_options, keep_logits)
+        if kind == "logits" and isinstance(source, Path):
+            lines = _rescore_logits(source, annotations, table, methods, written, input_options, keep_logits)
         else:
-            lines = _rescore_results(source, table, methods[0], written[0], score_space)
+            lines = _rescore_results(source, annotations, table, methods[0], written[0], score_space, input_options)
     for (text, outlook), output in zip(lines, outputs, strict=True):
         print_status([f"wrote {text} to {name_of(output)}", *filter(None, [outlook])])
 
 
 def _rescore_results(
-    source: Path, table: FrequencyTable | None, method: Method, out: Path, score_space: ScoreSpace
+    source: Path | tuple[Path, ...],
+    annotations: Path | None,
+    table: FrequencyTable | None,
+    method: Method,
+    out: Path,
+    score_space: ScoreSpace,
+    options: InputOptions,
 ) -> list[tuple[str, str]]:
     """What was written, and which metrics it can change."""
     from longtail_cli.cli.progress_bar import working
     from longtail_cli.workflow import rescore_results
 
     with working("rescore") as progress:
-        summary = rescore_results.rescore(source, table, method, out, score_space=score_space, progress=progress)
+        summary = rescore_results.rescore(
+            source,
+            table,
+            method,
+            out,
+            annotations=annotations,
+            convention=options.convention,
+            score_space=score_space,
+            progress=progress,
+        )
     print_status(summary.notes)
     return [(f"{summary.entries} detections ({summary.method})", summary.outlook)]
 
 
 def _rescore_logits(
     source: Path,
+    annotations: Path | None,
     table: FrequencyTable | None,
     methods: list[Method],
     outs: list[Path],
-    options: LogitOptions,
+    options: InputOptions,
     keep_logits: bool,
 ) -> list[tuple[str, str]]:
     """What was written to each output, and nothing about metrics."""
@@ -128,8 +163,9 @@ def _rescore_logits(
 
     with working("rescore") as progress:
         summaries = rescore_logits.rescore_logits(
-            source, table, methods, outs, options=options, keep_logits=keep_logits, progress=progress
-        )
+            source, table, methods, outs, options=options, annotations=annotations, keep_logits=keep_logits,
+            progress=progress,
+        )  # fmt: skip
     lines = []
     for summary in summaries:
         print_status(summary.notes)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from longtail_cli.choices import IOU_TYPES, PROTOCOL_CHOICES, SCORE_SPACES, TARGETS
-from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, logit_options
+from longtail_cli.cli.merging import input_of, merge_option
+from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, input_options
 from longtail_cli.cli.signals import INTERRUPTED
 from longtail_cli.cli.status import print_status
 from longtail_cli.cli.streams import WordOrInput, as_given, inputs
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
     from longtail_cli.choices import IouType, ProtocolChoice, ScoreSpace
     from longtail_cli.evaluation.options import EvaluationOptions
     from longtail_cli.reports.tuning.model import Tuning
-    from longtail_cli.workflow.options import BootstrapOptions, LogitOptions
+    from longtail_cli.workflow.options import BootstrapOptions, InputOptions
     from longtail_cli.workflow.progress import Progress
     from longtail_cli.workflow.tune import TuneOptions
 
 
 @click.command()
-@click.argument("predictions", metavar="INPUT", type=INPUT_OR_FOLDER)
+@click.argument("predictions", metavar="INPUT", nargs=-1, required=True, type=INPUT_OR_FOLDER)
+@merge_option
 @click.option("--annotations", type=INPUT, help="Detections: the COCO or LVIS annotations to tune on.")
 @click.option("--labels", type=INPUT, help="Classification: the true classes, if the file does not hold them.")
-@click.option("--freq", "frequencies", type=INPUT, help="Frequency table of the training set, from compute-freq.")
+@click.option(
+    "--freq", "frequencies", type=INPUT, help="Frequency table of the training set, or a name such as lvis-v1."
+)
 @click.option(
     "--method",
     "spaces",
@@ -83,9 +87,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether the scores of a result file are probabilities or logits.",
 )
-@logit_options
+@input_options
 def tune(
-    predictions: Path,
+    predictions: tuple[Path, ...],
+    merge: bool,
     annotations: Path | None,
     labels: Path | None,
     frequencies: Path | None,
@@ -105,13 +110,13 @@ def tune(
     iou_types: tuple[IouType, ...],
     max_dets: int | None,
     score_space: ScoreSpace,
-    logit_options: LogitOptions,
+    input_options: InputOptions,
 ) -> None:
     """Choose the best adjustment of INPUT, and say how good it is on images that it was not chosen on.
 
-    INPUT are logits (.safetensors, .npz, .pt, or a folder of such shards) or a result file of a detector, with
-    --annotations; or logits of a classifier. A SPACE is a SPEC with alternatives: a range low..high, a list a|b, or *
-    for all words of a parameter; temperature:t=fit at the end of a chain is fitted (classifiers).
+    INPUT are logits or detections of a detector, with --annotations; or logits or probabilities of a classifier. A
+    SPACE is a SPEC with alternatives: a range low..high, a list a|b, or * for all words of a parameter;
+    temperature:t=fit at the end of a chain is fitted (classifiers).
 
     \b
     ltcal tune logits/ --annotations train_part.json --freq freq.csv -o tuned.json
@@ -124,20 +129,21 @@ def tune(
     from longtail_cli.cli.progress_bar import working
     from longtail_cli.evaluation.options import EvaluationOptions
     from longtail_cli.files.output import name_of, outputs_of
-    from longtail_cli.files.paths import is_stdout
+    from longtail_cli.files.paths import is_stdout, paths_in
     from longtail_cli.reports.tuning.text import to_text
     from longtail_cli.workflow.method_specs import space_files
     from longtail_cli.workflow.options import BootstrapOptions
     from longtail_cli.workflow.tune import TuneOptions
 
-    _check_options(predictions, annotations, labels)
+    source = input_of(predictions, merge)
+    _check_options(source, annotations, labels)
     _check_packages(html_file, plots)
     table = None if target in TARGETS else Path(target)
-    beside = (annotations, labels, frequencies, logit_options.category_ids)
-    read = inputs([predictions, *beside, table, *space_files(spaces)])
+    beside = (annotations, labels, frequencies, input_options.category_ids)
+    read = inputs([*paths_in(source), *beside, table, *space_files(spaces)])
     options = TuneOptions(spaces, objective, keep, folds, seed, target, split)
     evaluation = EvaluationOptions(protocol, iou_types, max_dets, score_space=score_space)
-    given = _Inputs(predictions, annotations, labels, frequencies, logit_options)
+    given = _Inputs(source, annotations, labels, frequencies, input_options)
     files = [path for path in (output, html_file) if path is not None]
     folders = {} if plots is None else {plots: (".png", ".pdf")}
     resampling = BootstrapOptions(resamples) if bootstrap else None
@@ -156,16 +162,16 @@ def tune(
 class _Inputs:
     """The inputs. annotations: None for classification."""
 
-    predictions: Path
+    predictions: Path | tuple[Path, ...]
     annotations: Path | None
     labels: Path | None
     frequencies: Path | None
-    logit_options: LogitOptions
+    input_options: InputOptions
 
 
-def _check_options(predictions: Path, annotations: Path | None, labels: Path | None) -> None:
+def _check_options(predictions: Path | tuple[Path, ...], annotations: Path | None, labels: Path | None) -> None:
     """Raise click's UsageError for options that contradict each other or lack an input."""
-    from longtail_cli.workflow.options import kind_of
+    from longtail_cli.files.recognise import kind_of
 
     if annotations is not None and labels is not None:
         raise click.UsageError("--annotations is for detections and --labels for classification: give one of them")
@@ -202,7 +208,7 @@ def _tuned(
             frequencies=inputs.frequencies,
             options=options,
             evaluation=evaluation,
-            logit_options=inputs.logit_options,
+            input_options=inputs.input_options,
             bootstrap=bootstrap,
             progress=progress,
         )
@@ -214,7 +220,7 @@ def _tuned(
         inputs.labels,
         frequencies=inputs.frequencies,
         options=options,
-        logit_options=inputs.logit_options,
+        input_options=inputs.input_options,
         bootstrap=bootstrap,
         progress=progress,
     )

@@ -61,7 +61,8 @@ def _from_scores(scores: Singles, columns: LogitColumns, batch: Logits, options:
 
 def _limits(options: DecodeOptions) -> tuple[float, int]:
     """The last two arguments of the kernels."""
-    return NO_NMS if options.nms_iou is None else options.nms_iou, options.detections_per_image
+    above = options.suppressed_above
+    return NO_NMS if above is None else above, options.detections_per_image
 
 
 def _pairs_above(scores: torch.Tensor, threshold: float) -> tuple[Longs, Singles]:

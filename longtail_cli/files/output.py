@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import IO
 
 from longtail_cli.errors import LtcalError, OutputError, Problem, UsageError
-from longtail_cli.files.paths import LOGIT_SUFFIXES, STDOUT, Key, files_read, is_stream, keys_of, open_path
+from longtail_cli.files.paths import FOLDER_SUFFIXES, STDOUT, Key, files_read, is_stream, keys_of, open_path
 from longtail_cli.files.staging import Rename, private_folder, rename_all, signals_held, temporary_folder
 
 NOTHING: Mapping[Path, Sequence[str]] = MappingProxyType({})
@@ -41,7 +41,7 @@ def outputs_of(
     appended: files that what is written is appended to.
     stream_suffix: of the path to write to, for streams whose names have none.
 
-    Raises UsageError if an output is an input, another output, or would become a shard of an input folder; OutputError
+    Raises UsageError if an output is an input, another output, or would become a part of an input folder; OutputError
     if there is no such folder, or it cannot be written to. An error about a path to write to gets the name as given.
     """
     files, appended, inputs = tuple(files), tuple(appended), tuple(inputs)
@@ -200,7 +200,7 @@ class _Staging:
 def _check(files: Sequence[Path], folders: Mapping[Path, Sequence[str]], inputs: Sequence[Path]) -> None:
     """Raise UsageError if an output meets an input or another output, OutputError if its folder is missing."""
     read = {key for path in files_read(inputs) for key in keys_of(path)}
-    shards = {os.path.realpath(path) for path in inputs if path.is_dir()}
+    input_folders = {os.path.realpath(path) for path in inputs if path.is_dir()}
     taken: set[Key] = set()
     for path in (*files, *folders):
         keys = keys_of(path)
@@ -209,8 +209,8 @@ def _check(files: Sequence[Path], folders: Mapping[Path, Sequence[str]], inputs:
             raise _in_use(path, "that of an input")
         if keys & taken:
             raise _in_use(path, "that of another output")
-        if target.suffix in LOGIT_SUFFIXES and str(target.parent) in shards:
-            problem = Problem("output", "a path outside of the input folder", "one that would be read as a shard of it")
+        if target.suffix in FOLDER_SUFFIXES and str(target.parent) in input_folders:
+            problem = Problem("output", "a path outside of the input folder", "one that would be read as a part of it")
             raise UsageError(str(path), [problem], "choose another folder")
         taken |= keys
     for path in (*files, *files_read(inputs)):

@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
+
+from longtail_cli.errors import InputError, Problem
+from longtail_cli.files.reading import reading
 
 STDOUT = Path("-")
 LOGIT_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
+FOLDER_SUFFIXES = (*LOGIT_SUFFIXES, ".txt")
+"""Of files that are read if they are in an input folder: shards of logits, and detections of one image or class."""
+_WITH_SIDECAR = (*LOGIT_SUFFIXES, ".npy", ".pkl", ".pickle", ".p", ".csv", ".parquet")
 
 _LINKS = 40
+_MAGIC = set("*?[")
+_FIX_PATTERN = "check the folder, and quote the pattern so that the shell leaves it as it is"
 Key = str | tuple[int, int]
 
 
@@ -20,12 +28,46 @@ def sidecars(path: Path) -> tuple[Path, ...]:
     """The files with metadata that are read with a logits file or a folder of shards, whether they exist or not."""
     if path.is_dir():
         return (*(one.with_suffix(".meta.json") for one in _shards(path)), path / "meta.json")
-    return (path.with_suffix(".meta.json"),) if path.suffix in LOGIT_SUFFIXES else ()
+    return (path.with_suffix(".meta.json"),) if path.suffix in _WITH_SIDECAR else ()
 
 
 def files_read(inputs: Iterable[Path]) -> list[Path]:
     """The inputs with all other files that are read along with them: the shards in a folder, and sidecars."""
     return [one for path in inputs for one in (path, *_shards(path), *sidecars(path))]
+
+
+def paths_in(source: Any) -> tuple[Path, ...]:
+    """The paths of an input: one, or those of the shards of a run; none for data in memory."""
+    if isinstance(source, str | os.PathLike):
+        return (Path(source),)
+    several = isinstance(source, list | tuple) and all(isinstance(one, str | os.PathLike) for one in source)
+    return tuple(map(Path, source)) if several else ()
+
+
+def expanded(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The paths, with a pattern such as ``rank_*.json`` replaced by the files that fit it, in order of their names.
+
+    A path that exists is no pattern. Raises InputError for a pattern that no file fits.
+    """
+    return tuple(one for path in paths for one in _matching(path))
+
+
+def name_of_shards(paths: Sequence[Path]) -> str:
+    """What messages and reports call one path, or the shards of a run."""
+    first, *others = map(str, paths)
+    return f"{first} and {len(others)} more" if others else first
+
+
+def _matching(path: Path) -> list[Path]:
+    if not _MAGIC & set(str(path)) or os.path.lexists(path):
+        return [path]
+    with reading(str(path), "a pattern for the names of files", _FIX_PATTERN, where="pattern"):
+        found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    if not found:
+        raise InputError(
+            str(path), [Problem("pattern", "one that fits the name of a file", "no such file")], _FIX_PATTERN
+        )
+    return found
 
 
 def _shards(folder: Path) -> list[Path]:

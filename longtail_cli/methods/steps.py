@@ -6,6 +6,7 @@ for the scores of a result file. So a step may follow any other, and the final a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,6 +160,23 @@ Step = (
 def needs_features(step: Step) -> bool:
     """Whether the step needs the features of each row."""
     return isinstance(step, Reclassify | Classify) or (isinstance(step, ConfidenceAffine) and step.of_features)
+
+
+def ignore_row_constants(steps: Sequence[Step]) -> bool:
+    """Whether the scores after `steps` and a softmax are the same for z and z + c, c any constant of the row.
+
+    Logarithms of probabilities are logits up to such a constant.
+    """
+    for step in steps:
+        if isinstance(step, ScoreFactor | Classify):
+            return True
+        if not isinstance(step, ColumnAffine | Reclassify | ConfidenceAffine):
+            return False
+        if isinstance(step, ConfidenceAffine) and not step.of_features:
+            return False
+        if not isinstance(step, Reclassify) and np.ptp(step.scale) > 0:
+            return False
+    return True
 
 
 def columns_after(step: Step, columns: LogitColumns) -> LogitColumns:

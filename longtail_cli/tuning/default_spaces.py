@@ -32,6 +32,9 @@ _LABEL_FREE = ("prior2posterior:file={}", "logn:file={}")
 """Their statistics are those of the logits that are tuned on, which come from the training distribution: without `file`
 they would be those of the test set, which is another adjustment."""
 
+_WEIGHTING = ("iif", "logn")
+"""Methods that weight the logits."""
+
 
 def of_results() -> tuple[str, ...]:
     """For a result file."""
@@ -53,11 +56,18 @@ def of_detector(columns: LogitColumns, table: FrequencyTable | None, source: str
     return spaces
 
 
-def of_classifier(table: FrequencyTable | None, source: str | None, *, has_features: bool) -> tuple[str, ...]:
-    """For the logits of a classifier. source: as above."""
+def of_classifier(
+    table: FrequencyTable | None, source: str | None, *, has_features: bool, weighted: bool = True
+) -> tuple[str, ...]:
+    """For the logits of a classifier. source: as above.
+
+    weighted: whether methods may weight the logits; false for logarithms of scores.
+    """
     spaces = _CLASSIFIER[:1] if table is None else _CLASSIFIER
     if source is not None:
         spaces += tuple(f"{one.format(source)}+temperature:t=fit" for one in _LABEL_FREE)
+    if not weighted:
+        spaces = tuple(one for one in spaces if not one.startswith(_WEIGHTING))
     return (*spaces, "tau-norm:tau=0.25..1.5+temperature:t=fit") if has_features else spaces
 
 

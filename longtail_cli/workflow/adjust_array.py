@@ -16,7 +16,7 @@ from longtail_cli.methods.apply import Adjuster, activated
 from longtail_cli.methods.base import Method, MethodContext, RowKind
 from longtail_cli.methods.steps import Step
 from longtail_cli.tables import Floats, FrequencyTable, LogitColumns, Longs, Singles
-from longtail_cli.workflow.options import LogitOptions
+from longtail_cli.workflow.options import InputOptions
 from longtail_cli.workflow.prepare_methods import FileAccess, check_classes, class_blocks, open_like
 from longtail_cli.workflow.progress import note_lines
 
@@ -87,7 +87,7 @@ class _ArrayAccess(FileAccess):
         if not path:
             return self._own_rows(steps, kind)
         columns = self._columns
-        options = LogitOptions(columns.head, columns.background, columns.category_id)
+        options = InputOptions(columns.head, columns.background, columns.category_id)
         file = open_like(path, options, columns, steps, "the given array")
         return (block for block, _ in class_blocks(file, steps, kind, torch.device("cpu")))
 

@@ -12,7 +12,7 @@ from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.tables import LogitColumns, Logits, Results
 from longtail_cli.workflow.logit_batches import map_batches
-from longtail_cli.workflow.options import LogitOptions
+from longtail_cli.workflow.options import InputOptions
 from longtail_cli.workflow.prepare_methods import PreparedMethod
 from longtail_cli.workflow.progress import Progress
 
@@ -20,20 +20,21 @@ from longtail_cli.workflow.progress import Progress
 def decode_batches(
     file: LogitsFile,
     prepared: Sequence[PreparedMethod],
-    options: LogitOptions,
+    options: InputOptions,
     device: torch.device,
     progress: Progress,
 ) -> Iterator[list[Decoded]]:
     """The detections of each method, batch by batch. Raises InputError if the file holds no boxes."""
     check_decodable(file, options)
+    decoding = options.decode.for_queries(file.queries)
 
     def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> Decoded:
-        return decode(scores, columns, batch, options.decode)
+        return decode(scores, columns, batch, decoding)
 
     return map_batches(file, [(method.adjuster, work) for method in prepared], device, progress)
 
 
-def check_decodable(file: LogitsFile, options: LogitOptions) -> None:
+def check_decodable(file: LogitsFile, options: InputOptions) -> None:
     """Raise InputError if the file holds no boxes, or no objectness that the options use."""
     if file.image_id is None:
         problem = Problem("tensors", "`image_id` and `boxes` of detection logits", "neither")
@@ -46,7 +47,7 @@ def check_decodable(file: LogitsFile, options: LogitOptions) -> None:
 def decode_all(
     file: LogitsFile,
     prepared: Sequence[PreparedMethod],
-    options: LogitOptions,
+    options: InputOptions,
     device: torch.device,
     progress: Progress,
 ) -> list[Decoded]:
@@ -71,7 +72,7 @@ def saturation_note(ones: int) -> tuple[str, ...]:
     )
 
 
-def objectness_note(file: LogitsFile, options: LogitOptions) -> tuple[str, ...]:
+def objectness_note(file: LogitsFile, options: InputOptions) -> tuple[str, ...]:
     """A note if the file holds objectness that is not used."""
     if not file.has_objectness or options.decode.objectness != "none":
         return ()

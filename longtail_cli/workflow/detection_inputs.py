@@ -9,14 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from longtail_cli.choices import IouType, ScoreSpace
 from longtail_cli.errors import Problem, UsageError
+from longtail_cli.files.annotations.reader import AnnotationFile
+from longtail_cli.files.paths import paths_in
+from longtail_cli.files.recognise import kind_of
 from longtail_cli.files.results.file import ResultFile, open_results
 from longtail_cli.methods.base import Method
 from longtail_cli.methods.registry import parse_method
-from longtail_cli.tables import Detections, FrequencyTable, GroundTruth, Longs, Results
+from longtail_cli.tables import Bools, Detections, FrequencyTable, GroundTruth, Longs, Results
+from longtail_cli.workflow.conventions import resolved
 from longtail_cli.workflow.locate_detections import areas_in, locate, sharing
-from longtail_cli.workflow.options import LogitOptions, device_of, kind_of, require_torch
+from longtail_cli.workflow.options import InputOptions, device_of, require_torch
 from longtail_cli.workflow.progress import Progress, bytes_progress
 from longtail_cli.workflow.rescore_results import AdjustableResults
 
@@ -24,7 +30,8 @@ if TYPE_CHECKING:
     from longtail_cli.files.logits.reader import LogitsFile
 
 Predictions = Any
-"""A path, or in memory: a list of COCO result dicts, columns, a data frame, or a mapping of detection logits."""
+"""A path, a tuple of paths of the shards of a run, or in memory: a list of COCO result dicts, columns, a data frame, or
+a mapping of detection logits."""
 
 GEOMETRY: dict[IouType, str] = {"bbox": "bbox", "segm": "masks"}
 """The field of a result file that each IoU type is measured on."""
@@ -59,29 +66,30 @@ class Adjustments:
     methods: Sequence[Method]
     table: FrequencyTable | None
     score_space: ScoreSpace
-    logits: LogitOptions
+    inputs: InputOptions
 
 
 def open_inputs(
-    predictions: Sequence[Predictions], options: LogitOptions, stack: ExitStack
+    predictions: Sequence[Predictions], annotations: AnnotationFile, options: InputOptions, stack: ExitStack
 ) -> list[ResultFile | LogitsFile]:
     """Open the result files and logits; `stack` closes the files. Raises InputError if one is not valid."""
     return [
-        _open_logits(one, options) if _holds_logits(one) else stack.enter_context(open_results(one))
+        _open_logits(one, annotations, options) if _holds_logits(one) else stack.enter_context(open_results(one))
         for one in predictions
     ]
 
 
-def _open_logits(predictions: Predictions, options: LogitOptions) -> LogitsFile:
+def _open_logits(predictions: Predictions, annotations: AnnotationFile, options: InputOptions) -> LogitsFile:
     require_torch()
     from longtail_cli.workflow.prepare_methods import open_with_options
 
-    return open_with_options(predictions, options)
+    return open_with_options(predictions, options, data_set=annotations.data_set)
 
 
 def _holds_logits(predictions: Predictions) -> bool:
-    if isinstance(predictions, Path):
-        return kind_of(predictions) == "logits"
+    paths = paths_in(predictions)
+    if paths:
+        return kind_of(paths[0] if isinstance(predictions, Path) else paths) == "logits"
     return isinstance(predictions, Mapping) and "logits" in predictions
 
 
@@ -108,15 +116,32 @@ def adjusted_sources(
 
     def iterate(truth: GroundTruth) -> Iterator[Source]:
         before: Detections | None = None
+        images: dict[str, Bools] = {}
         for file, own_names in zip(files, names, strict=True):
             if isinstance(file, ResultFile):
                 source = _of_results(file, *results.next(), truth, adjustments, own_names, before)
                 before = source.runs[0].detections
+                source = _with_note_on_shards(source, images, len(truth.image_id))
             else:
                 source = _of_logits(file, truth, adjustments, own_names, progress)
             yield source
 
     return iterate
+
+
+def _with_note_on_shards(source: Source, images: dict[str, Bools], number: int) -> Source:
+    """The source, with a note if it has detections on none of the images of an earlier one, as another shard has.
+
+    images: by source, which of the `number` images have detections; that of this source is added.
+    """
+    own = np.zeros(number, np.bool_)
+    own[source.runs[0].detections.image] = True
+    other = next((name for name, held in images.items() if held.any() and own.any() and not (held & own).any()), None)
+    images[source.name] = own
+    if other is None:
+        return source
+    note = f"no image has detections both here and in {other}: are these shards of one run? Then pass `merge=True`"
+    return replace(source, runs=tuple(replace(run, notes=(*run.notes, note)) for run in source.runs))
 
 
 class _Prefetch:
@@ -149,14 +174,21 @@ def _of_results(
 ) -> Source:  # fmt: skip
     """The runs of a result file, of which only what the evaluation needs stays in memory."""
     methods = adjustments.methods
+
+    def resolve(found: Results) -> Results:
+        return resolved(found, truth, adjustments.inputs.convention)
+
+    results = resolve(results)
     if not methods:
         detections = sharing(locate(results, truth), before)
-        return Source(results.source, sha256, (RunInput(names[0], None, detections),))
-    adjustable = AdjustableResults(results, adjustments.table, adjustments.score_space, areas_in(file, results))
+        return Source(results.source, sha256, (RunInput(names[0], None, detections, results.convention.notes),))
+    adjustable = AdjustableResults(
+        results, adjustments.table, adjustments.score_space, areas_in(file, results, resolve)
+    )
     found = [adjustable.adjusted(method) for method in methods]
     located = sharing(locate(results, truth), before)
     runs = tuple(
-        RunInput(name, method.spec, replace(located, score=one.results.score), one.notes)
+        RunInput(name, method.spec, replace(located, score=one.results.score), results.convention.notes + one.notes)
         for name, method, one in zip(names, methods, found, strict=True)
     )
     return Source(results.source, sha256, runs)
@@ -166,14 +198,16 @@ def _of_logits(
     file: LogitsFile, truth: GroundTruth, adjustments: Adjustments, names: Sequence[str], progress: Progress
 ) -> Source:
     from longtail_cli.workflow.decode_logits import as_results, decode_all, objectness_note, saturation_note
+    from longtail_cli.workflow.logit_conventions import resolved_logits
     from longtail_cli.workflow.prepare_methods import prepare_methods
 
-    options = adjustments.logits
+    options = adjustments.inputs
     device = device_of(options.device)
+    file = resolved_logits(file, truth, options)
     methods = adjustments.methods or (parse_method("none"),)
     prepared = prepare_methods(file, methods, adjustments.table, options, device)
     decoded = decode_all(file, prepared, options, device, progress)
-    about_file = objectness_note(file, options)
+    about_file = objectness_note(file, options) + file.notes
     runs = tuple(
         RunInput(
             name,

@@ -10,6 +10,8 @@ from typing import Any
 
 from longtail_cli.choices import IouType, ProtocolChoice, ScoreSpace
 from longtail_cli.errors import Problem, UsageError, require
+from longtail_cli.files.paths import paths_in
+from longtail_cli.files.recognise import kind_of
 from longtail_cli.fitting.methods import (
     DisAlign,
     FitMethod,
@@ -21,7 +23,7 @@ from longtail_cli.fitting.methods import (
     parse_fit_method,
 )
 from longtail_cli.tables import FrequencyTable
-from longtail_cli.workflow.options import LogitOptions, kind_of, require_torch
+from longtail_cli.workflow.options import InputOptions, require_torch
 from longtail_cli.workflow.progress import Progress, no_progress
 from longtail_cli.workflow.saved_method import Fit
 
@@ -70,7 +72,7 @@ class FitOptions:
     """Result files: whether boxes or masks are matched; None for what the file holds, boxes first."""
     score_space: ScoreSpace = "prob"
     """Result files: whether scores are probabilities or logits."""
-    logits: LogitOptions = field(default_factory=LogitOptions)
+    inputs: InputOptions = field(default_factory=InputOptions)
 
 
 def fit(
@@ -153,7 +155,7 @@ def _check_not_a_classifier(labels: Any, held_out: Any) -> None:
 def _check_kind(method: FitMethod, predictions: Any, annotations: Any) -> None:
     """Raise UsageError for a method that cannot be learned from this kind of input."""
     results = isinstance(method, ScoresFit)
-    if isinstance(predictions, Path) and (kind_of(predictions) == "results") != results:
+    if paths_in(predictions) and (kind_of(predictions) == "results") != results:
         expected = "a result file with one score per detection" if results else "full logits"
         found = "logits" if results else "a result file"
         fix = "fit temperature, bcts or vector on them" if results else "fit platt, beta, isotonic or spline"

@@ -27,18 +27,21 @@ from longtail_cli.methods.bags import slice_softmax
 from longtail_cli.methods.steps import Classify
 from longtail_cli.reports.fitting.model import ClassNorms, RowCounts
 from longtail_cli.reports.origin import InputDigest, Origin
-from longtail_cli.tables import FrequencyTable, LogitColumns, Longs
+from longtail_cli.tables import FrequencyTable, LogitColumns
+from longtail_cli.workflow.category_names import compared_names
 from longtail_cli.workflow.fit import FitOptions
 from longtail_cli.workflow.fit_record import FitData, fit_of
 from longtail_cli.workflow.given_head import given_head, given_head_if_consistent, lengths
 from longtail_cli.workflow.input_digests import digests_of_paths, input_digests, sha256_of
 from longtail_cli.workflow.label_proposals import ProposalOptions, labelled_proposals
 from longtail_cli.workflow.labelled_rows import TensorName, labelled_rows
+from longtail_cli.workflow.logit_conventions import resolved_logits
 from longtail_cli.workflow.memorised import balanced_accuracy, memorised, memorised_against, right_rows
-from longtail_cli.workflow.options import LogitOptions, load_frequencies
-from longtail_cli.workflow.prepare_methods import check_classes, open_with_options
+from longtail_cli.workflow.options import InputOptions, load_frequencies
+from longtail_cli.workflow.prepare_methods import check_classes, classes_of, open_with_options
 from longtail_cli.workflow.progress import Progress
-from longtail_cli.workflow.report_classification import labels_of, open_classifier
+from longtail_cli.workflow.report_classification import notes_of, open_classifier
+from longtail_cli.workflow.row_labels import labelled, labels_in
 from longtail_cli.workflow.saved_method import Fit
 from longtail_cli.workflow.target_shares import row_weights
 
@@ -54,29 +57,37 @@ def fit_classifier(
 ) -> Fit:
     """Learn `method` on the rows of a classifier. See `longtail_cli.workflow.fit.fit`."""
     table, frequencies_sha256 = load_frequencies(frequencies)
-    file = open_classifier(predictions, options.logits, ())
-    _check_logits(file)
-    label = labels_of(file, labels)
-    right = right_rows(file, label)
+    file = open_classifier(predictions, options.inputs, as_logits=True, labels=labels, classes=classes_of(table))
+    _check_content(file, method)
+    file = labelled(file, labels, table, options.inputs.keys.get("labels"))
+    label = labels_in(file)
+    right = None if file.content == "features" else right_rows(file, label)
+    accuracy = None if right is None else float(right.mean())
     rows = labelled_rows(file, label, _tensors(method), options.seed, progress)
-    notes = memorised(float(right.mean()))
+    notes = (*notes_of([file]), *_score_notes(file), *(() if accuracy is None else memorised(accuracy)))
     digests = row_digests(file)
     inputs = input_digests(file, _sha256(digests), frequencies, frequencies_sha256)
     inputs += digests_of_paths({"labels": labels, "target": None if options.target in TARGETS else options.target})
     if held_out is not None:
-        stated = options.logits if isinstance(held_out, Path) else _stating(file.columns, options.logits)
-        other = open_classifier(held_out, stated, (), "held-out logits")
+        stated = options.inputs if isinstance(held_out, Path) else _stating(file.columns, options.inputs)
+        classes = file.columns.category_id
+        other = open_classifier(held_out, stated, as_logits=True, name="held-out logits", classes=classes)
+        if other.labels is None:
+            problem = Problem("tensors", "`labels`", "none")
+            raise InputError(other.source, [problem], "save the labels with the held-out logits")
+        other = labelled(other, None, table)
         _check_same_model(other, file, features="features" in _tensors(method))
-        others, chosen_on = _labels_in(other), row_digests(other)
+        others, chosen_on = labels_in(other), row_digests(other)
         _check_unseen(chosen_on, digests)
         rows = rows.with_held_out(labelled_rows(other, others, _tensors(method), options.seed, progress))
-        accuracy = balanced_accuracy(right, label)
-        notes += memorised_against(accuracy, balanced_accuracy(right_rows(other, others), others), other.source)
+        if right is not None:
+            reached = balanced_accuracy(right_rows(other, others), others)
+            notes += memorised_against(balanced_accuracy(right, label), reached, other.source)
         inputs += (InputDigest("held-out", printable(other.source), _sha256(chosen_on)),)
         digests = np.concatenate([digests, chosen_on])
     counts = RowCounts(len(rows), int(rows.held_out.sum()), None, None, 0, len(np.unique(label)))
     origin = _origin(rows.columns, inputs, {}, digests)
-    data = FitData(counts, origin, float(right.mean()), 0 if held_out is None else int(rows.held_out.sum()), notes)
+    data = FitData(counts, origin, accuracy, 0 if held_out is None else int(rows.held_out.sum()), notes)
     return _learned(method, file, rows, table, data, options, progress)
 
 
@@ -90,11 +101,13 @@ def fit_detector(
 ) -> Fit:
     """Learn `method` on the proposals of a detector. See `longtail_cli.workflow.fit.fit`."""
     table, frequencies_sha256 = load_frequencies(frequencies)
-    file = open_with_options(predictions, options.logits)
-    _check_logits(file)
     how = ProposalOptions(options.foreground_iou, options.background_iou, options.negatives, options.seed)
     with open_annotations(annotations) as truth_file:
-        found = labelled_proposals(file, truth_file.read(masks=False), how, _tensors(method), progress)
+        file = open_with_options(predictions, options.inputs, data_set=truth_file.data_set)
+        _check_content(file, method)
+        truth = truth_file.read(masks=False)
+        file, notes = resolved_logits(file, truth, options.inputs), compared_names(table, truth)
+        found = labelled_proposals(file, truth, how, _tensors(method), progress)
         names, annotations_sha256 = truth_file.image_names(), truth_file.sha256()
         source = truth_file.source
     present = [] if file.image_id is None else np.unique(file.image_id).tolist()
@@ -110,7 +123,7 @@ def fit_detector(
         classes=len(torch.unique(rows.target)) - (number.kept_background > 0),
     )
     origin = _origin(rows.columns, inputs, {id_: names[id_] for id_ in present}, np.zeros(0, np.uint64))
-    return _learned(method, file, rows, table, FitData(counts, origin), options, progress)
+    return _learned(method, file, rows, table, FitData(counts, origin, notes=notes), options, progress)
 
 
 def _learned(
@@ -155,7 +168,12 @@ def _origin(columns: LogitColumns, inputs: tuple[InputDigest, ...], images: dict
     return Origin("logits", columns.head, columns.background, ids, inputs, images, tuple(digests.tolist()))
 
 
-def _check_logits(file: LogitsFile) -> None:
+def _check_content(file: LogitsFile, method: FitMethod) -> None:
+    """Raise InputError for what nothing can be learned on, UsageError for features alone if the method needs more."""
+    if file.content == "features" and (not isinstance(method, HeadFit) or _starts_from_given(method)):
+        problem = Problem("content", f"logits, for the method {method.spec}", "features alone")
+        fix = "learn a new head, such as classifier:start=new or ncm, or save the logits and `weight` with the features"
+        raise UsageError(file.source, [problem], fix)
     if file.content == "scores":
         problem = Problem("content", "logits", "scores, to which an activation was applied")
         raise InputError(file.source, [problem], "fit on the logits that they were made from")
@@ -167,9 +185,14 @@ def _check_logits(file: LogitsFile) -> None:
         raise InputError(file.source, [problem], "fit on the logits of a head with one scale")
 
 
-def _stating(columns: LogitColumns, options: LogitOptions) -> LogitOptions:
+def _score_notes(file: LogitsFile) -> tuple[str, ...]:
+    text = f"{printable(file.source)}: learned on the logarithms of its scores, so apply it to scores of this model"
+    return (text,) if file.log_scores else ()
+
+
+def _stating(columns: LogitColumns, options: InputOptions) -> InputOptions:
     """The options for logits in memory, which do not state their columns."""
-    return replace(options, head=columns.head, background=columns.background, category_ids=columns.category_id)
+    return replace(options, head=columns.head, background=columns.background, category_ids=columns.category_id, keys={})
 
 
 def _check_same_model(file: LogitsFile, first: LogitsFile, *, features: bool) -> None:
@@ -178,6 +201,7 @@ def _check_same_model(file: LogitsFile, first: LogitsFile, *, features: bool) ->
     problems = [
         Problem(name, f"{wanted}, as in {first.source}", found)
         for name, found, wanted in (
+            ("content", file.content, first.content),
             ("head", one.head, other.head),
             ("background", one.background, other.background),
             ("features", _columns_of_features(file), _columns_of_features(first)),
@@ -202,15 +226,6 @@ def _check_unseen(held_out: Digests, fitted: Digests) -> None:
     if shared:
         problem = Problem("`held_out=`", "rows that are not fitted on", f"{shared:,} of {len(held_out):,} that are")
         raise UsageError("fit", [problem], "pass other images, or leave it out: a fifth of the rows is then held out")
-
-
-def _labels_in(file: LogitsFile) -> Longs:
-    """The labels in a file of held-out rows. Raises InputError if there are none."""
-    if file.labels is None:
-        raise InputError(
-            file.source, [Problem("tensors", "`labels`", "none")], "save the labels with the held-out logits"
-        )
-    return file.labels
 
 
 def _sha256(digests: Digests) -> str:

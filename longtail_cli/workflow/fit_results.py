@@ -16,6 +16,8 @@ from longtail_cli.fitting.score_maps import fit_scores
 from longtail_cli.reports.fitting.model import RowCounts
 from longtail_cli.reports.origin import InputDigest, Origin
 from longtail_cli.tables import FrequencyTable
+from longtail_cli.workflow.category_names import compared_names
+from longtail_cli.workflow.conventions import resolved
 from longtail_cli.workflow.detection_inputs import held_iou_types
 from longtail_cli.workflow.fit import FitOptions
 from longtail_cli.workflow.fit_record import FitData, fit_of
@@ -43,6 +45,7 @@ def fit_results(
         iou_type = _iou_type(file, options.iou_type)
         results = file.read(fields_of(iou_type), bytes_progress(progress, "reading", file.size))
         truth = truth_file.read(masks=iou_type == "segm")
+        results = resolved(results, truth, options.inputs.convention)
         progress("matching", None)
         rows = matched_detections(
             results,
@@ -71,7 +74,8 @@ def fit_results(
         classes=len(np.unique(rows.category)),
     )
     origin = Origin("results", "sigmoid", "none", tuple(table.category_id.tolist()), inputs, images)
-    return fit_of(method, fitted, FitData(counts, origin), table, options.seed, None)
+    data = FitData(counts, origin, notes=results.convention.notes + compared_names(table, truth))
+    return fit_of(method, fitted, data, table, options.seed, None)
 
 
 def _iou_type(file: ResultFile, wanted: IouType | None) -> IouType:

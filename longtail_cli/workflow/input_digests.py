@@ -7,7 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longtail_cli.files.frequencies import frequencies_sha256
 from longtail_cli.files.results.file import ResultFile
+from longtail_cli.files.shipped import shipped_name
 from longtail_cli.files.source import check_readable, printable
 from longtail_cli.reports.origin import InputDigest
 from longtail_cli.tables import FrequencyTable
@@ -47,10 +49,16 @@ def sha256_of(file: ResultFile | LogitsFile) -> str | None:
 
 
 def digests_of_paths(sources: Mapping[str, Any]) -> tuple[InputDigest, ...]:
-    """The digests of those sources that are paths, by role. Raises InputError for a file that cannot be read."""
+    """The digests of those sources that are paths, by role; a frequency table may also be named.
+
+    Raises InputError for a file that cannot be read.
+    """
     paths = {role: Path(source) for role, source in sources.items() if isinstance(source, str | Path)}
-    for path in paths.values():
-        check_readable(path)
-    return tuple(
-        InputDigest(role, printable(str(path)), sha256(path.read_bytes()).hexdigest()) for role, path in paths.items()
-    )
+    return tuple(InputDigest(role, printable(str(path)), _sha256_of_path(path)) for role, path in paths.items())
+
+
+def _sha256_of_path(path: Path) -> str:
+    if shipped_name(path) is not None:
+        return frequencies_sha256(path)
+    check_readable(path)
+    return sha256(path.read_bytes()).hexdigest()

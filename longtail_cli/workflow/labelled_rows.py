@@ -56,7 +56,7 @@ def rows_at(
     if "features" in tensors and not file.has_features:
         problem = Problem("tensors", "`features` [N, D], the input of the last layer", "none")
         raise InputError(file.source, [problem], "save the features with the logits (docs/logits.md)")
-    column = _column_order(file.columns, file.width)
+    column = _column_order(file.columns, file.width) if "logits" in tensors else None
     kept: dict[TensorName, torch.Tensor] = {}
     filled = 0
     for batch in file.batches(max(1, LOGITS_PER_BATCH["cpu"] // file.width)):

@@ -37,14 +37,24 @@ def locate(results: Results, ground_truth: GroundTruth) -> Detections:
     return Detections(image, category, results.score, bbox, area, results.masks, results.source)
 
 
-def areas_in(file: ResultFile, results: Results) -> Callable[[], Floats]:
+def check_known(results: Results, ground_truth: GroundTruth) -> None:
+    """Raise InputError if an `image_id` or a `category_id` is not in the annotations."""
+    images = look_up("image_id", results.image_id, ground_truth.image_id, ground_truth.source)[1]
+    categories = look_up("category_id", results.category_id, ground_truth.categories.id, ground_truth.source)[1]
+    raise_faults(results.source, [*images, *categories])
+
+
+def areas_in(
+    file: ResultFile, results: Results, resolve: Callable[[Results], Results] = lambda found: found
+) -> Callable[[], Floats]:
     """Gives the `Detections.area` of `results`, which were read from `file`; reads the boxes if they were not.
 
+    resolve: gives the results as read from the file their boxes in pixels.
     What it returns raises InputError if the file has neither boxes nor masks.
     """
 
     def areas() -> Floats:
-        held = results if results.bbox is not None else file.read(frozenset({"bbox"}))
+        held = results if results.bbox is not None else resolve(file.read(frozenset({"bbox"})))
         return _boxes_and_areas(held)[1]
 
     return areas
@@ -108,10 +118,10 @@ def index_of(ids: Longs, known: Longs) -> tuple[Ints, bool]:
 
 
 def _off_by_one(name: str, ids: Longs, known: Longs) -> str | None:
-    """How to fix ids that are all off by one; None if they are not."""
-    for step, word in ((1, "add 1 to"), (-1, "subtract 1 from")):
+    """How to fix ids that are all off by one; None if they are not. name: ``image_id`` or ``category_id``."""
+    for step in (1, -1):
         if np.isin(ids + step, known).all():
-            return f"all ids are off by one: {word} every `{name}`"
+            return f"all ids are off by one: pass `{name.removesuffix('_id')}_offset={step}`"
     return None
 
 

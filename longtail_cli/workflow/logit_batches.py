@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import prod
 from typing import Generic, Protocol, TypeVar
@@ -53,7 +53,7 @@ def map_batches(
     progress: Progress,
     *,
     activate: bool = True,
-) -> Iterator[list[Result]]:
+) -> Generator[list[Result]]:
     """The results of the tasks, one per task, for each batch in file order.
 
     A task is an adjuster and the work on its scores, or without `activate` on the adjusted logits; a file of scores

@@ -9,7 +9,7 @@ from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.methods.registry import parse_method
 from longtail_cli.tables import Bools, LogitColumns, Logits, Longs
 from longtail_cli.workflow.logit_batches import map_batches
-from longtail_cli.workflow.options import LogitOptions
+from longtail_cli.workflow.options import InputOptions
 from longtail_cli.workflow.prepare_methods import prepare_methods
 from longtail_cli.workflow.progress import no_progress
 
@@ -23,7 +23,7 @@ GAP = 0.1
 def right_rows(file: LogitsFile, label: Longs) -> Bools:
     """Whether the class with the highest score is the true one, bool [N]. label: int64 [N]."""
     right = np.zeros(file.rows, bool)
-    unadjusted = prepare_methods(file, (parse_method("none"),), None, LogitOptions(), torch.device("cpu"))[0].adjuster
+    unadjusted = prepare_methods(file, (parse_method("none"),), None, InputOptions(), torch.device("cpu"))[0].adjuster
 
     def look(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> None:
         rows = slice(batch.first, batch.first + len(batch))

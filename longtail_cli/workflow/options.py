@@ -5,25 +5,54 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from longtail_cli.choices import BackgroundName, GateKind, HeadName, JudgedOn
+from longtail_cli.choices import BOX_FORMATS, BackgroundName, BoxFormat, GateKind, HeadName, JudgedOn
 from longtail_cli.decode.options import DecodeOptions
-from longtail_cli.errors import MissingExtraError, Problem, UsageError
-from longtail_cli.files.paths import LOGIT_SUFFIXES
+from longtail_cli.errors import MissingExtraError, Problem, UsageError, check_choice
 
 if TYPE_CHECKING:
     import torch
 
     from longtail_cli.tables import FrequencyTable, Longs
 
-InputKind = Literal["results", "logits"]
+MAX_OFFSET = 1 << 53
+"""Of ids; JSON has no larger integers in common."""
 
 
 @dataclass(frozen=True, slots=True)
-class LogitOptions:
-    """How logits are read and decoded, and on which device."""
+class ConventionOptions:
+    """What ids and boxes mean, where the user says so; None and False leave it to the format of the file.
+
+    Raises UsageError for offsets that are no integers or more than `MAX_OFFSET`, and for an unknown format.
+    """
+
+    category_offset: int | None = None
+    """Added to the category ids of the predictions, it gives those of the annotations; 0 if they are the same."""
+    contiguous: bool = False
+    """Whether categories are numbered 0 to C - 1 in order of the ids of the annotations, after `category_offset` is
+    added: with -1 they are numbered 1 to C."""
+    image_offset: int | None = None
+    """Added to the image ids of the predictions, it gives those of the annotations; 0 if they are the same."""
+    box_format: BoxFormat | None = None
+    """What the four numbers of a box are."""
+
+    def __post_init__(self) -> None:
+        for name in ("category_offset", "image_offset"):
+            offset = getattr(self, name)
+            whole = isinstance(offset, Integral) and not isinstance(offset, bool)
+            if offset is not None and not (whole and abs(offset) <= MAX_OFFSET):
+                problem = Problem("value", f"a whole number from -{MAX_OFFSET} to {MAX_OFFSET}", repr(offset))
+                raise UsageError(f"`{name}=`", [problem], "state the id of the annotations less that of the file")
+        if self.box_format is not None:
+            check_choice("box_format", self.box_format, BOX_FORMATS)
+
+
+@dataclass(frozen=True, slots=True)
+class InputOptions:
+    """How predictions are read; of logits also how they are decoded, and on which device."""
 
     head: HeadName | None = None
     """Only needed if the metadata does not state it, as are `background` and `category_ids`."""
@@ -33,6 +62,9 @@ class LogitOptions:
     device: str = "auto"
     """``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
     decode: DecodeOptions = field(default_factory=DecodeOptions)
+    convention: ConventionOptions = field(default_factory=ConventionOptions)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """The name in the file of a tensor, by what it is: ``{"logits": "cls_score"}``; for names that are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +116,16 @@ class GateRequest:
         }
 
 
-def kind_of(path: Path) -> InputKind:
-    """``logits`` for a folder, ``.safetensors``, ``.npz``, ``.pt`` and ``.pth``; else ``results``."""
-    return "logits" if path.is_dir() or path.suffix in LOGIT_SUFFIXES else "results"
-
-
 def load_frequencies(frequencies: Path | FrequencyTable | None) -> tuple[FrequencyTable | None, str | None]:
-    """The table, read if it is a path, and the hex SHA-256 of its file, or of its CSV form."""
+    """The table, read if it is a path or a name, and the hex SHA-256 of its file, or of its CSV form."""
     if frequencies is None:
         return None, None
     from hashlib import sha256
 
-    from longtail_cli.files.frequencies import frequencies_csv, read_frequencies
+    from longtail_cli.files.frequencies import frequencies_csv, frequencies_sha256, read_frequencies
 
     if isinstance(frequencies, Path):
-        table = read_frequencies(frequencies)
-        return table, sha256(frequencies.read_bytes()).hexdigest()
+        return read_frequencies(frequencies), frequencies_sha256(frequencies)
     return frequencies, sha256(frequencies_csv(frequencies, {}).encode()).hexdigest()
 
 

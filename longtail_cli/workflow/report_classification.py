@@ -16,13 +16,13 @@ import numpy.typing as npt
 import torch
 
 from longtail_cli import __version__
-from longtail_cli.errors import InputError, Problem, UsageError
+from longtail_cli.errors import InputError, Problem
 from longtail_cli.evaluation.bootstrap.effective import effective_images
 from longtail_cli.evaluation.bootstrap.permutation import Swaps, p_values
 from longtail_cli.evaluation.bootstrap.resampling import Draws, Weightings
 from longtail_cli.evaluation.classification.metrics import GROUPS, ClassificationResult, Tally
 from longtail_cli.evaluation.classification.resampled import RowTally, resampled_metrics, side_by_side
-from longtail_cli.files.labels import labels_from_array, read_labels
+from longtail_cli.files.label_arrays import IGNORED
 from longtail_cli.files.logits.digests import row_digests, rows_in
 from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.files.source import printable
@@ -36,16 +36,22 @@ from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Longs
 from longtail_cli.workflow.category_rows import TrainCounts, groups_sha256, iif_curves
 from longtail_cli.workflow.intervals import Outcome, Resampled, add_intervals
 from longtail_cli.workflow.logit_batches import BatchAdjuster, map_batches
-from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, device_of, load_frequencies
+from longtail_cli.workflow.options import BootstrapOptions, InputOptions, device_of, load_frequencies
 from longtail_cli.workflow.oracle import any_saved, marked
-from longtail_cli.workflow.prepare_methods import PreparedMethod, check_classes, open_with_options, prepare_methods
+from longtail_cli.workflow.prepare_methods import (
+    PreparedMethod,
+    check_classes,
+    classes_of,
+    open_with_options,
+    prepare_methods,
+)
 from longtail_cli.workflow.progress import Progress, no_progress
 from longtail_cli.workflow.report_detection import run_names, swaps_of
+from longtail_cli.workflow.row_labels import row_labels, with_labels
 
-DEFAULT_OPTIONS = LogitOptions()
+DEFAULT_OPTIONS = InputOptions()
 
 _NO_GROUPS = "no frequency groups: pass `frequencies=` for many, medium, few and the confusion between them"
-_FIX_LABELS = "pass the labels of the rows of the logits, in the same order, as class indices from 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ def evaluate_classification(
     *,
     frequencies: Path | FrequencyTable | None = None,
     methods: Sequence[Method] = (),
-    logit_options: LogitOptions = DEFAULT_OPTIONS,
+    input_options: InputOptions = DEFAULT_OPTIONS,
     per_category: bool = False,
     bootstrap: BootstrapOptions | None = None,
     names: Sequence[str] = (),
@@ -83,18 +89,27 @@ def evaluate_classification(
     """
     names_by_input = run_names(predictions, methods, names)
     table, frequencies_sha256 = load_frequencies(frequencies)
-    device = device_of(logit_options.device)
-    files = [open_classifier(one, logit_options, methods) for one in predictions]
-    truth = labels_of(files[0], labels)
+    device = device_of(input_options.device)
+    classes = classes_of(table, methods)
+    files = [
+        open_classifier(one, input_options, as_logits=bool(methods), labels=labels, classes=classes)
+        for one in predictions
+    ]
+    index = row_labels(files[0], labels, table, input_options.keys.get("labels"))
+    for file in files:
+        _check_same(file, files[0], index, compare_labels=labels is None)
+    files = [with_labels(file, index) for file in files]
+    truth = index[index != IGNORED]
     groups = None if table is None else groups_of(files[0], table)
     draws = None if bootstrap is None else Draws(len(truth), bootstrap.resamples, bootstrap.seed)
-    reporter = ClassificationReporter(files[0].columns, truth, groups, table, frequencies_sha256, per_category, draws)
+    reporter = ClassificationReporter(
+        files[0].columns, truth, groups, table, frequencies_sha256, per_category, draws, notes=notes_of(files)
+    )
     outcomes: list[Outcome] = []
     swaps = swaps_of(len(truth), bootstrap)
     comparison = None if swaps is None else _Comparison(swaps)
     for file, own_names in zip(files, names_by_input, strict=True):
-        _check_same(file, files[0], truth, compare_labels=labels is None)
-        runs = _runs(file, methods, table, logit_options, device, own_names)
+        runs = _runs(file, methods, table, input_options, device, own_names)
         outcomes += _with_oracles(reporter.outcomes(file, runs, device, progress, comparison), methods, file)
     return reporter.report(outcomes)
 
@@ -125,6 +140,8 @@ class ClassificationReporter:
     """Resamples for the intervals, or None."""
     split: str | None = None
     """See `Signature.split`."""
+    notes: tuple[str, ...] = ()
+    """About the files."""
 
     def outcomes(
         self,
@@ -171,7 +188,7 @@ class ClassificationReporter:
         report = Report(
             signature,
             tuple(one.run for one in outcomes),
-            () if self.groups is not None else (_NO_GROUPS,),
+            self.notes if self.groups is not None else (*self.notes, _NO_GROUPS),
             groups=_group_sizes(self.columns, truth, self.groups),
             weights={} if train is None or table is None else iif_curves(train, table.category_id),
         )
@@ -206,7 +223,7 @@ def _runs(
     file: LogitsFile,
     methods: Sequence[Method],
     table: FrequencyTable | None,
-    options: LogitOptions,
+    options: InputOptions,
     device: torch.device,
     names: Sequence[str],
 ) -> list[ClassifierRun]:
@@ -240,44 +257,37 @@ def _with_oracles(outcomes: Sequence[Outcome], methods: Sequence[Method], file: 
 
 
 def open_classifier(
-    predictions: Any, options: LogitOptions, methods: Sequence[Method], name: str = "logits"
+    predictions: Any,
+    options: InputOptions,
+    *,
+    as_logits: bool,
+    labels: Any = None,
+    name: str = "logits",
+    classes: Longs | None = None,
 ) -> LogitsFile:
     """Open an input, which is called `name` if it is in memory.
 
-    Raises InputError for detection logits, UsageError for methods on scores.
+    as_logits: whether scores are to be adjusted. labels: those that are passed separately, to which the key of labels
+    then belongs; or None. classes: see `Declared.classes`. Raises InputError for detection logits.
     """
-    file = open_with_options(predictions, options, name)
+    if labels is not None:
+        options = replace(options, keys={key: value for key, value in options.keys.items() if key != "labels"})
+    file = open_with_options(predictions, options, name, classes=classes)
     if file.image_id is not None:
         problem = Problem("tensors", "logits or scores of classification", "`image_id` and `boxes`, of detection")
         raise InputError(file.source, [problem], "pass the annotations to evaluate detections: `annotations=`")
-    if file.content == "scores" and methods:
-        problem = Problem("content", "logits, for `methods=`", "scores, to which an activation was applied")
-        raise UsageError(file.source, [problem], "pass the logits, or leave `methods=` out")
-    return file
+    return file.as_logits() if as_logits and file.content == "scores" else file
 
 
-def labels_of(file: LogitsFile, labels: Any) -> Longs:
-    """The true class of each row, int64 [N], from `labels` or else from the file. Raises InputError."""
-    if labels is None:
-        if file.labels is None:
-            problem = Problem("tensors", "`labels`", "none")
-            raise InputError(file.source, [problem], "pass the true classes: `labels=`")
-        return file.labels
-    read = read_labels(labels) if isinstance(labels, Path) else labels_from_array(labels, "labels")
-    found = read.category.astype(np.int64)
-    if len(found) != file.rows:
-        problem = Problem("labels", f"{file.rows}, one for each row", str(len(found)))
-        raise InputError(read.source, [problem], _FIX_LABELS)
-    wrong = np.flatnonzero(found >= len(file.columns))
-    if len(wrong):
-        problem = Problem(f"label {wrong[0]}", f"a class from 0 to {len(file.columns) - 1}", str(found[wrong[0]]))
-        raise InputError(read.source, [problem], _FIX_LABELS, total=len(wrong))
-    return found
+def notes_of(files: Sequence[LogitsFile]) -> tuple[str, ...]:
+    """The notes on files, each once."""
+    return tuple(dict.fromkeys(f"{printable(file.source)}: {note}" for file in files for note in file.notes))
 
 
 def _check_same(file: LogitsFile, first: LogitsFile, truth: Longs, *, compare_labels: bool) -> None:
     """Raise InputError unless both have the same classes and rows, and the labels in the file are `truth`.
 
+    truth: int64 [N], with `IGNORED`.
     compare_labels: whether to check labels in the file; labels passed separately replace them.
     """
     fix = "evaluate files of the same images together, in the same order"

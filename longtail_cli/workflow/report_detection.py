@@ -17,11 +17,13 @@ from longtail_cli.errors import InputError, Problem, UsageError
 from longtail_cli.evaluation.options import TIDE_RULES, EvaluationOptions
 from longtail_cli.evaluation.protocol import DEFAULT_MAX_DETS, GROUPS, Protocol
 from longtail_cli.files.annotations.reader import AnnotationFile, open_annotations
+from longtail_cli.files.paths import name_of_shards, paths_in
 from longtail_cli.files.source import printable
 from longtail_cli.methods.base import Method
 from longtail_cli.reports.model import Report, Signature
 from longtail_cli.tables import FrequencyTable, GroundTruth
-from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, load_frequencies
+from longtail_cli.workflow.category_names import compared_names
+from longtail_cli.workflow.options import BootstrapOptions, InputOptions, load_frequencies
 from longtail_cli.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from longtail_cli.workflow.detection_inputs import Source
     from longtail_cli.workflow.intervals import Outcome
 
-DEFAULT_LOGIT_OPTIONS = LogitOptions()
+DEFAULT_LOGIT_OPTIONS = InputOptions()
 DEFAULT_OPTIONS = EvaluationOptions()
 
 
@@ -42,7 +44,7 @@ def evaluate(
     *,
     frequencies: Path | FrequencyTable | None = None,
     methods: Sequence[Method] = (),
-    logit_options: LogitOptions = DEFAULT_LOGIT_OPTIONS,
+    input_options: InputOptions = DEFAULT_LOGIT_OPTIONS,
     options: EvaluationOptions = DEFAULT_OPTIONS,
     bootstrap: BootstrapOptions | None = None,
     names: Sequence[str] = (),
@@ -67,16 +69,19 @@ def evaluate(
         annotations_sha256 = pool.submit(truth_file.sha256)
         from longtail_cli.workflow import detection_inputs
 
-        files = detection_inputs.open_inputs(predictions, logit_options, stack)
+        files = detection_inputs.open_inputs(predictions, truth_file, input_options, stack)
         iou_types = tuple(dict.fromkeys(options.iou_types)) or detection_inputs.held_iou_types(files[0])
-        adjustments = detection_inputs.Adjustments(methods, table, options.score_space, logit_options)
+        adjustments = detection_inputs.Adjustments(methods, table, options.score_space, input_options)
         sources = detection_inputs.adjusted_sources(files, names_by_input, adjustments, iou_types, pool, progress)
         truth_read = pool.submit(truth_file.read, masks="segm" in iou_types)
         truth = truth_read.result()
         labels = group_labels(truth, table)
+        notes = compared_names(table, truth)
         draws = draws_of(truth, bootstrap)
         evaluations = prepared_evaluations(truth, iou_types, labels, options, draws)
-        reporter = DetectionReporter(evaluations, labels, table, draws, annotations_sha256.result, frequencies_sha256)
+        reporter = DetectionReporter(
+            evaluations, labels, table, draws, annotations_sha256.result, frequencies_sha256, notes=notes
+        )
         swaps = swaps_of(len(truth.image_id), bootstrap)
         outcomes = _with_oracles(reporter.outcomes(sources(truth), progress, swaps), methods, truth_file)
         return reporter.report(outcomes)
@@ -96,6 +101,8 @@ class DetectionReporter:
     frequencies_sha256: str | None
     split: str | None = None
     """See `Signature.split`."""
+    notes: tuple[str, ...] = ()
+    """On the inputs that all runs share."""
 
     def outcomes(
         self, sources: Iterable[Source], progress: Progress, swaps: Swaps | None = None
@@ -113,7 +120,7 @@ class DetectionReporter:
         oracles = tuple(one.run.name for one in outcomes if one.run.oracle)
         signature = _signature(evaluations, self.annotations_sha256(), self.frequencies_sha256, self.labels)
         signature = replace(signature, oracle=oracles, split=self.split)
-        notes = () if self.labels is not None else (_NO_GROUPS,)
+        notes = self.notes + (() if self.labels is not None else (_NO_GROUPS,))
         shown = evaluations[0].options.per_category
         weights = category_rows.iif_curves(train, evaluations[0].ground_truth.categories.id) if shown else {}
         groups = category_rows.group_sizes(evaluations[0])
@@ -265,9 +272,9 @@ def run_names(
 
 def _short_names(predictions: Sequence[Any]) -> list[str]:
     """The file names, with their folders if file names repeat; ``predictions`` for data in memory."""
-    paths = [one if isinstance(one, Path) else Path("predictions") for one in predictions]
-    short = [printable(path.name) for path in paths]
+    paths = [paths_in(one) or (Path("predictions"),) for one in predictions]
+    short = [printable(name_of_shards([Path(path.name) for path in own])) for own in paths]
     if len(set(short)) == len(short):
         return short
-    long = [printable(str(path)) for path in paths]
+    long = [printable(name_of_shards(own)) for own in paths]
     return [f"{name} ({number})" if long.count(name) > 1 else name for number, name in enumerate(long, 1)]

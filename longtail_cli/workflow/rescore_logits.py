@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from longtail_cli.errors import InputError, Problem, UsageError
+from longtail_cli.errors import Problem, UsageError
+from longtail_cli.files.annotations.reader import open_annotations
 from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.files.logits.scores_writer import ScoresWriter
 from longtail_cli.files.output import check_free_space
 from longtail_cli.files.results.writer import detections_writer, result_format
 from longtail_cli.methods.apply import Adjuster
 from longtail_cli.methods.base import Method
-from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Singles
+from longtail_cli.tables import FrequencyTable, GroundTruth, LogitColumns, Logits, Singles
+from longtail_cli.workflow.category_names import compared_names
 from longtail_cli.workflow.decode_logits import decode_batches, objectness_note, saturation_note
 from longtail_cli.workflow.logit_batches import Work, check_finite, map_batches
-from longtail_cli.workflow.options import LogitOptions, device_of
-from longtail_cli.workflow.prepare_methods import PreparedMethod, open_with_options, prepare_methods
+from longtail_cli.workflow.logit_conventions import resolved_logits, resolved_logits_alone
+from longtail_cli.workflow.options import InputOptions, device_of
+from longtail_cli.workflow.prepare_methods import PreparedMethod, classes_of, open_with_options, prepare_methods
 from longtail_cli.workflow.progress import Progress, no_progress
+from longtail_cli.workflow.report_classification import notes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +49,32 @@ def rescore_logits(
     methods: Sequence[Method],
     outs: Sequence[Path],
     *,
-    options: LogitOptions,
+    options: InputOptions,
+    annotations: Path | None = None,
     keep_logits: bool = False,
     progress: Progress = no_progress,
 ) -> tuple[LogitsSummary, ...]:
     """Adjust the logits `path` with each method and write the results, reading them once.
 
     outs: a new file for each method: a result file (``.json``, ``.json.gz``, ``.parquet``) for detection logits, scores
-    (``.npz``) for classification logits. keep_logits: whether the scores file also holds the adjusted logits.
+    (``.npz``) for classification logits.
+    annotations: of the detections, to check the ids, and for the images and categories of the outputs of a query model;
+    may be None for other logits.
+    keep_logits: whether the scores file also holds the adjusted logits.
     Raises InputError if the file is broken or does not fit the table, UsageError if a method, an option or an output
     does not fit the file, OutputError if an output cannot be written to, or all scores will not fit on the disk.
     """
-    device, file = device_of(options.device), open_with_options(path, options)
+    device = device_of(options.device)
+    with nullcontext() if annotations is None else open_annotations(annotations) as truth_file:
+        data_set = None if truth_file is None else truth_file.data_set
+        file = open_with_options(path, options, data_set=data_set, classes=classes_of(table, methods))
+        truth = None if truth_file is None else truth_file.read(masks=False)
     if file.content == "scores":
-        problem = Problem("content", "logits", "scores, to which an activation was applied")
-        raise InputError(
-            str(path),
-            [problem],
-            "pass the logits; `ltcal rescore` with `keep_logits=True` keeps them next to the scores",
-        )
+        file = file.as_logits()
     if len(outs) != len(methods) or len(set(outs)) != len(outs):
         problem = Problem("files", f"{len(methods)} different ones, one for each method", f"{len(outs)}")
         raise UsageError("`output=`", [problem], "give one `output=` for each `method=`, in the same order")
+    file, about_names = _resolved(file, truth, table, options)
     prepared = prepare_methods(file, methods, table, options, device)
     written: Sequence[_Written | None] = [None] * len(prepared)
     if file.image_id is None:
@@ -76,7 +84,7 @@ def rescore_logits(
             problem = Problem("`keep_logits=True`", "classification logits", "detection logits")
             raise UsageError(str(path), [problem], "leave it out: a result file cannot hold logits")
         written = _write_detections(file, prepared, outs, options, device, progress)
-    about_file = objectness_note(file, options)
+    about_file = (*objectness_note(file, options), *notes_of([file]), *about_names)
     return tuple(
         LogitsSummary(
             method=one.spec or "",
@@ -87,6 +95,15 @@ def rescore_logits(
         )
         for one, out in zip(prepared, written, strict=True)
     )
+
+
+def _resolved(
+    file: LogitsFile, truth: GroundTruth | None, table: FrequencyTable | None, options: InputOptions
+) -> tuple[LogitsFile, tuple[str, ...]]:
+    """The file with the ids of the annotations, and notes on their names."""
+    if truth is None:
+        return resolved_logits_alone(file, options), ()
+    return resolved_logits(file, truth, options), compared_names(table, truth)
 
 
 @dataclass(slots=True)
@@ -101,7 +118,7 @@ def _write_detections(
     file: LogitsFile,
     prepared: Sequence[PreparedMethod],
     outs: Sequence[Path],
-    options: LogitOptions,
+    options: InputOptions,
     device: torch.device,
     progress: Progress,
 ) -> list[_Written]:

@@ -12,19 +12,36 @@ import numpy as np
 
 from longtail_cli.choices import ScoreSpace
 from longtail_cli.errors import MAX_PROBLEMS, InputError, Problem, UsageError
+from longtail_cli.files.annotations.reader import open_annotations
 from longtail_cli.files.frequencies import read_frequencies
 from longtail_cli.files.learned_parameters import read_learned
 from longtail_cli.files.output import check_free_space
-from longtail_cli.files.results.file import open_results
+from longtail_cli.files.results.converted import write_results
+from longtail_cli.files.results.file import ResultFile, open_results
 from longtail_cli.files.results.problems import entry_name
 from longtail_cli.frequency import uncounted_table
 from longtail_cli.methods.base import Method, Note, RowKind, needs_logits
 from longtail_cli.methods.registry import score_steps
 from longtail_cli.methods.scores import AdjustableScores, direction
 from longtail_cli.methods.steps import ScoreStep, Step
-from longtail_cli.tables import Floats, FrequencyTable, Ints, LogitColumns, Longs, Results, Singles
-from longtail_cli.workflow.locate_detections import areas_in, index_of
+from longtail_cli.tables import (
+    Convention,
+    Floats,
+    FrequencyTable,
+    Ints,
+    LogitColumns,
+    Longs,
+    Results,
+    Singles,
+)
+from longtail_cli.workflow.category_names import compared_names
+from longtail_cli.workflow.conventions import AS_STATED, is_plain, resolved, resolved_alone
+from longtail_cli.workflow.locate_detections import areas_in, check_known, index_of
+from longtail_cli.workflow.options import ConventionOptions
 from longtail_cli.workflow.progress import Progress, bytes_progress, no_progress, note_lines
+
+COCO_RESULTS = Convention().format
+"""The format of files that are written with other scores and are otherwise the same."""
 
 LIMITS = (100, 300)
 """Detections per image that COCO and LVIS evaluate."""
@@ -45,7 +62,7 @@ class RescoreSummary:
     order_kept: bool
     """Whether every category keeps the order of its detections."""
     notes: tuple[str, ...]
-    """Notes on some classes."""
+    """Notes on the file and on some classes."""
 
     @property
     def ap_can_change(self) -> bool:
@@ -90,49 +107,97 @@ class AdjustedResults:
 
 
 def rescore(
-    path: Path,
+    path: Path | tuple[Path, ...],
     table: FrequencyTable | None,
     method: Method,
     out: Path,
     *,
+    annotations: Path | None = None,
+    convention: ConventionOptions = AS_STATED,
     score_space: ScoreSpace = "prob",
     progress: Progress = no_progress,
 ) -> RescoreSummary:
-    """Write the result file `path` to the new file `out` with adjusted scores; everything else in it stays the same.
+    """Write the result file `path` to the new file `out` with adjusted scores.
+
+    Everything else in COCO results stays the same, unless `convention` says that ids or boxes mean something else.
+    Then, and from another format, COCO results are written with ids of the annotations and boxes in pixels.
 
     table: training counts of the classes; may be None for a method that uses no counts.
+    annotations: those of the detections, to look ids and names up in, and to check them; None if they need none.
     score_space: ``prob`` if scores are probabilities, z = ln(s / (1 - s)), or ``logit`` if they are z itself.
-    Raises InputError if the file is broken, a score is not a probability, or a category is not in the table;
-    UsageError if the method needs a table and there is none; OutputError if `out` cannot be written to, or a plain
-    JSON file is certain not to fit on the disk: scores never make up half of it, and all else stays.
+    Raises InputError if the file is broken, a score is not a probability, a category is not in the table, or the
+    annotations refuse the detections (see `resolved`); UsageError if the method needs a table, or the format needs
+    annotations, and there are none; OutputError if `out` cannot be written to, or a plain JSON file is certain not to
+    fit on the disk: scores never make up half of it, and all else stays.
     """
     with open_results(path) as file:
-        if path.suffix == out.suffix == ".json":
+        if isinstance(path, Path) and path.suffix == out.suffix == ".json":
             check_free_space({out: file.size // 2})
-        results = file.read(frozenset(), bytes_progress(progress, "reading", file.size))
+        advance = bytes_progress(progress, "reading", file.size)
+        results, as_they_are = _read(file, annotations, table, convention, advance)
         progress("adjusting", None)
         adjusted = AdjustableResults(results, table, score_space, areas_in(file, results)).adjusted(method)
-        file.write_rescored(adjusted.results.score, out, bytes_progress(progress, "writing", file.size))
+        if as_they_are:
+            file.write_rescored(adjusted.results.score, out, bytes_progress(progress, "writing", file.size))
+        else:
+            write_results(adjusted.results, out, bytes_progress(progress, "writing", len(results)))
     return _summary(adjusted, method)
 
 
 def rescore_in_memory(
-    predictions: Any, table: FrequencyTable | None, method: Method, score_space: ScoreSpace
+    predictions: Any,
+    table: FrequencyTable | None,
+    method: Method,
+    score_space: ScoreSpace,
+    *,
+    annotations: Any = None,
+    convention: ConventionOptions = AS_STATED,
 ) -> tuple[Any, tuple[str, ...]]:
     """A copy of a list of result dicts, a data frame or columns with adjusted scores, and notes on some classes.
 
-    Raises as `rescore` does.
+    It has the ids of the annotations and xywh boxes if `convention` says that its own are others. Raises as `rescore`.
     """
     with open_results(predictions) as file:
-        results = file.read(frozenset())
+        results, as_they_are = _read(file, annotations, table, convention, None)
         adjusted = AdjustableResults(results, table, score_space, areas_in(file, results)).adjusted(method)
-    scores = adjusted.results.score.copy()  # not those of `predictions`
+    columns: dict[str, Any] = {"score": adjusted.results.score.copy()}  # not those of `predictions`
+    if not as_they_are:
+        columns |= {"image_id": results.image_id, "category_id": results.category_id}
+        columns |= {} if results.bbox is None else {"bbox": results.bbox}
+    notes = results.convention.notes + adjusted.notes
     if isinstance(predictions, Mapping):
-        return {**predictions, "score": scores}, adjusted.notes
+        return {**predictions, **columns}, notes
     if hasattr(predictions, "assign"):
-        return predictions.assign(score=scores), adjusted.notes
-    entries = zip(predictions, scores.tolist(), strict=True)
-    return [{**entry, "score": score} for entry, score in entries], adjusted.notes
+        return predictions.assign(**{name: list(values) for name, values in columns.items()}), notes
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    entries = zip(predictions, rows, strict=True)
+    return [{**entry, **dict(zip(columns, row, strict=True))} for entry, row in entries], notes
+
+
+def _read(
+    file: ResultFile,
+    annotations: Any,
+    table: FrequencyTable | None,
+    convention: ConventionOptions,
+    advance: Callable[[int], None] | None,
+) -> tuple[Results, bool]:
+    """The results with the ids of the annotations, and whether these are the ids and boxes that the file has.
+
+    If they are, only the geometry is read that checking them needs.
+    """
+    fields = frozenset() if annotations is None else frozenset({"bbox"})
+    results = file.read(fields, advance)
+    as_they_are = results.convention.format == COCO_RESULTS and is_plain(results.convention, convention)
+    if not as_they_are and fields != file.fields:
+        results = file.read(file.fields)
+    if annotations is None:
+        return resolved_alone(results, convention), as_they_are
+    with open_annotations(annotations) as truth_file:
+        truth = truth_file.read(masks=False)
+    found = resolved(results, truth, convention)
+    check_known(found, truth)
+    notes = found.convention.notes + compared_names(table, truth)
+    return replace(found, convention=replace(found.convention, notes=notes)), as_they_are
 
 
 def _summary(adjusted: AdjustedResults, method: Method) -> RescoreSummary:
@@ -143,7 +208,7 @@ def _summary(adjusted: AdjustedResults, method: Method) -> RescoreSummary:
         images=len(per_image),
         images_over={limit: int((per_image > limit).sum()) for limit in LIMITS},
         order_kept=adjusted.order_kept,
-        notes=adjusted.notes,
+        notes=adjusted.results.convention.notes + adjusted.notes,
     )
 
 

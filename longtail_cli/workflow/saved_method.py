@@ -19,6 +19,7 @@ from longtail_cli.files.source import check_readable, printable
 from longtail_cli.methods.base import Adjustment, Method, MethodContext
 from longtail_cli.methods.fitted import FittedStep, from_arrays
 from longtail_cli.methods.registry import parse_method
+from longtail_cli.methods.steps import Classify
 from longtail_cli.reports.fitting.json import from_json as record_of
 from longtail_cli.reports.fitting.json import to_json
 from longtail_cli.reports.fitting.model import FitRecord
@@ -101,6 +102,13 @@ def saved_in(method: Method) -> Iterator[SavedMethod]:
     while isinstance(method, SavedMethod):
         yield method
         method = method.method
+
+
+def is_head(method: Method) -> bool:
+    """Whether the method is a fitted classifier, which needs features and no logits."""
+    if isinstance(method, SavedMethod):
+        return is_head(method.method)
+    return isinstance(method, FittedMethod) and isinstance(method.fit.step.step, Classify)
 
 
 def read_tuning(path: Path) -> Tuning:

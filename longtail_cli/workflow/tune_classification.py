@@ -23,15 +23,16 @@ from longtail_cli.tuning.folds import Folds, one_fold, stratified_folds
 from longtail_cli.tuning.goal import parse_goal
 from longtail_cli.tuning.search import Search
 from longtail_cli.workflow.input_digests import digests_of_paths, input_digests
-from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, load_frequencies
-from longtail_cli.workflow.prepare_methods import open_with_options
+from longtail_cli.workflow.options import BootstrapOptions, InputOptions, load_frequencies
+from longtail_cli.workflow.prepare_methods import classes_of, open_with_options
 from longtail_cli.workflow.progress import Progress, no_progress
 from longtail_cli.workflow.report_classification import (
     ClassificationReporter,
     groups_of,
-    labels_of,
+    notes_of,
     open_classifier,
 )
+from longtail_cli.workflow.row_labels import labelled, labels_in
 from longtail_cli.workflow.target_shares import target_shares
 from longtail_cli.workflow.tune import (
     TuneOptions,
@@ -53,7 +54,7 @@ def tune_classification(
     *,
     frequencies: Path | FrequencyTable | None,
     options: TuneOptions,
-    logit_options: LogitOptions,
+    input_options: InputOptions,
     bootstrap: BootstrapOptions | None,
     progress: Progress = no_progress,
 ) -> Tuning:
@@ -63,11 +64,10 @@ def tune_classification(
     """
     table, frequencies_sha256 = load_frequencies(frequencies)
     progress("reading", None)
-    file = open_classifier(predictions, logit_options, ())
-    if file.content == "scores":
-        problem = Problem("content", "logits", "scores, to which an activation was applied")
-        raise InputError(file.source, [problem], "tune on the logits that they were made from")
-    label = labels_of(file, labels)
+    file = open_classifier(predictions, input_options, as_logits=True, labels=labels, classes=classes_of(table))
+    _check_logits(file)
+    file = labelled(file, labels, table, input_options.keys.get("labels"))
+    label = labels_in(file)
     groups = None if table is None else groups_of(file, table)
     half = chosen_half(label, options)
     rows = np.ones(len(label), bool) if half is None else half
@@ -75,17 +75,25 @@ def tune_classification(
     goal = parse_goal(options.objective or NLL, options.keep, METRICS)
     with_features = file.has_features and file.classifier is not None
     source = default_spaces.as_source(predictions)
-    default = default_spaces.of_classifier(table, source, has_features=with_features)
+    default = default_spaces.of_classifier(table, source, has_features=with_features, weighted=not file.log_scores)
     spaces = spaces_of(options, default)
 
     def data_of(chosen: Bools, folds: Folds, which: str) -> ClassifierData:
         own = label[chosen]
         draws = None if bootstrap is None else Draws(len(own), bootstrap.resamples, bootstrap.seed)
         reporter = ClassificationReporter(
-            file.columns, own, groups, table, frequencies_sha256, False, draws, split_of(options, which)
+            file.columns,
+            own,
+            groups,
+            table,
+            frequencies_sha256,
+            False,
+            draws,
+            split_of(options, which),
+            notes_of([file]),
         )
-        part = _rows_of(file, chosen, logit_options)
-        return ClassifierData(part, own, folds, goal, target, table, logit_options, reporter)
+        part = _rows_of(file, chosen, input_options)
+        return ClassifierData(part, own, folds, goal, target, table, input_options, reporter)
 
     data = data_of(rows, stratified_folds(label[rows], options.folds, options.seed), "tuned on")
     check_unseen(spaces, lambda saved: rows_in(np.array(data.digests, np.uint64), saved.origin.rows), "rows")
@@ -103,7 +111,15 @@ def tune_classification(
     return with_heldout(tuning, other, progress)
 
 
-def _rows_of(file: LogitsFile, chosen: Bools, options: LogitOptions) -> LogitsFile:
+def _check_logits(file: LogitsFile) -> None:
+    """Raise InputError for features alone, as every method is compared with the logits as they are."""
+    if file.content == "features":
+        problem = Problem("content", "logits, to compare methods with them", "features alone")
+        fix = "write the scores of a fitted head with `ltcal rescore`, and tune on those"
+        raise InputError(file.source, [problem], fix)
+
+
+def _rows_of(file: LogitsFile, chosen: Bools, options: InputOptions) -> LogitsFile:
     """The chosen rows (bool [N]), in memory unless all are."""
     if chosen.all():
         return file
@@ -116,8 +132,10 @@ def _rows_of(file: LogitsFile, chosen: Bools, options: LogitOptions) -> LogitsFi
     if file.classifier is not None:
         tensors["weight"] = file.classifier
     columns = file.columns
-    stated = replace(options, head=columns.head, background=columns.background, category_ids=columns.category_id)
-    return open_with_options(tensors, stated, file.source)
+    stated = replace(
+        options, head=columns.head, background=columns.background, category_ids=columns.category_id, keys={}
+    )
+    return replace(open_with_options(tensors, stated, file.source), log_scores=file.log_scores)
 
 
 def _tuned_on(file: LogitsFile, digests: tuple[int, ...], inputs: tuple[InputDigest, ...]) -> Origin:

@@ -31,7 +31,7 @@ from longtail_cli.tuning.likelihood import RATIO, best_inverse, class_means, lea
 from longtail_cli.tuning.trials import Figures
 from longtail_cli.workflow.logit_batches import ThreadMemory
 from longtail_cli.workflow.moved_scores import RowSample
-from longtail_cli.workflow.options import LogitOptions, device_of
+from longtail_cli.workflow.options import InputOptions, device_of
 from longtail_cli.workflow.prepare_methods import PreparedMethod, prepare_methods
 from longtail_cli.workflow.progress import Progress
 from longtail_cli.workflow.report_classification import ClassificationReporter, ClassifierRun
@@ -88,7 +88,7 @@ class ClassifierData:
         goal: Goal,
         target: Floats,
         table: FrequencyTable | None,
-        options: LogitOptions,
+        options: InputOptions,
         reporter: ClassificationReporter,
     ) -> None:
         """label: int64 [N]. folds: of the N rows. target: float64 [C], the share of each class in column order.

@@ -29,11 +29,13 @@ from longtail_cli.tuning import default_spaces
 from longtail_cli.tuning.folds import Folds, one_fold, rarest_category, stratified_folds
 from longtail_cli.tuning.goal import Goal, parse_goal
 from longtail_cli.tuning.search import Search
+from longtail_cli.workflow.category_names import compared_names
+from longtail_cli.workflow.conventions import resolved
 from longtail_cli.workflow.detection_inputs import GEOMETRY, held_iou_types, open_inputs
 from longtail_cli.workflow.image_subset import truth_of
 from longtail_cli.workflow.input_digests import input_digests, sha256_of
 from longtail_cli.workflow.locate_detections import areas_in
-from longtail_cli.workflow.options import BootstrapOptions, LogitOptions, load_frequencies
+from longtail_cli.workflow.options import BootstrapOptions, InputOptions, load_frequencies
 from longtail_cli.workflow.oracle import images_in
 from longtail_cli.workflow.progress import Progress, bytes_progress, no_progress
 from longtail_cli.workflow.report_detection import (
@@ -86,7 +88,7 @@ class _Rules:
     """How the detections are decoded and evaluated."""
 
     evaluation: EvaluationOptions
-    logits: LogitOptions
+    inputs: InputOptions
     bootstrap: BootstrapOptions | None
 
 
@@ -97,7 +99,7 @@ def tune_detection(
     frequencies: Path | FrequencyTable | None,
     options: TuneOptions,
     evaluation: EvaluationOptions,
-    logit_options: LogitOptions,
+    input_options: InputOptions,
     bootstrap: BootstrapOptions | None,
     progress: Progress = no_progress,
 ) -> Tuning:
@@ -110,7 +112,7 @@ def tune_detection(
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         truth_file = stack.enter_context(open_annotations(annotations))
         annotations_sha256 = pool.submit(truth_file.sha256)
-        file = open_inputs([predictions], logit_options, stack)[0]
+        file = open_inputs([predictions], truth_file, input_options, stack)[0]
         predictions_sha256 = pool.submit(sha256_of, file)
         iou_types = tuple(dict.fromkeys(evaluation.iou_types)) or held_iou_types(file)
         _check_iou_types(file, iou_types)
@@ -119,6 +121,11 @@ def tune_detection(
         if isinstance(file, ResultFile):
             fields = frozenset(GEOMETRY[iou_type] for iou_type in iou_types)
             results = file.read(fields, bytes_progress(progress, "reading", file.size))
+            results = resolved(results, truth, input_options.convention)
+        else:
+            from longtail_cli.workflow.logit_conventions import resolved_logits
+
+            file = resolved_logits(file, truth, input_options)
         inputs = _Inputs(
             file=file,
             path=default_spaces.as_source(predictions),
@@ -132,7 +139,7 @@ def tune_detection(
             annotations_sha256=annotations_sha256.result(),
             frequencies_sha256=frequencies_sha256,
         )
-        return _tuned(inputs, iou_types, options, _Rules(evaluation, logit_options, bootstrap), progress)
+        return _tuned(inputs, iou_types, options, _Rules(evaluation, input_options, bootstrap), progress)
 
 
 def _check_iou_types(file: Any, iou_types: Sequence[IouType]) -> None:
@@ -185,14 +192,18 @@ class _Task:
             from longtail_cli.workflow.tune_results import ResultData
 
             space = self.rules.evaluation.score_space
+            areas = areas_in(inputs.file, inputs.results, self._resolve)
             return ResultData(
-                inputs.results, areas_in(inputs.file, inputs.results), inputs.predictions_sha256, inputs.truth, lanes,
-                folds, goal, inputs.table, space, reporter,
+                inputs.results, areas, inputs.predictions_sha256, inputs.truth, lanes, folds, goal, inputs.table, space,
+                reporter,
             )  # fmt: skip
         from longtail_cli.workflow.tune_detector import DetectorData
 
-        ids, options = inputs.truth.image_id, self.rules.logits
+        ids, options = inputs.truth.image_id, self.rules.inputs
         return DetectorData(inputs.file, lanes[0], ids, folds, goal, inputs.table, options, reporter)
+
+    def _resolve(self, found: Results) -> Results:
+        return resolved(found, self.inputs.truth, self.rules.inputs.convention)
 
     def _reporter(self, part: GroundTruth, split: str | None) -> DetectionReporter:
         """Reports with everything that was asked for, and what the goal needs."""
@@ -206,7 +217,7 @@ class _Task:
         evaluations = prepared_evaluations(part, self.iou_types, inputs.labels, shown, draws)
         return DetectionReporter(
             evaluations, inputs.labels, inputs.table, draws, lambda: inputs.annotations_sha256,
-            inputs.frequencies_sha256, split,
+            inputs.frequencies_sha256, split, compared_names(inputs.table, inputs.truth),
         )  # fmt: skip
 
     def _lanes(self, part: GroundTruth, folds: Folds) -> list[Evaluation]:

@@ -33,7 +33,7 @@ from longtail_cli.workflow.detection_inputs import RunInput, Source
 from longtail_cli.workflow.locate_detections import index_of, look_up
 from longtail_cli.workflow.logit_batches import map_batches
 from longtail_cli.workflow.moved_scores import RowSample
-from longtail_cli.workflow.options import LogitOptions, device_of
+from longtail_cli.workflow.options import InputOptions, device_of
 from longtail_cli.workflow.prepare_methods import PreparedMethod, prepare_methods
 from longtail_cli.workflow.progress import Progress
 from longtail_cli.workflow.report_detection import DetectionReporter
@@ -100,7 +100,7 @@ class DetectorData(DetectionData):
         folds: Folds,
         goal: Goal,
         table: FrequencyTable | None,
-        options: LogitOptions,
+        options: InputOptions,
         reporter: DetectionReporter,
     ) -> None:
         """evaluation: of the images that are tuned on, with the lanes of `folds` as its resamples.
@@ -163,7 +163,7 @@ class DetectorData(DetectionData):
 
     def _decode(self, prepared: Sequence[PreparedMethod], progress: Progress) -> tuple[_Boxes, list[_Kept]]:
         """The detections of each method on the images that are tuned on, and their boxes."""
-        decoding = self._options.decode
+        decoding = self._options.decode.for_queries(self._file.queries)
 
         def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> Decoded:
             self._sample.offer(batch)

@@ -100,9 +100,11 @@ class ResultData(DetectionData):
 
     @property
     def notes(self) -> tuple[str, ...]:
+        about_file = self._sample.convention.notes
         if self._reordered or not self.only_order_matters:
-            return ()
+            return about_file
         return (
+            *about_file,
             f"{self.goal.objective} cannot change: these methods keep the order of the file's detections within each "
             "category, and no image holds more of them than are evaluated. Pooled AP, reliability and errors between "
             "classes can; tune one of them, or tune on logits.",

@@ -7,14 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from transformers_models import LABELS, SIGMOID, Make, deformable_detr, detr, rt_detr, scrambled, transformers
 
 from longtail_cli.capture import append_object_detections
 from longtail_cli.errors import UsageError
 from longtail_cli.files.logits.writer import LogitsWriter
 
-transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-
-LABELS = 5
 IDS = [30, 10, 20, 70, 40]
 IMAGES = [7, 3]
 SIZES = [(120, 200), (90, 60)]
@@ -23,63 +21,8 @@ Open = Callable[..., LogitsWriter]
 Captured = Callable[[], dict[str, torch.Tensor]]
 
 
-def backbone(cls: str = "ResNetConfig", **more: object) -> object:
-    return getattr(transformers, cls)(
-        embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], layer_type="basic",
-        out_features=["stage2", "stage3", "stage4"], **more,
-    )  # fmt: skip
-
-
-SMALL = {
-    "d_model": 32, "encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "num_labels": LABELS,
-}  # fmt: skip
-
-
-def detr() -> torch.nn.Module:
-    config = transformers.DetrConfig(
-        use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, backbone_config=backbone(),
-        num_queries=12, **SMALL,
-    )  # fmt: skip
-    return transformers.DetrForObjectDetection(config)
-
-
-def deformable_detr() -> torch.nn.Module:
-    config = transformers.DeformableDetrConfig(
-        use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, backbone_config=backbone(),
-        num_queries=12, num_feature_levels=3, encoder_n_points=2, decoder_n_points=2, **SMALL,
-    )  # fmt: skip
-    return transformers.DeformableDetrForObjectDetection(config)
-
-
-def rt_detr(version: str) -> torch.nn.Module:
-    config = getattr(transformers, f"RTDetr{version}Config")(
-        backbone_config=backbone("RTDetrResNetConfig"), encoder_hidden_dim=16, encoder_in_channels=[8, 16, 16],
-        encoder_layers=1, encoder_ffn_dim=16, encoder_attention_heads=2, d_model=16, num_queries=12,
-        decoder_in_channels=[16, 16, 16], decoder_ffn_dim=16, decoder_layers=2, decoder_attention_heads=2,
-        num_denoising=0, num_labels=LABELS, anchor_image_size=None,
-    )  # fmt: skip
-    return getattr(transformers, f"RTDetr{version}ForObjectDetection")(config)
-
-
-SIGMOID = {
-    "deformable_detr": (deformable_detr, "DeformableDetrImageProcessor"),
-    "rt_detr": (lambda: rt_detr(""), "RTDetrImageProcessor"),
-    "rt_detr_v2": (lambda: rt_detr("V2"), "RTDetrImageProcessor"),
-}
-
-
-def scrambled(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
-    torch.manual_seed(0)
-    model = make().eval()
-    for name, parameter in model.named_parameters():
-        if "class" in name:
-            torch.nn.init.normal_(parameter, std=1.0)  # the initial weights give all queries nearly one score
-    return model
-
-
 @torch.no_grad()
-def outputs_of(make: Callable[[], torch.nn.Module]) -> object:
+def outputs_of(make: Make) -> object:
     model = scrambled(make)
     return model(pixel_values=torch.rand(len(IMAGES), 3, 96, 96))
 
@@ -130,7 +73,7 @@ def test_deformable_and_rt_detr_are_sigmoid_without_background(
 )
 @torch.no_grad()
 def test_features_and_weight_reproduce_the_logits(
-    make: Callable[[], torch.nn.Module], head: str, background: str, layer: str, open_writer: Open, captured: Captured
+    make: Make, head: str, background: str, layer: str, open_writer: Open, captured: Captured
 ) -> None:
     model = scrambled(make)
     last = model.get_submodule(layer)
@@ -158,7 +101,7 @@ def test_labels_that_are_not_categories_count_as_background(open_writer: Open, c
     ("make", "head", "background"), [(detr, "sigmoid", "none"), (deformable_detr, "softmax", "last")]
 )
 def test_the_head_of_another_model_has_another_number_of_columns(
-    make: Callable[[], torch.nn.Module], head: str, background: str, open_writer: Open
+    make: Make, head: str, background: str, open_writer: Open
 ) -> None:
     writer = open_writer(IDS, head, background)
     with pytest.raises(UsageError, match=r"logits: expected [56] columns.*found [56] columns"):

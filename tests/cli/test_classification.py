@@ -146,10 +146,8 @@ def test_bad_input_is_refused(folder: Path) -> None:
     assert "expected the 10 classes of the logits" in refused("report", LOGITS, "--freq", "scenes.csv")
     assert "name it scores.npz" in refused("rescore", LOGITS, "--method", "none", "-o", "out.json")
     ltcal("rescore", LOGITS, "--method", "none", "-o", "scores.npz")
-    assert "expected logits, for --method, found scores" in refused(
-        "report", "scores.npz", "--freq", "freq.csv", "--method", "iif"
-    )
-    assert "expected logits, found scores" in refused("rescore", "scores.npz", "--method", "none", "-o", "again.npz")
+    message = refused("report", "scores.npz", "--freq", "freq.csv", "--method", "iif")
+    assert "expected logits, for the method iif, which weights them, found probabilities" in message
     assert "found that of an input" in refused("rescore", "scores.npz", "--method", "none", "-o", "scores.npz")
     assert "--fixed-ap: for detections" in refused("report", LOGITS, "--fixed-ap")
     assert "give one of them" in refused("report", LOGITS, "--annotations", "a.json", "--labels", "b.npy")

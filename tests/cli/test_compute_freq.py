@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from longtail_cli.cli import main
@@ -94,9 +95,10 @@ def test_class_labels_have_their_own_groups(folder: Path) -> None:
 
 
 def test_a_column_of_a_csv_source(folder: Path) -> None:
-    (folder / "train.csv").write_text("path,target\na,1\nb,1\n")
-    assert "--label-column" in failing("train.csv")
-    assert [row["image_count"] for row in rows_of(ltcal("train.csv", "--label-column", "target").stdout)] == ["0", "2"]
+    (folder / "train.csv").write_text("path,species_id\na,1\nb,1\n")
+    assert "species_id" in failing("train.csv")
+    counted = ltcal("train.csv", "--label-column", "species_id").stdout
+    assert [row["image_count"] for row in rows_of(counted)] == ["0", "2"]
 
 
 def test_crowds_are_not_counted(folder: Path) -> None:
@@ -214,7 +216,7 @@ def test_gzip(folder: Path) -> None:
     ("arguments", "message"),
     [
         (["nowhere.json"], "No such file"),
-        (["train.parquet"], "a name that ends in .json, .txt, .csv, .npy, .npz"),
+        (["train.xlsx"], "a name that ends in .json, .txt, .csv, .npy, .npz"),
         (["train.json", "-o", "freq.xlsx"], "one that ends in .csv, .json, .parquet, found freq.xlsx"),
         (["train.json", "--plot", "freq.svg"], "one that ends in .png or .pdf, found freq.svg"),
         (["train.json", "-o", "missing/freq.csv"], "a path that can be written to"),
@@ -260,3 +262,158 @@ def test_names_cannot_command_a_terminal_a_runner_or_a_spreadsheet(folder: Path,
     assert not cell.startswith("=")
     assert "##[" not in cell
     assert end == ""
+
+
+def inaturalist(**more: list[float]) -> dict[str, Any]:
+    """As visipedia/inat_comp, 2018/README.md: one annotation for each image, without boxes; `more` on the first."""
+    labels = [7, 7, 3]
+    annotations = [{"id": n, "image_id": n, "category_id": label} for n, label in enumerate(labels)]
+    annotations[0].update(more)
+    return {
+        "info": {"year": 2018},
+        "images": [{"id": n, "file_name": f"train_val2018/{n}.jpg"} for n in range(len(labels))],
+        "categories": [{"id": 3}, {"id": 7, "name": "Larus", "supercategory": "Aves"}, {"id": 9}],
+        "annotations": annotations,
+    }
+
+
+def test_inaturalist_annotations_are_class_labels(folder: Path) -> None:
+    Path("inat.json").write_text(json.dumps(inaturalist()))
+    result = ltcal("inat.json", "--groups", "1,5")
+    assert [(row["category_id"], row["name"], row["image_count"], row["group"]) for row in rows_of(result.stdout)] == [
+        ("3", "", "1", "few"), ("7", "Larus", "2", "medium"), ("9", "", "0", "few"),
+    ]  # fmt: skip
+    assert "annotations without boxes, at most one for each image: counted as class labels" in result.stderr
+    assert "--task detection for r, c and f" in result.stderr
+
+
+def test_the_task_can_be_stated(folder: Path) -> None:
+    Path("inat.json").write_text(json.dumps(inaturalist()))
+    assert {row["group"] for row in rows_of(ltcal("inat.json", "--task", "detection").stdout)} == {"r"}
+    assert {row["group"] for row in rows_of(ltcal("train.json", "--task", "classification").stdout)} == {"few"}
+    assert {row["group"] for row in rows_of(ltcal("train.txt", "--task", "detection").stdout)} == {"c", "r"}
+    stderr = ltcal("train.json", "--task", "classification").stderr
+    assert "warning: 2 of 4 images have more than one label" in stderr
+
+
+def test_boxes_make_a_detection_data_set(folder: Path) -> None:
+    Path("inat.json").write_text(json.dumps(inaturalist(bbox=[0, 0, 1, 1])))
+    assert {row["group"] for row in rows_of(ltcal("inat.json").stdout)} == {"r"}
+
+
+def test_a_folder_of_images(folder: Path) -> None:
+    for path in ("train/dog/1.jpg", "train/cat/1.jpg", "train/cat/more/2.PNG", "train/emu/notes.txt"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    result = ltcal("train")
+    assert result.stdout == (
+        "category_id,name,image_count,instance_count,group,image_rate\n"
+        "0,cat,2,2,few,0.6666666666666666\n"
+        "1,dog,1,1,few,0.3333333333333333\n"
+        "2,emu,0,0,few,0.0\n"
+    )
+    assert "numbered 0, 1, 2, ... in order of their names, as ImageFolder numbers them" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ('1.jpg "guide dog"\n2.jpg cat\n', "the classes are numbered 0, 1, 2, ... in order of their names"),
+        ("a/guide dog/1.jpg\na/cat/2.jpg\n", "the class of each image is the folder that it lies in"),
+    ],
+)
+def test_lists_with_class_names(folder: Path, text: str, note: str) -> None:
+    Path("names.txt").write_text(text)
+    result = ltcal("names.txt")
+    assert [row["name"] for row in rows_of(result.stdout)] == ["cat", "guide dog"]
+    assert note in result.stderr
+
+
+def test_labels_as_a_json_list(folder: Path) -> None:
+    Path("labels.json").write_text("[0, 2, 0]")
+    assert [row["image_count"] for row in rows_of(ltcal("labels.json").stdout)] == ["2", "0", "1"]
+    Path("by_file.json").write_text('{"a.jpg": 0, "b.jpg": 2, "c.jpg": 0}')
+    Path("known.json").write_text('{"targets": [0, 2, 0]}')
+    assert ltcal("known.json").stdout == ltcal("by_file.json").stdout == ltcal("labels.json").stdout
+
+
+def test_labels_of_no_class_are_not_counted(folder: Path) -> None:
+    np.save("labels.npy", np.array([0, -1, 1, -100]))
+    Path("list.txt").write_text("a.jpg 0\nb.jpg -1\nc.jpg 1\nd.jpg -100\n")
+    for name in ("labels.npy", "list.txt"):
+        result = ltcal(name)
+        assert [row["image_rate"] for row in rows_of(result.stdout)] == ["0.5", "0.5"]
+        assert "not counted: 2 labels of -1 or -100, which mean no class" in result.stderr
+    np.save("none.npy", np.array([-1, -1]))
+    assert "label 1: expected a class index from 0 to 10000000, found -1" in failing("none.npy")
+
+
+def test_class_names_in_a_column(folder: Path) -> None:
+    Path("names.csv").write_text('path,species\n1.jpg,"owl, barn"\n2.jpg,wren\n3.jpg,wren\n')
+    result = ltcal("names.csv", "--label-column", "species")
+    assert [(row["name"], row["image_count"]) for row in rows_of(result.stdout)] == [("owl, barn", "1"), ("wren", "2")]
+    assert "in order of their names" in result.stderr
+
+
+def test_counts_per_class(folder: Path) -> None:
+    np.save("cls_num_list.npy", np.array([500, 20, 3]))
+    result = ltcal("--counts", "cls_num_list.npy", "-o", "freq.csv")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert Path("freq.csv").read_text().splitlines()[1].startswith("0,,500,500,many,0.95")
+    assert result.stderr == "3 classes, 523 objects in 523 images; classes by group: few 1, medium 1, many 1\n"
+
+
+def test_counts_by_category_id(folder: Path) -> None:
+    Path("counts.json").write_text('{"7": 300, "3": 20}')
+    result = ltcal("--counts", "counts.json", "--num-images", "400")
+    assert [row["image_rate"] for row in rows_of(result.stdout)] == ["0.05", "0.75"]
+    assert [row["group"] for row in rows_of(result.stdout)] == ["c", "f"]
+    assert "taken as images and, as no others are given, as objects" in result.stderr
+    labels = ltcal("--counts", "counts.json", "--task", "classification")
+    assert [row["group"] for row in rows_of(labels.stdout)] == ["medium", "many"]
+
+
+def test_counts_are_never_taken_for_labels(folder: Path) -> None:
+    np.save("counts.npy", np.array([500, 20, 3]))
+    Path("counts.json").write_text("[500, 20, 3]")
+    Path("counts.txt").write_text("500\n20\n3\n")
+    Path("counts.csv").write_text("500\n20\n3\n")
+    torch.save(torch.tensor([500, 20, 3]), "counts.pt")
+    Path("named.json").write_text('{"cat": 500, "dog": 3}')
+    for name in ("counts.npy", "counts.json", "counts.txt", "counts.csv", "counts.pt", "named.json"):
+        message = failing(name, "-o", "freq.csv")
+        assert "if they are counts per class, pass them as --counts" in message, name
+        assert ltcal("--counts", name).exit_code == 0
+
+
+def test_a_shipped_table(folder: Path) -> None:
+    result = ltcal("lvis-v1", "-o", "freq.csv")
+    assert result.exit_code == 0
+    assert "1203 classes, 1270141 objects in 100170 images; classes by group: r 337, c 461, f 405" in result.stderr
+    assert "counts from facebookresearch/Detic" in result.stderr
+    assert len(read_frequencies(Path("freq.csv"))) == 1203
+    grouped = ltcal("lvis-v1", "--groups", "5,50", "--weights")
+    assert rows_of(grouped.stdout)[0]["group"] == "f"
+    assert "did you mean lvis-v1?" in failing("lvis-v2")
+    assert "count them with `ltcal compute-freq ImageNet_LT_train.txt`" in failing("imagenet-lt")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected either a source or --counts, found neither"),
+        (["train.json", "--counts", "c.json"], "expected either a source or --counts, found both"),
+        (["--counts", "c.json", "--label-column", "x"], "--label-column: source: expected a CSV file with labels"),
+        (["--counts", "c.json", "--fractal-dimension"], "--fractal-dimension: source: expected an annotation file"),
+        (["--counts", "c.json", "--num-images", "9"], "--num-images: counts: expected those of a detection data set"),
+        (["--counts", "d.json", "--num-images", "3"], "expected at least the largest count, 4, found 3"),
+        (["--counts", "c.xlsx"], "a file that ends in .npy, .npz, .json, .txt, .csv, .pt, .pth"),
+        (["lvis-v1", "--from-categories"], "--from-categories: source: expected an LVIS annotation file"),
+        (["."], "found no folders, and files such as c.json"),
+        (["train.json", "--task", "segmentation"], "'segmentation' is not one of 'classification', 'detection'"),
+    ],
+)
+def test_invalid_calls_of_other_sources(folder: Path, arguments: list[str], message: str) -> None:
+    Path("c.json").write_text("[4, 2]")
+    Path("d.json").write_text('{"3": 4, "5": 2}')
+    assert message in failing(*arguments)

@@ -58,7 +58,7 @@ FEATURES = "tensors: expected `features` [N, D], the input of the last layer, fo
 LABELS = "x.npz: tensor `labels`, row 3: expected a class index from 0 to 4, in column order, found "
 MODEL: dict[str, tuple[str, Callable[[Arrays], Arrays], str]] = {
     "label above": ("temperature", changed("labels", 3, 7), f"{LABELS}7\n"),
-    "label below": ("temperature", changed("labels", 3, -1), f"{LABELS}-1\n"),
+    "label below": ("temperature", changed("labels", 3, -2), f"{LABELS}-2\n"),
     "labels of other length": ("temperature", lambda own: {"labels": own["labels"][:50]},
                                "x.npz: tensor `labels`: expected shape [95], found [50]\n"),
     "no labels": ("temperature", lambda own: {"labels": None},
@@ -106,8 +106,8 @@ def test_rows_of_a_classifier_that_cannot_be_fitted_on(name: str) -> None:
         (np.where(np.arange(95) == 5, 5, 0), "labels.npy: label 5: expected a class from 0 to 4, found 5\n"),
         (np.arange(50) % 5, "labels.npy: labels: expected 95, one for each row, found 50\n"),
         (
-            np.where(np.arange(95) == 0, -1, 0),
-            "labels.npy: row 0: expected a class index from 0 to 10000000, found -1\n",
+            np.where(np.arange(95) == 0, -2, 0),
+            "labels.npy: row 0: expected a class index from 0 to 10000000, or -1, found -2\n",
         ),
         (np.arange(95) / 5, "labels.npy: "),
     ],
@@ -175,8 +175,6 @@ WRONG_KIND = {
              "classifiers: give one of them\n"),
     "held-out logits of a detector": (("d.npz", *TRUTH, "--held-out", "c.npz"), "temperature", "fit: --held-out: "
                                       "expected none for detectors, of which a fifth of the images is held out, found"),
-    "scores": (("scores.npz",), "temperature", "scores.npz: content: expected logits, found scores, to which an "
-               "activation was applied\nFix: fit on the logits that they were made from\n"),
     "masks that the file lacks": (("p.json", *TRUTH, *FREQ, "--iou-type", "segm"), "platt",
                                   "p.json: --iou-type: expected bbox, found segm\n"),
 }  # fmt: skip
@@ -186,8 +184,6 @@ WRONG_KIND = {
 def test_inputs_of_another_kind(name: str) -> None:
     arguments, method, message = WRONG_KIND[name]
     detections()
-    if name == "scores":
-        assert ltcal("rescore", "c.npz", "--method", "none", "-o", "scores.npz").exit_code == PASSED
     assert message in refused(*arguments, "--method", method)
 
 

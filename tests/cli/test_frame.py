@@ -69,8 +69,9 @@ def test_a_map_of_scores_is_fitted_without_torch(tmp_path: Path) -> None:
     "arguments", [["report"], ["rescore", "--method=none", "-oo"], ["fit", "--method=bcts", "-oo"]]
 )
 def test_missing_packages_for_logits(arguments: list[str]) -> None:
+    logits = Path(__file__).parents[2] / "examples" / "digit_scenes" / "logits.npz"
     script = "import sys; sys.modules['torch'] = None; from longtail_cli.cli import main; main()"
-    command = [sys.executable, "-c", script, arguments[0], "logits.npz", *arguments[1:]]
+    command = [sys.executable, "-c", script, arguments[0], str(logits), *arguments[1:]]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert "expected torch and safetensors, for logits, found no torch" in done.stderr
@@ -90,7 +91,10 @@ def test_version() -> None:
 
 @pytest.mark.parametrize(
     ("command", "hint"),
-    [("rescor", "did you mean rescore?"), ("draw", "choose one of compute-freq, rescore, report, tune, fit, methods")],
+    [
+        ("rescor", "did you mean rescore?"),
+        ("draw", "choose one of inspect, compute-freq, rescore, report, tune, fit, methods"),
+    ],
 )
 def test_an_unknown_command_gets_a_suggestion(command: str, hint: str) -> None:
     result = ltcal(command)
@@ -205,11 +209,11 @@ def test_unpacked_inputs_are_removed_after_an_interruption(tmp_path: Path, numbe
     (tmp_path / "labels.txt.gz").write_bytes(gzip.compress(b"a.png 0\n" * 1000))
     script = f"""
 import longtail_cli.files.labels as labels
-def text_labels(plain, *_):
+def text_labels(plain, *_, **__):
     assert str(plain).startswith(os.environ["TMPDIR"])
     os.kill(os.getpid(), {int(number)})
     for _ in range(1000): pass
-labels._text_labels = text_labels
+labels._of_text = text_labels
 """
     done = interrupted(script, "compute-freq", "labels.txt.gz", "-o", "freq.csv", folder=tmp_path)
     assert (done.returncode, done.stderr) == (130, "interrupted; no output was left half-written\n")

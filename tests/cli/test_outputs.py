@@ -153,7 +153,7 @@ def test_no_output_becomes_a_shard_of_the_input(name: str) -> None:
     Path("logits.npz").rename("shards/0.npz")
     Path("logits.meta.json").rename("shards/meta.json")
     message = refused("rescore", "shards", *NONE, "-o", f"shards/{name}")
-    assert "expected a path outside of the input folder, found one that would be read as a shard of it" in message
+    assert "expected a path outside of the input folder, found one that would be read as a part of it" in message
 
 
 def test_the_python_api_replaces_no_input_either() -> None:

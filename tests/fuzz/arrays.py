@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import pickletools
 import warnings
 import zipfile
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -28,6 +30,14 @@ _VALUES = (
 _SHAPES = (
     "(999999999999,)", "(1, 500000000)", "(0, 500000000)", "(2, -1)", "()", "(4611686018427387904, 4)", "(2.0,)",
 )  # fmt: skip
+_OPCODES = (
+    b"N", b"]", b"}", b")", b"(", b"0", b"1", b"2", b".", b"R", b"b", b"t", b"\x85", b"\x81", b"\x8f", b"Q", b"h\0",
+    b"j\xff\xff\xff\x7f", b"r\xff\xff\xff\xff", b"X\xff\xff\xff\x7f", b"\x8e" + b"\xff" * 7 + b"\x7f",
+    b"J\xff\xff\xff\xff",
+    b"\x8a\x08" + b"\xff" * 7 + b"\x7f", b"G\x7f\xf0\0\0\0\0\0\0", b"G\x7f\xf8\0\0\0\0\0\0", b"K\xff", b"M\xff\xff",
+    b"cos\nsystem\n", b"cnumpy\nndarray\n", b"c_codecs\nencode\n", b"\x95" + b"\xff" * 8, b"X\x01\0\0\0a", b"B\0\0\0\0",
+)  # fmt: skip
+"""Of which each means something to a reader, with arguments that promise much."""
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
@@ -156,11 +166,59 @@ def damage_safetensors(rng: Random, content: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data
 
 
+def damage_pickle(rng: Random, content: bytes) -> bytes:
+    """Opcodes are left out, written twice, exchanged, or given other arguments; or any bytes are damaged."""
+    if rng.random() < 0.3 or not content.startswith(b"\x80"):
+        return damage_bytes(rng, content)
+    ends = [position for _, _, position in pickletools.genops(content)] + [len(content)]
+    pieces = [content[begin:end] for begin, end in pairwise(ends)]
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        at = rng.randrange(1, len(pieces))
+        match rng.randrange(5):
+            case 0:
+                pieces[at] = b""
+            case 1:
+                pieces[at] *= rng.choice((2, 3, 1000))
+            case 2:
+                pieces[at] = rng.choice(pieces)
+            case 3:
+                pieces[at] = rng.choice(_OPCODES)
+            case _:
+                pieces[at] = pieces[at][:1] + bytes(rng.randrange(256) for _ in pieces[at][1:])
+    return b"".join(pieces)
+
+
+def damage_saved(rng: Random, content: bytes) -> bytes:
+    """The pickle in a file of torch.save, mostly; or its archive."""
+    if rng.random() < 0.2:
+        return _damage_archive(rng, content, damage_pickle)
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(file, "w") as damaged:
+        for name in archive.namelist():
+            member = archive.read(name)
+            damaged.writestr(name, damage_pickle(rng, member) if name.endswith("data.pkl") else member)
+    return file.getvalue()
+
+
 def damage_pt(rng: Random, content: bytes) -> bytes:
     """One tensor is of another kind, or the archive is damaged."""
     if rng.random() < 0.3:
         return _damage_archive(rng, content, lambda rng, member: damage_bytes(rng, member[:400]) + member[400:])
-    values = torch.load(io.BytesIO(content), weights_only=True)
+    return _saved(_damaged(rng, torch.load(io.BytesIO(content), weights_only=True)), content)
+
+
+def damage_images(rng: Random, content: bytes) -> bytes:
+    """As `damage_pt`, in one of a list of dicts."""
+    if rng.random() < 0.3:
+        return _damage_archive(rng, content, lambda rng, member: damage_bytes(rng, member[:400]) + member[400:])
+    images = torch.load(io.BytesIO(content), weights_only=True)
+    number = rng.randrange(len(images))
+    images[number] = _damaged(rng, images[number])
+    return _saved(images, content)
+
+
+def _damaged(rng: Random, values: dict[str, object]) -> object:
+    """The dict with another value, or another object in its place."""
     name = rng.choice(list(values))
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -168,11 +226,16 @@ def damage_pt(rng: Random, content: bytes) -> bytes:
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, NotImplementedError):
         del values[name]
     if rng.random() < 0.1:
-        values = rng.choice((list(values.values()), values.get(name), {0: 1}, "text"))
+        return rng.choice((list(values.values()), values.get(name), {0: 1}, "text"))
+    return values
+
+
+def _saved(values: object, content: bytes) -> bytes:
+    """What torch.save makes of the values; `content` if they are of kinds that cannot be saved."""
     file = io.BytesIO()
     try:
         torch.save(values, file)
-    except (RuntimeError, NotImplementedError):  # of kinds that cannot be saved
+    except (RuntimeError, NotImplementedError):
         return content
     return file.getvalue()
 

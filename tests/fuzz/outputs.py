@@ -17,6 +17,7 @@ import pyarrow.parquet
 import longtail_cli
 from longtail_cli.errors import LtcalError
 from longtail_cli.files.source import plain_file
+from longtail_cli.reports.inspection.json import from_json
 
 
 def _results(path: Path) -> str | None:
@@ -76,6 +77,11 @@ def _parquet(path: Path) -> str | None:
     return None
 
 
+def _inspection(path: Path) -> str | None:
+    from_json(path.read_text(encoding="utf-8"), str(path))
+    return None
+
+
 def _readable(check: Callable[[Path], str | None]) -> Callable[[Path], str | None]:
     def checked(path: Path) -> str | None:
         try:
@@ -96,6 +102,7 @@ CHECKS: dict[str, Callable[[Path], str | None]] = {
         "report": _report,
         "tuning": _tuning,
         "fit": _fit,
+        "inspection": _inspection,
         "frequencies": _frequencies,
         "csv": _csv,
         "xml": _xml,

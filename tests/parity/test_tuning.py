@@ -29,7 +29,7 @@ from longtail_cli.tuning.folds import Folds, rarest_category, stratified_folds
 from longtail_cli.tuning.goal import Goal, Keep
 from longtail_cli.tuning.trials import Figures
 from longtail_cli.workflow.detection_inputs import GEOMETRY
-from longtail_cli.workflow.options import BootstrapOptions, LogitOptions
+from longtail_cli.workflow.options import BootstrapOptions, InputOptions
 from longtail_cli.workflow.prepare_methods import open_with_options
 from longtail_cli.workflow.progress import no_progress
 from longtail_cli.workflow.report_detection import DetectionReporter, evaluate, group_labels, prepared_evaluations
@@ -180,7 +180,7 @@ def test_a_part_of_logits_has_the_metrics_of_its_images(tmp_path: Path) -> None:
     names += ["tide/bbox/Cls", "tide/bbox/f/Bkg"]
     goal = Goal(names[0], tuple(Keep(name, name, 0.0) for name in names))
     (evaluation,) = prepared_evaluations(truth, ["bbox"], groups, OPTIONS, folds)
-    options = LogitOptions(STATED["head"], STATED["background"], np.array(STATED["category_ids"]))
+    options = InputOptions(STATED["head"], STATED["background"], np.array(STATED["category_ids"]))
     file = open_with_options(tensors, options)
     reporter = DetectionReporter([evaluation], groups, counts, None, str, None)
     data = DetectorData(file, evaluation, truth.image_id, folds, goal, counts, options, reporter)

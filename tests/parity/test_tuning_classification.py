@@ -18,7 +18,7 @@ from longtail_cli.files.frequencies import write_frequencies
 from longtail_cli.methods.registry import parse_method
 from longtail_cli.tuning.folds import stratified_folds
 from longtail_cli.tuning.goal import Goal, Keep
-from longtail_cli.workflow.options import LogitOptions
+from longtail_cli.workflow.options import InputOptions
 from longtail_cli.workflow.prepare_methods import open_with_options
 from longtail_cli.workflow.progress import no_progress
 from longtail_cli.workflow.report_classification import ClassificationReporter, groups_of
@@ -86,7 +86,7 @@ def least_nll(logits: np.ndarray, label: np.ndarray, share: np.ndarray) -> float
 
 
 def data_of(target: str) -> ClassifierData:
-    options = LogitOptions("softmax", "none", COUNTS.category_id)
+    options = InputOptions("softmax", "none", COUNTS.category_id)
     file = open_with_options({"logits": LOGITS, "labels": LABEL}, options)
     groups = groups_of(file, COUNTS)
     reporter = ClassificationReporter(file.columns, LABEL, groups, COUNTS, None, False, None)

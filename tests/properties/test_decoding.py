@@ -100,7 +100,7 @@ def test_many_pairs_above_the_threshold(spread: float, nms_iou: float | None) ->
     ("values", "message"),
     [
         ({"threshold": 1.0}, r"`threshold=`: expected a number from 0 to below 1, found 1\.0"),
-        ({"nms_iou": 1.5}, r"`nms_iou=`: expected an IoU from 0 to 1, or none, found 1\.5"),
+        ({"nms_iou": 1.5}, r"`nms_iou=`: expected an IoU from 0 to 1, auto, or none, found 1\.5"),
         ({"detections_per_image": 0}, "`detections_per_image=`: expected a whole number from 1, found 0"),
         ({"objectness": "root"}, "`objectness=`: value: expected one of none, product, sqrt, found 'root'"),
     ],

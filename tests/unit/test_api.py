@@ -74,9 +74,34 @@ class TestCount:
         assert of_ids.category_id.tolist() == [4, 7]
         assert of_ids.group == ("c", "r")
 
-    def test_counts_passed_as_labels_give_a_warning(self) -> None:
-        with pytest.warns(LtcalWarning, match="pass `counts=`"):
+    def test_counts_passed_as_labels_are_refused(self) -> None:
+        with pytest.raises(InputError, match="pass them as `counts=`"):
             ltcal.count([1280, 700, 300])
+
+    def test_labels_that_may_be_counts_give_a_warning(self) -> None:
+        with pytest.warns(LtcalWarning, match="pass `counts=`"):
+            ltcal.count([2, 30, 2, 9] * 40)
+
+    def test_counts_by_name_and_from_a_file(self, tmp_path: Path) -> None:
+        by_name = ltcal.count(counts={"dog": 3, "cat": 120})
+        assert (by_name.name, by_name.image_count.tolist()) == (("cat", "dog"), [120, 3])
+        assert by_name.group == ("many", "few")
+        np.save(tmp_path / "cls_num_list.npy", np.array([500, 50, 5]))
+        assert ltcal.count(counts=tmp_path / "cls_num_list.npy").num_images == 555
+
+    def test_a_shipped_table(self) -> None:
+        assert ltcal.count("lvis-v1").num_images == 100170
+        assert ltcal.read_frequencies("places-lt").name[0] == "airfield"
+        logits = np.zeros((2, 100), np.float32)
+        adjusted = ltcal.adjust(logits, "cifar100-lt:100", "logit-adjust")
+        assert np.array_equal(adjusted, ltcal.adjust(logits, ltcal.count("cifar100-lt:100"), "logit-adjust"))
+
+    def test_the_task_decides_the_groups(self) -> None:
+        assert ltcal.count([0, 0, 1], task="detection").group == ("r", "r")
+        with pytest.warns(LtcalWarning, match="308 of 350 images have more than one label"):
+            assert ltcal.count(str(TRAIN), task="classification").group[0] in ("few", "medium", "many")
+        with pytest.raises(UsageError, match="one of classification, detection, found 'segmentation'"):
+            ltcal.count([0], task="segmentation")
 
     def test_a_table_round_trips_through_a_data_frame(self, table: ltcal.FrequencyTable) -> None:
         frame = table.to_frame()

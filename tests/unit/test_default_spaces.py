@@ -16,13 +16,13 @@ from longtail_cli.methods.registry import parse_method
 from longtail_cli.tables import FrequencyTable, Results
 from longtail_cli.tuning import default_spaces
 from longtail_cli.tuning.spaces import parse_space
-from longtail_cli.workflow.options import LogitOptions
+from longtail_cli.workflow.options import InputOptions
 from longtail_cli.workflow.prepare_methods import open_with_options, prepare_methods
 from longtail_cli.workflow.rescore_results import AdjustableResults
 
 COUNTS = table([200, 30, 5], num_images=220)
 WITH_DIMENSIONS = replace(COUNTS, fractal_dimension=np.array([1.9, 1.5, 1.1]))
-CPU, NO_OPTIONS = torch.device("cpu"), LogitOptions()
+CPU, NO_OPTIONS = torch.device("cpu"), InputOptions()
 RNG = np.random.default_rng(0)
 
 
@@ -33,7 +33,7 @@ def opened(width: int, path: Path | None = None, **options: Any) -> LogitsFile:
         tensors |= {"features": torch.randn(12, 5), "weight": torch.randn(width, 5)}
     if path is not None:
         np.savez(path, **{name: one.numpy() for name, one in tensors.items()})
-    return open_with_options(path or tensors, LogitOptions(category_ids=COUNTS.category_id, **options))
+    return open_with_options(path or tensors, InputOptions(category_ids=COUNTS.category_id, **options))
 
 
 def scores_of(
@@ -67,7 +67,7 @@ def test_every_method_fits_a_softmax_detector(tmp_path: Path, background: Any, c
     assert any(f"prior2posterior:file={path}" in text for text in spaces)
     assert any("fracal" in text for text in spaces) == (counts is WITH_DIMENSIONS)
     assert any("norcal" in text for text in spaces) == (counts is not None)
-    options = LogitOptions("softmax", background, COUNTS.category_id)
+    options = InputOptions("softmax", background, COUNTS.category_id)
     assert changes(scores_of(file, spaces, counts, options), file)
 
 
@@ -107,7 +107,7 @@ def test_every_method_fits_a_classifier(tmp_path: Path, features: bool, counts: 
     assert all(parse_space(text).temperature_fitted for text in spaces)
     assert any("tau-norm" in text for text in spaces) == features
     assert any("logit-adjust" in text for text in spaces) == (counts is not None)
-    options = LogitOptions("softmax", "none", COUNTS.category_id)
+    options = InputOptions("softmax", "none", COUNTS.category_id)
     assert changes(scores_of(file, spaces, counts, options), file)
 
 

@@ -63,7 +63,7 @@ def added(name: str, tensor: torch.Tensor) -> Callable[[Tensors], None]:
         (without("logits"), "tensors: expected `logits`, found"),
         (without("boxes"), "tensors: expected `boxes`, found"),
         (without("image_id"), "tensors: expected `image_id`, found"),
-        (replaced("logits", torch.Tensor.double), "`logits`: expected float16 or bfloat16 or float32, found float64"),
+        (replaced("logits", torch.Tensor.long), "`logits`: expected float16 or bfloat16 or float32, found int64"),
         (replaced("logits", torch.Tensor.flatten), "`logits`: expected shape [N, K], K at least 1, found [40]"),
         (replaced("image_id", torch.Tensor.float), "tensor `image_id`: expected int64 or int32"),
         (replaced("image_id", lambda ids: ids[:9]), "tensor `image_id`: expected shape [10], found [9]"),
@@ -98,7 +98,7 @@ def test_tensors_that_do_not_fit(tmp_path: Path, suffix: str, change: Callable[[
     assert message in found
 
 
-@pytest.mark.parametrize("value", [-1, 3])
+@pytest.mark.parametrize("value", [-2, 3])
 def test_labels_out_of_range(tmp_path: Path, value: int) -> None:
     tensors = classification(5)
     tensors["labels"][4] = value
@@ -200,11 +200,11 @@ def test_a_shard_with_other_metadata(tmp_path: Path) -> None:
 
 def test_a_shard_of_another_kind(tmp_path: Path) -> None:
     message = shards(tmp_path, detection([1], first_id=9), name="b.npz")
-    assert "folder: expected shards of one kind, found .npz and .safetensors" in message
+    assert "folder: expected shards of one kind, or text files of detections, found .npz and .safetensors" in message
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    assert "folder: expected shards of one kind, found none" in message_of(tmp_path)
+    assert "folder: expected shards of one kind, or text files of detections, found none" in message_of(tmp_path)
 
 
 def test_a_path_to_nothing(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_an_archive_with_damaged_content(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[6000] ^= 1
     path.write_bytes(content)
-    assert "content: expected a complete .npz file, found Bad CRC-32" in message_of(path, read=True)
+    assert "content: expected a complete .npz file, found Bad CRC-32" in message_of(path)
 
 
 def test_arrays_of_objects(tmp_path: Path) -> None:
@@ -256,16 +256,13 @@ def test_a_pickle_never_runs(tmp_path: Path) -> None:
     made = tmp_path / "made"
     path = tmp_path / "logits.pt"
     torch.save({"logits": torch.zeros(2, 3), "metadata": Surprise(made)}, path)
-    assert "expected a dict of tensors, and plain values as metadata, found other objects" in message_of(path)
+    assert "expected arrays, tensors, and plain containers, found the object" in message_of(path)
     assert not made.exists()
 
 
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (torch.zeros(2, 3), "found a Tensor"),
-        ([torch.zeros(2, 3)], "found a list"),
-        ({"logits": [0.5]}, "found 'logits': list"),
         ({0: torch.zeros(2, 3)}, "found 0: Tensor"),
         ({"logits": torch.zeros(2, 3), "metadata": "softmax"}, "with metadata str"),
         ({"logits": torch.zeros(2, 3).to_sparse()}, "found 'logits': a tensor without dense content"),
@@ -278,9 +275,3 @@ def test_pt_files_with_other_content(tmp_path: Path, content: Any, found: str) -
     message = message_of(path)
     assert "content: expected a dict of tensors, and plain values as metadata" in message
     assert found in message
-
-
-def test_pt_files_of_the_old_format(tmp_path: Path) -> None:
-    path = tmp_path / "logits.pt"
-    torch.save({"logits": torch.zeros(2, 3)}, path, _use_new_zipfile_serialization=False)
-    assert "found a file without the zip archive that torch.save writes since version 1.6" in message_of(path)

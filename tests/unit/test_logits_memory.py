@@ -123,7 +123,7 @@ def test_scores_pass_the_activation_unchanged() -> None:
             "row 0: expected a class index from 0 to 1, in column order, found 2",
         ),
         ({"logits": [[0.5, np.nan]]}, "tensor `logits`, row 0, column 1 (category 1): expected a finite number, found"),
-        ({"logits": [[0.5, 1e300]]}, "column 1 (category 1): expected a finite number, found inf"),
+        ({"logits": [[0.5, 1e300]]}, "row 0, column 1: expected a number within 3.4e+38 of 0, found 1e+300"),
         ({"logits": [[0.5]], "image_id": [0.5], "boxes": [[0.0] * 4]}, "`image_id`: expected int64 or int32"),
     ],
 )
@@ -134,7 +134,8 @@ def test_arrays_that_do_not_fit(arrays: dict[str, Any], message: str) -> None:
 
 
 def test_missing_metadata_are_parameters() -> None:
-    message = message_of({"logits": np.zeros((2, 3))}, Declared(), "val")
+    boxes = {"logits": np.zeros((2, 3)), "image_id": np.zeros(2, int), "boxes": np.zeros((2, 4))}
+    message = message_of(boxes, Declared(background="none", category_id=np.arange(3)), "val")
     assert message == (
         "val: metadata, `head`: expected softmax, sigmoid or bags, found none\n"
         "Fix: pass `head=` (softmax, sigmoid or bags)"

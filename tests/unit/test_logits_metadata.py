@@ -68,14 +68,17 @@ def test_the_error_names_everything_that_is_missing_with_its_parameter(tmp_path:
     assert "pass `category_ids=` (the category id of each column), or write `category_ids` to logits.meta" in message
 
 
-def test_a_classifier_needs_its_head_only(tmp_path: Path) -> None:
-    path = save(tmp_path / "logits.npz", classification(2))
-    message = message_of(path)
-    assert "logits.npz: metadata, `head`: expected softmax, sigmoid or bags, found none in the file or" in message
-    assert "pass `head=`" in message
-    assert "background" not in message
-    columns = columns_of(path, Declared("softmax"))
-    assert (columns.head, columns.background, columns.category_id.tolist()) == ("softmax", "none", [0, 1, 2])
+def test_a_classifier_needs_no_metadata(tmp_path: Path) -> None:
+    path = save(tmp_path / "logits.npz", classification(4))
+    file = open_logits(path)
+    assert (file.columns.head, file.columns.background, file.columns.category_id.tolist()) == (
+        "softmax",
+        "none",
+        [0, 1, 2],
+    )
+    (note,) = file.notes
+    assert note.startswith("read as a softmax without a background column, as nothing else is stated")
+    assert open_logits(path, Declared("softmax")).notes == ()
 
 
 def test_the_background_of_a_classifier_can_be_stated(tmp_path: Path) -> None:
@@ -91,7 +94,7 @@ def test_detection_needs_its_background(tmp_path: Path) -> None:
 
 
 def test_the_error_of_a_folder_names_its_own_sidecar(tmp_path: Path) -> None:
-    save(tmp_path / "a.npz", classification(2))
+    save(tmp_path / "a.npz", detection([2]))
     assert "to meta.json in the folder" in message_of(tmp_path)
 
 

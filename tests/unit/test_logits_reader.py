@@ -10,7 +10,8 @@ from logit_files import CLASSIFICATION_METADATA, DETECTION_METADATA, classificat
 
 from longtail_cli.errors import InputError
 from longtail_cli.files.logits.metadata import Declared
-from longtail_cli.files.logits.reader import SUFFIXES, LogitsFile, open_logits
+from longtail_cli.files.logits.reader import LogitsFile, open_logits
+from longtail_cli.files.paths import LOGIT_SUFFIXES
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digit_scenes" / "logits.npz"
 
@@ -19,7 +20,7 @@ def logits_of(file: LogitsFile, rows: int) -> torch.Tensor:
     return torch.cat([batch.logits for batch in file.batches(rows)])
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", LOGIT_SUFFIXES)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 @pytest.mark.parametrize("rows", [1, 4, 100])
 def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path, suffix: str, dtype: torch.dtype, rows: int) -> None:
@@ -73,7 +74,7 @@ def test_a_folder_of_shards_is_read_in_name_order(tmp_path: Path) -> None:
     assert [batch.first for batch in batches] == [0, 3]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", LOGIT_SUFFIXES)
 def test_a_file_without_rows(tmp_path: Path, suffix: str) -> None:
     file = open_logits(save(tmp_path / f"logits{suffix}", detection([]), DETECTION_METADATA))
     assert (file.rows, file.images) == (0, 0)
@@ -149,7 +150,7 @@ def test_transposed_tensors_in_a_pt_file(tmp_path: Path) -> None:
     assert torch.equal(logits_of(file, 3), whole.T)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", LOGIT_SUFFIXES)
 def test_a_batch_outlives_its_file(tmp_path: Path, suffix: str) -> None:
     tensors = detection([2, 3])
     path = save(tmp_path / f"logits{suffix}", tensors, DETECTION_METADATA)
@@ -206,5 +207,5 @@ def test_the_example() -> None:
 @pytest.mark.parametrize("name", ["logits.txt", "logits"])
 def test_an_unknown_suffix(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("0.5")
-    with pytest.raises(InputError, match=r"one of \.safetensors, \.npz, \.pt, \.pth"):
+    with pytest.raises(InputError, match=r"columns: expected a column for each class, found `0\.5`"):
         open_logits(tmp_path / name)

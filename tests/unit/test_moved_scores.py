@@ -11,7 +11,7 @@ from longtail_cli.files.logits.reader import LogitsFile
 from longtail_cli.methods.registry import parse_method
 from longtail_cli.workflow import moved_scores
 from longtail_cli.workflow.moved_scores import RowSample
-from longtail_cli.workflow.options import LogitOptions
+from longtail_cli.workflow.options import InputOptions
 from longtail_cli.workflow.prepare_methods import open_with_options, prepare_methods
 
 CPU, COUNTS = torch.device("cpu"), table([100, 10, 1])
@@ -20,11 +20,11 @@ LOGITS = torch.from_numpy(np.random.default_rng(0).normal(scale=2, size=(20, 4))
 
 def opened(head: str = "softmax", background: str = "last", logits: torch.Tensor = LOGITS) -> LogitsFile:
     ids = COUNTS.category_id
-    return open_with_options({"logits": logits}, LogitOptions(head, background, ids))  # type: ignore[arg-type]
+    return open_with_options({"logits": logits}, InputOptions(head, background, ids))  # type: ignore[arg-type]
 
 
 def adjuster_of(file: LogitsFile, spec: str):
-    return prepare_methods(file, [parse_method(spec)], COUNTS, LogitOptions(), CPU)[0].adjuster
+    return prepare_methods(file, [parse_method(spec)], COUNTS, InputOptions(), CPU)[0].adjuster
 
 
 def sample_of(file: LogitsFile, rows_at_once: int = 1000) -> RowSample:

@@ -152,10 +152,13 @@ def test_a_compressed_file_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.
     assert calls == [str(path)]
 
 
-def test_a_pipe_is_refused(tmp_path: Path) -> None:
+def test_a_pipe_and_a_folder_of_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a regular file, found a pipe or a device"):
         open_results("/dev/zero")
-    with pytest.raises(InputError, match="expected a file that can be read, found Is a directory"):
+    with pytest.raises(InputError, match=r"expected text files of detections, .* found an empty folder"):
+        open_results(tmp_path)
+    (tmp_path / "notes.md").touch()
+    with pytest.raises(InputError, match=r"one per image \(YOLO\) or per class \(Pascal VOC\), found notes.md"):
         open_results(tmp_path)
 
 

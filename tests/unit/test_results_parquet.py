@@ -102,7 +102,7 @@ def test_no_rows(path: Path) -> None:
 
 
 PROBLEMS = [
-    ({"image_id": ["a", "b"]}, "column `image_id`: expected integers, found string"),
+    ({"image_id": [b"a", b"b"]}, "column `image_id`: expected integers, found binary"),
     ({"image_id": [12, None]}, "entry 1, `image_id`: expected an integer id, found nan"),
     ({"image_id": [12.5, 1]}, "entry 0, `image_id`: expected an integer id, found 12.5"),
     ({"score": [0.5, float("nan")]}, "entry 1, `score`: expected a finite number, found nan"),
@@ -137,6 +137,17 @@ def test_a_file_that_is_not_parquet(path: Path, content: bytes) -> None:
     assert "expected a whole Parquet file" in complaint(path)
 
 
+def test_the_content_and_not_the_name_tells_parquet(path: Path) -> None:
+    other = written(path).rename(path.with_name("predictions.bin"))
+    out = path.with_name("rescored.parquet")
+    write_rescored(other, np.array([0.1, 0.2]), out)
+    assert read_results(out, fields=frozenset()).score.tolist() == [0.1, 0.2]
+    path.write_text('[{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], "score": 0.5}]')
+    assert read_results(path, fields=frozenset()).score.tolist() == [0.5]
+    with pytest.raises(UsageError, match=r"one that does not end in .parquet, since the input is JSON"):
+        write_rescored(path, np.zeros(1), out.with_name("other.parquet"))
+
+
 def test_rescoring_keeps_all_other_columns_and_the_schema(path: Path) -> None:
     out = path.with_name("rescored.parquet")
     table = pq.read_table(written(path)).replace_schema_metadata({"made": "by a test"})
@@ -160,7 +171,7 @@ def test_rescoring_checks_before_it_writes(path: Path) -> None:
     out = path.with_name("rescored.parquet")
     with pytest.raises(InputError, match="entries: expected 3, as there are scores, found 2"):
         write_rescored(written(path), np.zeros(3), out)
-    with pytest.raises(UsageError, match="a name that ends like the input"):
+    with pytest.raises(UsageError, match=r"one that ends in .parquet, since the input is Parquet"):
         write_rescored(path, np.zeros(2), path.with_suffix(".json"))
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 

@@ -42,20 +42,25 @@ class ImageKey(msgspec.Struct, gc=False):
     id: Id
 
 
-class ImageEntry(ImageKey, gc=False):
-    """An entry of `images`."""
-
-    height: Side | None = None
-    width: Side | None = None
-    neg_category_ids: list[Id] | None = None
-    not_exhaustive_category_ids: list[Id] | None = None
-
-
 class ImageName(ImageKey, gc=False):
     """An entry of `images`, as finding the same image in another file needs it."""
 
     file_name: Any = None
     coco_url: Any = None
+
+
+class SizedImage(ImageName, gc=False):
+    """An entry of `images`, as placing boxes that are fractions of the image needs it."""
+
+    height: Side | None = None
+    width: Side | None = None
+
+
+class ImageEntry(SizedImage, gc=False):
+    """An entry of `images`."""
+
+    neg_category_ids: list[Id] | None = None
+    not_exhaustive_category_ids: list[Id] | None = None
 
 
 ImageT = TypeVar("ImageT", bound=ImageKey)
@@ -88,6 +93,13 @@ class ImagesFile(msgspec.Struct):
     """An annotation file, of which only the images are read."""
 
     images: list[ImageName]
+
+
+class DataSetFile(msgspec.Struct):
+    """An annotation file, of which only the images and categories are read."""
+
+    images: list[SizedImage]
+    categories: list[CategoryEntry]
 
 
 class CountingFile(msgspec.Struct):

@@ -16,12 +16,14 @@ from longtail_cli.errors import Problem
 from longtail_cli.files.annotations.columns import (
     BoxFile,
     CountingFile,
+    DataSetFile,
     ImageEntry,
     ImageKey,
     ImageName,
     ImagesFile,
     Lists,
     MaskFile,
+    SizedImage,
     categories_of,
     column,
     entry_name,
@@ -36,7 +38,7 @@ from longtail_cli.files.annotations.typed_json import decode
 from longtail_cli.files.faults import Fault, fault, faults_at, input_error, raise_faults
 from longtail_cli.files.masks import read_segmentations
 from longtail_cli.files.source import Content, open_file
-from longtail_cli.tables import LARGEST_COORDINATE, GroundTruth, Ints, Masks, Occurrences
+from longtail_cli.tables import LARGEST_COORDINATE, DataSet, GroundTruth, Ints, Masks, Occurrences
 
 _FIX_EMPTY = "check the step that made the file"
 _FIX_GEOMETRY = "correct these annotations or drop them"
@@ -99,6 +101,11 @@ class AnnotationFile:
         occurrences = Occurrences(categories, len(image_id), image[~left_out], category[~left_out], self.source)
         return occurrences, int(left_out.sum())
 
+    def has_boxes(self) -> bool:
+        """Whether some entry has a `bbox` or a `segmentation`, as the words occur in the file. Nothing is checked."""
+        with self._mapped() as content:
+            return content.find(b'"bbox"') >= 0 or content.find(b'"segmentation"') >= 0
+
     def image_names(self) -> dict[int, str]:
         """The file name of each image by its id; empty if the file states none.
 
@@ -108,6 +115,19 @@ class AnnotationFile:
         with self._mapped() as content:
             images = decode(content, ImagesFile, self.source).images
         return {image.id: _file_name(image) for image in images}
+
+    def data_set(self) -> DataSet:
+        """The ids and sizes of the images in file order, and the ids of the categories; the objects are skipped.
+
+        Raises InputError if there are no images or no categories, or an id is not an integer or given twice.
+        """
+        with self._mapped() as content:
+            lists = decode(content, DataSetFile, self.source)
+        raise_faults(self.source, _empty_lists(lists))
+        categories, category_faults = categories_of(lists.categories)
+        image_id = column(lists.images, "id", np.int64)
+        raise_faults(self.source, [*sorted_ids("images", image_id)[2], *category_faults])
+        return DataSet(image_id, _image_sizes(lists.images), categories.id, self.source)
 
     @contextmanager
     def _mapped(self) -> Iterator[bytearray | mmap.mmap]:
@@ -179,6 +199,7 @@ def _ground_truth(lists: Lists[ImageEntry], source: str, masks: bool) -> tuple[G
         negative=negative,
         not_exhaustive=not_exhaustive,
         source=source,
+        image_name=tuple(_file_name(lists.images[index]) for index in order.tolist()),
     )
     faults = [*image_faults, *category_faults, *list_faults, *unknown_images, *unknown_categories]
     faults += [*sorted_ids("annotations", objects.id)[2], *_geometry_faults(truth)]
@@ -188,12 +209,12 @@ def _ground_truth(lists: Lists[ImageEntry], source: str, masks: bool) -> tuple[G
     return dataclasses.replace(truth, masks=read), [*faults, *mask_faults]
 
 
-def _empty_lists(lists: Lists[Any]) -> list[Fault]:
+def _empty_lists(lists: Lists[Any] | DataSetFile) -> list[Fault]:
     empty = [key for key, entries in (("images", lists.images), ("categories", lists.categories)) if not entries]
     return [fault(f"`{key}`", "at least one entry", "an empty list", _FIX_EMPTY) for key in empty]
 
 
-def _image_sizes(images: Sequence[ImageEntry]) -> Ints:
+def _image_sizes(images: Sequence[SizedImage]) -> Ints:
     """int32 [I, 2], (height, width) in file order; zeros if the file has none."""
     return np.array([(image.height or 0, image.width or 0) for image in images], np.int32)
 

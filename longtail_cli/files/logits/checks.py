@@ -10,6 +10,7 @@ import torch
 
 from longtail_cli.errors import Problem
 from longtail_cli.files.faults import Fault, faults_at
+from longtail_cli.files.label_arrays import IGNORED
 from longtail_cli.tables import Bools
 
 LOGIT_DTYPES: dict[str, torch.dtype] = {
@@ -68,11 +69,11 @@ def objectness_faults(objectness: npt.NDArray[np.floating[Any]], first: int) -> 
 
 
 def label_faults(labels: npt.NDArray[np.integer[Any]], classes: int, first: int) -> list[Fault]:
-    """What is wrong with labels [N], the first of them in row `first`."""
+    """What is wrong with labels [N], the first of them in row `first`; `IGNORED` is none."""
     expected = f"a class index from 0 to {classes - 1}, in column order"
     fix = "save labels as indices of the classes, not as category ids, without counting the background"
 
     def describe(row: int) -> Problem:
         return Problem(f"tensor `labels`, row {first + row}", expected, str(labels[row]))
 
-    return faults_at((labels < 0) | (labels >= classes), describe, fix)
+    return faults_at((labels < IGNORED) | (labels >= classes), describe, fix)

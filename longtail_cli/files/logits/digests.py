@@ -22,22 +22,27 @@ _BLOCK = 1 << 18
 def row_digests(file: LogitsFile) -> Digests:
     """A 64-bit digest of the logits of each row, uint64 [N], in file order; read batch by batch.
 
+    Of a file of features alone it is that of the features.
+
     The hash is multilinear, h = a_0 + a_1 x_1 + ... + a_W x_W modulo 2^64, where the row's bytes, as stored in float16,
     bfloat16 or float32, are W words x of 16 bits. The odd factors a are random but fixed, so equal rows have equal
     digests on every machine. Two given rows that differ have equal digests with a probability of at most 2^-48.
 
     What it does not find: the same image in another order of columns or another precision, after any change of the
-    logits, or from another model, a flipped or resized copy of it included.
+    logits, or from another model, a flipped or resized copy of it included; nor the row of a file of features alone in
+    one that has logits.
     """
     found = [np.zeros(0, np.uint64)]
     for batch in file.unchecked_batches(max(1, _BATCH // file.width)):
-        found.append(digests_of(batch.logits))
+        rows = batch.features if file.content == "features" else batch.logits
+        assert rows is not None
+        found.append(digests_of(rows))
     return np.concatenate(found)
 
 
-def digests_of(logits: torch.Tensor) -> Digests:
+def digests_of(rows: torch.Tensor) -> Digests:
     """The digest of each row of [n, K]: uint64 [n]."""
-    words = logits.contiguous().view(torch.int16).numpy().view(np.uint16)
+    words = rows.contiguous().view(torch.int16).numpy().view(np.uint16)
     factors, size = _factors(words.shape[1]), max(1, _BLOCK // words.shape[1])
     found = [np.zeros(0, np.uint64)]
     for first in range(0, len(words), size):  # few at a time, as they take four times the memory

@@ -29,6 +29,8 @@ _DTYPES: dict[str, tuple[str, ...]] = {
     "objectness": FLOATS,
 }
 _FIX_TENSORS = "save `logits` [N, K], and for detection also `image_id` [N] and `boxes` [N, 4] or [N, C, 4]"
+_FIX_MAIN = f"{_FIX_TENSORS}; or say what it is called: `keys='logits=NAME'`"
+_FIX_FEATURES = "save the logits of the same rows with the features: features @ weight.T + bias of the last layer"
 _FIX_DTYPE = "convert the tensor before saving it; bfloat16 needs a .safetensors or .pt file"
 _FIX_SHARDS = "write all shards of a folder with the same tensors, or open them one by one"
 
@@ -37,10 +39,10 @@ _FIX_SHARDS = "write all shards of a folder with the same tensors, or open them 
 class Layout:
     """The tensors of a logits file."""
 
-    content: Literal["logits", "scores"]
-    """The name of the main tensor."""
+    content: Literal["logits", "scores", "features"]
+    """The name of the main tensor: features if a classifier saved nothing else."""
     width: int
-    """K, the number of its columns."""
+    """K, the number of its columns, or D of features."""
     columns: tuple[str, ...]
     """The other tensors that have one entry per row."""
     per_class_boxes: bool
@@ -73,26 +75,31 @@ def checked_layout(shards: Sequence[Shard]) -> Layout:
 
 def _layout(shard: Shard) -> Layout:
     tensors = shard.tensors
+    content: Literal["logits", "scores", "features"]
     if "scores" in tensors:
         content, columns = "scores", ["labels"]
+    elif "features" in tensors and not {"logits", "image_id", "boxes"} & set(tensors):
+        content, columns = "features", ["labels"]
     else:
         detection = "image_id" in tensors or "boxes" in tensors
         content, columns = "logits", ["image_id", "boxes", "objectness"] if detection else ["labels"]
         columns.append("features")
         missing = [name for name in ("logits", *(columns[:2] if detection else [])) if name not in tensors]
         found = ", ".join(ascii(name)[1:-1] for name in list(tensors)[:MAX_PROBLEMS]) or "none"
-        raise_faults(str(shard.path), [_absent(name, found) for name in missing])
+        raise_faults(str(shard.path), [_absent(name, found, features="features" in tensors) for name in missing])
     main = tensors[content].shape
     if len(main) != 2 or not main[1]:
-        wrong = fault(f"tensor `{content}`", "shape [N, K], K at least 1", str(list(main)), _FIX_TENSORS)
+        size = "D" if content == "features" else "K"
+        wrong = fault(f"tensor `{content}`", f"shape [N, {size}], {size} at least 1", str(list(main)), _FIX_TENSORS)
         raise_faults(str(shard.path), [wrong])
     per_class = "boxes" in columns and len(tensors["boxes"].shape) == 3
     present = tuple(name for name in columns if name in tensors)
-    return Layout("scores" if content == "scores" else "logits", main[1], present, per_class)
+    return Layout(content, main[1], present, per_class)
 
 
-def _absent(name: str, found: str) -> Fault:
-    return fault("tensors", f"`{name}`", found, _FIX_TENSORS)
+def _absent(name: str, found: str, *, features: bool) -> Fault:
+    fix = _FIX_FEATURES if features else _FIX_MAIN
+    return fault("tensors", f"`{name}`", found, fix if name == "logits" else _FIX_TENSORS)
 
 
 def _check_shapes(shard: Shard, layout: Layout) -> None:
@@ -106,7 +113,7 @@ def _check_shapes(shard: Shard, layout: Layout) -> None:
         "weight": (layout.width, "D"),
         "category_id": ("C",),
     }
-    others = ("weight",) if layout.content == "logits" else ("category_id",)
+    others = {"logits": ("weight",), "scores": ("category_id",), "features": ()}[layout.content]
     faults = []
     for name in (*layout.names, *(name for name in others if name in tensors)):
         info, shape = tensors[name], shapes.get(name, (rows,))

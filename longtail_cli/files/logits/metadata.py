@@ -47,6 +47,8 @@ class Declared:
     background: BackgroundName | None = None
     category_id: Longs | None = None
     """int64 [C], in column order."""
+    classes: Longs | None = None
+    """int64 [C], the category ids of features alone, which have no column for each class; ignored for other files."""
 
     @property
     def metadata(self) -> Metadata:
@@ -149,22 +151,23 @@ def _short(value: Any) -> str:
 def resolved(metadata: Metadata, layout: Layout, *, source: str, sidecar: str | None) -> LogitColumns:
     """The columns that `metadata` describes.
 
-    In a classification file `background` defaults to ``none`` and the category ids to 0 to C-1.
+    In a classification file the head defaults to ``softmax``, `background` to ``none``, the category ids to 0 to C-1.
+    Of features alone they are the columns of the heads that can be fitted, and `metadata` has the category ids.
     sidecar: the name of the JSON file that may state what is missing; None for arrays in memory.
     Raises InputError if something is missing, unknown, or does not fit the K columns of the file.
     """
-    background, ids = metadata.background, metadata.category_ids
+    head, background, ids = metadata.head, metadata.background, metadata.category_ids
+    if head is None and not layout.detection:
+        head = "softmax"
     if background is None and (metadata.head == "bags" or not layout.detection):
         background = "none"
     if ids is None and not layout.detection:
         ids = _default_ids(metadata, background, layout.width)
-    values = {"head": metadata.head, "background": background, "category_ids": ids}
+    values = {"head": head, "background": background, "category_ids": ids}
     raise_faults(source, [_missing(name, sidecar) for name, value in values.items() if value is None])
     heads: tuple[HeadName, ...] = ("none",) if layout.content == "scores" else LOGIT_HEADS
-    columns = checked_columns(
-        str(metadata.head), str(background), ids or (), metadata.slices, source=source, heads=heads
-    )
-    if columns.width not in (None, layout.width):
+    columns = checked_columns(str(head), str(background), ids or (), metadata.slices, source=source, heads=heads)
+    if layout.content != "features" and columns.width not in (None, layout.width):
         expected = f"K = {columns.width} columns: {_make_up(columns)}"
         fix = "check `category_ids=` and `background=` (or the metadata) against the last layer of the model"
         raise_faults(source, [fault(f"tensor `{layout.content}`", expected, f"{layout.width} columns", fix)])

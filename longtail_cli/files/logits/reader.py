@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from msgspec.structs import replace as replace_fields
 
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.faults import Fault, fault, raise_faults
-from longtail_cli.files.logits.checks import all_finite, box_faults, first_not_finite
-from longtail_cli.files.logits.layout import Layout, checked_layout
+from longtail_cli.files.logits.checks import LOGIT_DTYPES, all_finite, box_faults, first_not_finite
+from longtail_cli.files.logits.first_look import check_scores, look_of, narrowing_notes
+from longtail_cli.files.logits.keys import NO_KEYS, naming_of
+from longtail_cli.files.logits.layout import MOST_COLUMNS, Layout, checked_layout
 from longtail_cli.files.logits.metadata import (
     NOTHING_DECLARED,
     PARAMETERS,
@@ -24,34 +28,19 @@ from longtail_cli.files.logits.metadata import (
     read_sidecar,
     resolved,
 )
+from longtail_cli.files.logits.opening import opened_shards
+from longtail_cli.files.logits.queries import ReadDataSet, holds_queries, query_rows
+from longtail_cli.files.logits.ranks import written_by_ranks
+from longtail_cli.files.logits.repeats import without_repeats
 from longtail_cli.files.logits.rows import batch_sizes, count_images, pieces, read_rows, row_counts
-from longtail_cli.files.logits.shards import (
-    Allocate,
-    MemoryShard,
-    NpzShard,
-    SafetensorsShard,
-    Shard,
-    TensorBlock,
-    TorchShard,
-    empty,
-)
+from longtail_cli.files.logits.shards import Allocate, MemoryShard, Shard, TensorBlock, empty
+from longtail_cli.files.logits.views import KeptRows, ScoresAsLogits, named_shard
 from longtail_cli.files.logits.writer import LogitsWriter
 from longtail_cli.files.paths import sidecars
-from longtail_cli.files.source import check_readable
-from longtail_cli.tables import LogitColumns, Logits, Longs, Singles
+from longtail_cli.tables import Bools, LogitColumns, Logits, Longs, Singles
 
-__all__ = ["SUFFIXES", "Declared", "LogitsFile", "LogitsWriter", "open_logits"]
+__all__ = ["Declared", "LogitsFile", "LogitsWriter", "open_logits"]
 
-_OPEN: dict[str, Callable[[Path], Shard]] = {
-    ".safetensors": SafetensorsShard.open,
-    ".npz": NpzShard.open,
-    ".pt": TorchShard.open,
-    ".pth": TorchShard.open,
-}
-SUFFIXES = tuple(_OPEN)
-"""The suffixes of logits files."""
-
-_FIX_SUFFIX = "pass a .safetensors, .npz or .pt file, or a folder of such shards"
 _FIX_FINITE = "find the step of the model that makes them; half precision overflows above 65504"
 
 
@@ -61,16 +50,19 @@ class LogitsFile:
 
     source: str
     """The file or folder as the user gave it, or the name of the arrays."""
-    content: Literal["logits", "scores"]
-    """Whether the rows are logits, or scores that a rescored file holds."""
+    content: Literal["logits", "scores", "features"]
+    """Whether the rows are logits, scores that a rescored file holds, or features of a classifier without either.
+
+    Of features alone, `Logits.logits` is [n, 0]: nothing can be evaluated before a fitted head gives them logits."""
     columns: LogitColumns
-    """What the K columns are; for scores with head ``none`` and without background."""
+    """What the K columns are; for scores with head ``none`` and without background. Of features alone, those of the
+    heads that can be fitted: K is 1 more than the largest label, unless the classes are stated."""
     rows: int
     """N, in all shards."""
     images: int | None
     """The number of images that have rows; None for classification."""
     labels: Longs | None
-    """int64 [N], indices into `LogitColumns.category_id`; None for detection and for files without labels."""
+    """int64 [N], indices into `LogitColumns.category_id`, or `IGNORED`; None for detection and without labels."""
     image_id: Longs | None
     """int64 [N], rows of one image together and in one shard; None for classification."""
     per_class_boxes: bool
@@ -81,10 +73,20 @@ class LogitsFile:
     """float32 [K, D], the weights of the last layer; or None."""
     parts: tuple[Shard, ...]
     """The shards, in name order."""
+    class_names: tuple[str, ...] = ()
+    """The name of each class, in column order; empty if the file has none."""
+    row_names: tuple[str, ...] = ()
+    """The file name of the image of each row; empty if the file has none."""
+    log_scores: bool = False
+    """Whether the logits are logarithms of scores, and so known up to a constant in each row."""
+    notes: tuple[str, ...] = ()
+    """How the file was understood where it does not say so itself, one sentence each."""
+    queries: bool = False
+    """Whether the rows are the outputs of a model such as DETR, which predicts each object once."""
 
     @property
     def width(self) -> int:
-        """K, the number of columns of the tensor."""
+        """The number of columns of the tensor: K, or D of features alone."""
         return self.parts[0].tensors[self.content].shape[1]
 
     @property
@@ -111,7 +113,7 @@ class LogitsFile:
     def unchecked_batches(self, rows: int, allocate: Allocate = empty) -> Iterator[Logits]:
         """As `batches`, for callers that `check` in other threads.
 
-        allocate: gives the memory for `Logits.logits`, for callers that reuse memory.
+        allocate: gives the memory for the tensor `content`, for callers that reuse memory.
         """
         names = self._streamed()
         first = 0
@@ -139,11 +141,12 @@ class LogitsFile:
         It names shard, row and column.
         """
         shard, first = self._shard_of(batch.first)
-        faults = [
-            _not_finite(name, values, first, self.columns)
-            for name, values in ((self.content, batch.logits), ("features", batch.features))
-            if values is not None and not all_finite(values)
-        ]
+        faults = []
+        for name, values in ((self.content, batch.logits), ("features", batch.features)):
+            if values is not None and not all_finite(values):
+                (row, column), number = first_not_finite(values)
+                _, index = self.location(batch.first + row)
+                faults.append(_not_finite(name, index, column, number, self.columns))
         if self.per_class_boxes and batch.boxes is not None:
             faults += box_faults(batch.boxes, first)
         raise_faults(str(shard.path), faults)
@@ -151,7 +154,32 @@ class LogitsFile:
     def location(self, row: int) -> tuple[Path, int]:
         """The file that holds the row, and the index of the row in it."""
         shard, index = self._shard_of(row)
-        return shard.path, index
+        return shard.path, shard.index_of(index) if isinstance(shard, KeptRows) else index
+
+    def kept(self, rows: Bools) -> LogitsFile:
+        """The file of a classifier with some of its rows alone, in order. rows: bool [N]."""
+        if rows.all():
+            return self
+        ends = np.cumsum([shard.tensors[self.content].shape[0] for shard in self.parts])
+        names = (*self._streamed(), "labels")
+        parts = [KeptRows.of(part, own, names) for part, own in zip(self.parts, np.split(rows, ends[:-1]), strict=True)]
+        index = np.flatnonzero(rows)
+        return replace(
+            self,
+            rows=len(index),
+            labels=None if self.labels is None else self.labels[index],
+            parts=tuple(parts),
+            row_names=tuple(self.row_names[row] for row in index.tolist()) if self.row_names else (),
+        )
+
+    def as_logits(self) -> LogitsFile:
+        """Scores as logits of a softmax, z = ln s: those that they were made from, up to a constant in each row.
+
+        Reading raises InputError for rows that do not add up to 1.
+        """
+        parts = tuple(map(ScoresAsLogits.of, self.parts))
+        columns = replace(self.columns, head="softmax")
+        return replace(self, content="logits", columns=columns, parts=parts, log_scores=True)
 
     def _shard_of(self, row: int) -> tuple[Shard, int]:
         """The shard that holds the row, and the index of the row in it."""
@@ -165,12 +193,13 @@ class LogitsFile:
     def _streamed(self) -> list[str]:
         """The tensors that are read with each batch; labels and image ids were read before."""
         held = {"boxes": self.image_id is not None, "objectness": self.has_objectness, "features": self.has_features}
-        return [self.content, *(name for name, present in held.items() if present)]
+        return list(dict.fromkeys([self.content, *(name for name, present in held.items() if present)]))
 
     def _batch(self, block: TensorBlock, start: int) -> Logits:
-        rows = slice(start, start + len(block[self.content]))
+        main = block[self.content]
+        rows = slice(start, start + len(main))
         return Logits(
-            block[self.content],
+            main.new_empty((len(main), 0)) if self.content == "features" else main,
             start,
             None if self.labels is None else self.labels[rows],
             None if self.image_id is None else self.image_id[rows],
@@ -181,31 +210,53 @@ class LogitsFile:
 
 
 def open_logits(
-    source: Path | Mapping[str, Any], declared: Declared = NOTHING_DECLARED, name: str = "logits"
+    source: Path | Mapping[str, Any],
+    declared: Declared = NOTHING_DECLARED,
+    name: str = "logits",
+    keys: Mapping[str, str] = NO_KEYS,
+    data_set: ReadDataSet | None = None,
 ) -> LogitsFile:
     """A logits file or arrays in memory, checked except for the values of large tensors.
 
-    source: a ``.safetensors``, ``.npz``, ``.pt`` or ``.pth`` file, or a folder of such shards of one kind, read in
-    name order; or NumPy arrays and torch tensors by name: `logits` [N, K] or `scores` [N, C], and where they apply
-    `labels`, `image_id`, `boxes`, `objectness`, `features`, `weight` and `category_id`.
+    source: a file in one of the forms of `opened_shards`, or a folder of shards of one kind, read in name order; or
+    NumPy arrays and torch tensors by name: `logits` [N, K] or `scores` [N, C], and where they apply
+    `labels`, `image_id`, `boxes`, `objectness`, `features`, `weight` and `category_id`; or by the names that others use
+    for these, see `keys.NAMES`; or the outputs of a query model, see `query_rows`.
     declared: replaces metadata that the source does not have. name: of arrays in memory, for messages.
+    keys: the names in the source by our names, where they are not known. data_set: reads the images and categories of
+    the annotations, which are needed for outputs of query models alone; None without annotations.
     Metadata may be inside the file, in ``NAME.meta.json`` beside it, and for a folder in ``meta.json`` inside it.
-    Classification defaults to no background and category ids 0 to C-1; everything else must be stated.
+    Classification defaults to a softmax without background and category ids 0 to C-1; everything else must be stated.
+    A file of a classifier may have `features` alone; their classes are those declared, or 0 to the largest label.
     Raises InputError, naming shard and row, for what is missing, contradictory or damaged.
     """
     if isinstance(source, Path):
-        paths, label = _shard_paths(source), str(source)
-        shards = [_OPEN[path.suffix](path) for path in paths]
+        opened, label = opened_shards(source, keys), str(source)
         beside = sidecars(source)
-        sidecar = "meta.json in the folder" if source.is_dir() else beside[0].name
+        sidecar = "meta.json in the folder" if source.is_dir() else beside[0].name if beside else None
     else:
-        shards, label, beside, sidecar = [MemoryShard.open(source, name)], name, (), None
+        opened, label, beside, sidecar = [MemoryShard.open(source, name)], name, (), None
+    stated_beside = [(path.name, read_sidecar(path)) for path in beside]
+    notes = list[str]()
+    queries = holds_queries(opened[0], keys)
+    if queries:
+        known = merge_metadata([*_inside(opened), *stated_beside, (PARAMETERS, declared.metadata)], label)
+        opened, declared, notes = query_rows(opened, known, data_set, keys, label)
+    shards, assumed = _named(opened, NO_KEYS if queries else keys, declared)
     layout = checked_layout(shards)
-    stated = [*_stated(shards, layout), *((path.name, read_sidecar(path)) for path in beside)]
+    if layout.content == "scores":
+        check_scores(shards)
+    stated = [*_stated(shards, layout), *stated_beside]
     metadata = _merged([*stated, (PARAMETERS, declared.metadata)], layout, label)
+    if layout.content == "features":
+        metadata, of_features = _with_classes(metadata, declared, shards, layout, label)
+        assumed += of_features
     columns = resolved(metadata, layout, source=label, sidecar=sidecar)
     _check_box_classes(shards[0], layout, columns)
     image_id, labels = read_rows(shards, layout, len(columns))
+    if image_id is not None and isinstance(source, Path) and written_by_ranks(source):
+        shards, image_id, repeated = without_repeats(shards, layout, image_id)
+        notes += repeated
     counts = row_counts(shards, layout)
     return LogitsFile(
         label,
@@ -217,47 +268,101 @@ def open_logits(
         image_id,
         layout.per_class_boxes,
         "objectness" in layout.columns,
-        "features" in layout.columns,
+        "features" in layout.names,
         _classifier(shards, layout),
         tuple(shards),
+        _texts(shards[0], "class_names", len(columns)),
+        _texts(shards[0], "row_names", counts[0]) if len(shards) == 1 else (),
+        notes=(*notes, *assumed, *_head_notes(metadata, layout), *narrowing_notes(shards, layout.content)),
+        queries=queries,
     )
 
 
-def _shard_paths(path: Path) -> list[Path]:
-    """The file itself, or the shards in a folder. Raises InputError unless they are of one known kind."""
-    if not path.is_dir():
-        check_readable(path)
-        if path.suffix not in _OPEN:
-            found = path.suffix or "a name without suffix"
-            raise InputError(str(path), [Problem("file name", f"one of {', '.join(SUFFIXES)}", found)], _FIX_SUFFIX)
-        return [path]
-    try:
-        shards = sorted(one for one in path.iterdir() if one.suffix in _OPEN and one.is_file())
-    except OSError as error:
-        problem = Problem("folder", "a folder that can be read", error.strerror or str(error))
-        raise InputError(str(path), [problem], "check the path and its permissions") from error
-    suffixes = sorted({one.suffix for one in shards})
-    if len(suffixes) != 1:
-        found = " and ".join(suffixes) or "none"
-        raise InputError(str(path), [Problem("folder", "shards of one kind", found)], _FIX_SUFFIX)
-    return shards
+def _named(shards: Sequence[Shard], keys: Mapping[str, str], declared: Declared) -> tuple[list[Shard], list[str]]:
+    """The shards under our names, and a note if their names do not say what their numbers do.
+
+    Probabilities are scores, unless a name or a declared head says that they are logits.
+    """
+    namings = [naming_of(shard.tensors, keys, str(shard.path)) for shard in shards]
+    found = [named_shard(shard, naming.names) for shard, naming in zip(shards, namings, strict=True)]
+    main = [one.tensors["logits"] for one in found if "logits" in one.tensors]
+    fit = len(main) == len(found) and all(len(one.shape) == 2 and one.dtype in LOGIT_DTYPES for one in main)
+    if not fit or "boxes" in found[0].tensors:
+        return found, []
+    name, look = namings[0].names["logits"], look_of(found, "logits")
+    certain = declared.head not in (None, "none") or all(naming.certain for naming in namings)
+    if not certain and (look == "probabilities" or declared.head == "none"):
+        scores = [
+            {"scores" if ours == "logits" else ours: theirs for ours, theirs in naming.names.items()}
+            for naming in namings
+        ]
+        note = f"`{name}`: the rows add up to 1, so they are read as probabilities; `keys='logits={name}'` reads logits"
+        notes = [note] if look == "probabilities" else []
+        return [named_shard(shard, names) for shard, names in zip(shards, scores, strict=True)], notes
+    return found, [f"`{name}`: {_DOUBTS[look]}; `keys='scores={name}'` reads {look}"] if look in _DOUBTS else []
+
+
+_DOUBTS = {
+    "probabilities": "the rows add up to 1, as probabilities do, but are read as logits, as they are called",
+    "scores": "all numbers are from 0 to 1, as the scores of a sigmoid are, but they are read as logits",
+}
+"""What is said of logits that look like something else."""
+
+
+def _head_notes(metadata: Metadata, layout: Layout) -> list[str]:
+    """What is assumed of a classifier whose head is not stated."""
+    if layout.content != "logits" or layout.detection or metadata.head is not None:
+        return []
+    background = "" if metadata.background else " without a background column"
+    return [f"read as a softmax{background}, as nothing else is stated; say otherwise by `head=` and `background=`"]
+
+
+def _texts(shard: Shard, name: str, number: int) -> tuple[str, ...]:
+    """Names that a shard states, if there are as many as they should be."""
+    stated = shard.metadata.get(name)
+    whole = isinstance(stated, tuple | list) and len(stated) == number and all(isinstance(one, str) for one in stated)
+    return tuple(stated) if whole and stated is not None else ()
 
 
 def _stated(shards: Sequence[Shard], layout: Layout) -> Stated:
-    """The metadata inside the shards."""
-    stated = []
+    """The metadata inside the shards, and the ids of the columns of scores."""
+    stated = _inside(shards)
     for shard in shards:
-        stated.append((f"metadata of {shard.path.name}", parsed_metadata(shard.metadata, str(shard.path))))
         if layout.content == "scores" and "category_id" in shard.tensors:
             ids = next(shard.blocks(["category_id"], [shard.tensors["category_id"].shape[0]]))["category_id"]
             stated.append((f"tensor `category_id` of {shard.path.name}", Metadata(category_ids=tuple(ids.tolist()))))
     return stated
 
 
+def _inside(shards: Sequence[Shard]) -> list[tuple[str, Metadata]]:
+    """The metadata inside the shards."""
+    return [(f"metadata of {shard.path.name}", parsed_metadata(shard.metadata, str(shard.path))) for shard in shards]
+
+
 def _merged(stated: Stated, layout: Layout, source: str) -> Metadata:
     if layout.content == "scores":  # what the columns were before the activation does not matter any more
         stated = [(origin, Metadata(None, "none", "none", one.category_ids)) for origin, one in stated]
     return merge_metadata(stated, source)
+
+
+def _with_classes(
+    metadata: Metadata, declared: Declared, shards: Sequence[Shard], layout: Layout, source: str
+) -> tuple[Metadata, list[str]]:
+    """The metadata of features alone with the category ids, and a note if the labels have to say how many there are.
+
+    Raises InputError if neither a parameter nor a label says which classes there are.
+    """
+    if metadata.category_ids is not None:
+        return metadata, []
+    if declared.classes is not None:
+        return replace_fields(metadata, category_ids=tuple(declared.classes.tolist())), []
+    _, labels = read_rows(shards, layout, MOST_COLUMNS)
+    classes = 0 if labels is None else int(labels.max(initial=-1)) + 1
+    if not classes:
+        problem = Problem("classes", "a label, or a parameter that says how many there are", "features alone")
+        raise InputError(source, [problem], "pass a frequency table: `frequencies=`; or state `category_ids=`")
+    note = f"features of {classes:,} classes, as the largest label is {classes - 1}; say otherwise by `category_ids=`"
+    return replace_fields(metadata, category_ids=tuple(range(classes))), [note]
 
 
 def _check_box_classes(shard: Shard, layout: Layout, columns: LogitColumns) -> None:
@@ -280,19 +385,19 @@ def _classifier(shards: Sequence[Shard], layout: Layout) -> Singles | None:
                 fix = "save the weights of the layer whose input the features are"
                 raise_faults(str(shard.path), [fault("tensor `weight`", expected, str(list(weight.shape)), fix)])
             if not all_finite(weight):
-                raise_faults(str(shard.path), [_not_finite("weight", weight, 0, None)])
+                (row, column), number = first_not_finite(weight)
+                raise_faults(str(shard.path), [_not_finite("weight", row, column, number, None)])
             return weight.to(torch.float32).numpy()
     return None
 
 
-def _not_finite(name: str, values: torch.Tensor, first: int, columns: LogitColumns | None) -> Fault:
-    """The first NaN or infinity of `values`, whose row 0 is row `first` of the shard."""
-    (row, column), number = first_not_finite(values)
+def _not_finite(name: str, row: int, column: int, number: float, columns: LogitColumns | None) -> Fault:
+    """A NaN or infinity in a tensor."""
     category = ""
     if columns is not None and name in ("logits", "scores") and columns.head != "bags":
         index = column - columns.classes.start
         category = f" (category {columns.category_id[index]})" if 0 <= index < len(columns) else " (background)"
-    where = f"tensor `{name}`, row {first + row}, column {column}{category}"
+    where = f"tensor `{name}`, row {row}, column {column}{category}"
     return fault(where, "a finite number", str(number), _FIX_FINITE)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from longtail_cli.errors import Problem
 from longtail_cli.files.faults import Fault, faults_at, raise_faults
+from longtail_cli.files.label_arrays import IGNORE_VALUES, IGNORED
 from longtail_cli.files.logits.checks import box_faults, label_faults, objectness_faults
 from longtail_cli.files.logits.layout import Layout
 from longtail_cli.files.logits.shards import Shard
@@ -23,7 +24,7 @@ def row_counts(shards: Sequence[Shard], layout: Layout) -> list[int]:
 
 
 def read_rows(shards: Sequence[Shard], layout: Layout, classes: int) -> tuple[Longs | None, Longs | None]:
-    """`image_id` and `labels` [rows] of all shards, None for those that the file lacks.
+    """`image_id` and `labels` [rows] of all shards, None for those that the file lacks; `IGNORED` for no class.
 
     Boxes (if one per row) and objectness are checked on the way and not kept.
     Raises InputError, naming shard and row, for an invalid value.
@@ -43,6 +44,8 @@ def read_rows(shards: Sequence[Shard], layout: Layout, classes: int) -> tuple[Lo
             if "objectness" in columns:
                 faults += objectness_faults(columns["objectness"], start)
             if "labels" in columns:
+                labels = columns["labels"].astype(np.int64)
+                columns["labels"] = np.where(np.isin(labels, IGNORE_VALUES), IGNORED, labels)
                 faults += label_faults(columns["labels"], classes, start)
             raise_faults(str(shard.path), faults)
             for name, parts in kept.items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import FileIO
 from math import prod
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, ClassVar, Protocol
 
 import msgspec
 import numpy as np
@@ -45,6 +45,8 @@ _REOPEN_BYTES = 1 << 26  # a mapped file is reopened after this many bytes, so t
 _ITEM_BYTES = 4
 _ZIP = b"PK\x03\x04"
 _SAFETENSORS = "a complete safetensors file"
+_TORCH = "a complete file of torch.save"
+_NPY = "a complete .npy file"
 _FIX_PT = 'save a plain dict: torch.save({"logits": ..., "metadata": {"head": ...}}, path)'
 
 
@@ -95,17 +97,14 @@ class MemoryShard:
     metadata: dict[str, Any]
 
     @classmethod
-    def open(cls, arrays: Mapping[str, Any], name: str) -> MemoryShard:
-        """The arrays by shape and type; nothing is copied. Logits, scores and features of float64 become float32.
+    def open(cls, arrays: Mapping[str, Any], name: str, metadata: Mapping[str, Any] | None = None) -> MemoryShard:
+        """The arrays by shape and type; nothing is copied.
 
         Raises InputError for nested lists of different lengths, and for sparse and meta tensors.
         """
-        held, tensors = {}, {}
-        for key, value in arrays.items():
-            held[key] = array = _array(value, f"`{key}`", name)
-            narrowed = _dtype(array) == "float64" and key in ("logits", "scores", "features")
-            tensors[key] = TensorInfo(tuple(array.shape), "float32" if narrowed else _dtype(array))
-        return cls(Path(name), held, tensors, {})
+        held = {key: _array(value, f"`{key}`", name) for key, value in arrays.items()}
+        tensors = {key: TensorInfo(tuple(array.shape), _dtype(array)) for key, array in held.items()}
+        return cls(Path(name), held, tensors, dict(metadata or {}))
 
     def blocks(self, names: Sequence[str], sizes: Iterable[int], allocate: Allocate = empty) -> Iterator[TensorBlock]:
         """As `Shard.blocks`. The rows are views of the arrays wherever torch can use them as they are."""
@@ -279,7 +278,7 @@ def _mapped_pt(path: Path) -> Any:
     if signature != _ZIP:
         found = "a file without the zip archive that torch.save writes since version 1.6"
         raise InputError(str(path), [Problem("content", "a complete file of torch.save", found)], _FIX_PT)
-    with reading(str(path), "a complete file of torch.save"), warnings.catch_warnings():
+    with reading(str(path), _TORCH), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whatever the library warns about ends in an error
         try:
             return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
@@ -291,6 +290,19 @@ def _not_tensors(path: Path, found: str) -> InputError:
     return InputError(
         str(path), [Problem("content", "a dict of tensors, and plain values as metadata", found)], _FIX_PT
     )
+
+
+def holds_tensors(path: Path) -> bool:
+    """Whether a file of torch.save is a dict of tensors, with or without `metadata`, which can be mapped."""
+    check_readable(path)
+    with reading(str(path), _TORCH), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        except pickle.UnpicklingError:
+            return False
+    tensors = [value for name, value in content.items() if name != "metadata"] if isinstance(content, dict) else []
+    return bool(tensors) and all(isinstance(value, torch.Tensor) for value in tensors)
 
 
 _PIECE = 1 << 20  # bytes read at once, so that what is copied is still in the cache
@@ -324,10 +336,43 @@ class NpzShard:
             with _readable(self.path):
                 archive = stack.enter_context(zipfile.ZipFile(self.path))
                 members = {name: archive.getinfo(name + SUFFIX) for name in names}
-                rows = {name: _rows_of(stack.enter_context(archive.open(one)), one) for name, one in members.items()}
+                rows = {
+                    name: _rows_of(stack.enter_context(archive.open(one)), one.file_size, one.filename)
+                    for name, one in members.items()
+                }
             for size in sizes:
                 with _readable(self.path):
                     block = {name: take(size) for name, take in rows.items()}
+                yield block
+
+
+@dataclass(frozen=True, slots=True)
+class NpyShard:
+    """A ``.npy`` file: one array, which is called `NAME`."""
+
+    path: Path
+    tensors: Mapping[str, TensorInfo]
+    metadata: dict[str, Any]
+
+    NAME: ClassVar[str] = "arr_0"
+
+    @classmethod
+    def open(cls, path: Path) -> NpyShard:
+        """The file by its header. Raises InputError if it is damaged."""
+        check_readable(path)
+        with reading(str(path), _NPY), path.open("rb") as file:
+            header = header_of(file, path.stat().st_size, "the file")
+        return cls(path, {cls.NAME: TensorInfo(header.shape, header.dtype.name)}, {})
+
+    def blocks(self, names: Sequence[str], sizes: Iterable[int], allocate: Allocate = empty) -> Iterator[TensorBlock]:
+        """As `Shard.blocks`; all of an array in Fortran order is held in memory."""
+        with ExitStack() as stack:
+            with reading(str(self.path), _NPY):
+                file = stack.enter_context(self.path.open("rb"))
+                take = _rows_of(file, self.path.stat().st_size, self.path.name)
+            for size in sizes:
+                with reading(str(self.path), _NPY):
+                    block = dict.fromkeys(names, take(size))
                 yield block
 
 
@@ -337,9 +382,9 @@ def _readable(path: Path) -> AbstractContextManager[None]:
     return reading(str(path), "a complete .npz file")
 
 
-def _rows_of(stream: IO[bytes], member: zipfile.ZipInfo) -> Callable[[int], torch.Tensor]:
-    """A function that returns the next rows of the array in `stream`, as many as it is asked for."""
-    shape, dtype, columns_first = header_of(stream, member.file_size, member.filename)
+def _rows_of(stream: IO[bytes], size: int, name: str) -> Callable[[int], torch.Tensor]:
+    """A function that returns the next rows of the array in `stream`, of `size` bytes, as many as it is asked for."""
+    shape, dtype, columns_first = header_of(stream, size, name)
     if not columns_first:
         return lambda rows: _rows(stream, rows, shape, dtype)
     first, whole = 0, _rows(stream, shape[-1], shape[::-1], dtype).permute(*reversed(range(len(shape))))

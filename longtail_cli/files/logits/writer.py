@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -26,6 +26,7 @@ from longtail_cli.files.logits.checks import (
     objectness_faults,
 )
 from longtail_cli.files.logits.metadata import FORMAT, checked_columns
+from longtail_cli.files.logits.ranks import check_free_for, rank_folder, rank_of
 from longtail_cli.files.output import cannot_write, check_free, new_folder
 from longtail_cli.tables import LogitColumns
 
@@ -37,6 +38,9 @@ class LogitsWriter:
 
     The shards ``logits-00000.safetensors``, ... are built in a temporary folder beside it, which is renamed when the
     context ends; after an exception nothing is left. Memory: up to three shards.
+
+    Several processes may write to one folder, each through its own writer, as `longtail_cli.files.logits.ranks`
+    describes. The folder can be read when all of them are done.
     """
 
     def __init__(
@@ -50,23 +54,31 @@ class LogitsWriter:
         dtype: Literal["float16", "bfloat16", "float32"] = "float16",
         shard_bytes: int = 512 * 2**20,
         weight: ArrayLike | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
     ) -> None:
         """
-        folder: a new or empty folder.
+        folder: a new or empty folder; of several processes the same for all, and new for each.
         head: what turns logits into scores. background: the position of its column; of ``bags`` that of its slice.
         category_ids: C ids in column order; ascending for ``bags``.
         slices: for ``bags`` the category ids of each slice with classes, if they are known.
         dtype: the type that logits and features are stored in.
         shard_bytes: a shard is closed before it exceeds this size; the rows of one call stay in one shard.
         weight: [K, D], the weights of the last layer, which turned the features into logits.
-        Raises InputError if these do not fit together, OutputError if `folder` exists and is not empty.
+        rank, world_size: the number of this process, from 0, and how many write to `folder`; by default those of
+            `torch.distributed` if it is initialised, else 0 and 1.
+        Raises InputError or UsageError if these do not fit together, OutputError if `folder` exists and is not empty.
         """
         self.columns: LogitColumns = checked_columns(head, background, list(category_ids), slices, source=_NAME)
         """What the K columns are."""
         if dtype not in LOGIT_DTYPES:
             raise_faults(_NAME, [fault("dtype", " or ".join(LOGIT_DTYPES), str(dtype), "choose one of these")])
         self._folder = Path(folder)
-        check_free(self._folder)
+        self._rank = rank_of(rank, world_size)
+        if self._rank is None:
+            check_free(self._folder)
+        else:
+            check_free_for(self._folder, self._rank)
         self._dtype = dtype
         self._shard_bytes = shard_bytes
         self._weight = None if weight is None else stored_floats("weight", weight, "float32", _NAME)
@@ -79,7 +91,7 @@ class LogitsWriter:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._temporary = self._stack.enter_context(new_folder(self._folder))
+        self._temporary = self._stack.enter_context(self._new_folder())
         self._stack.push(self._finish)
         return self
 
@@ -129,11 +141,18 @@ class LogitsWriter:
         if image_id is not None:
             self._images.add(image_id)
 
+    def _new_folder(self) -> AbstractContextManager[Path]:
+        if self._rank is None:
+            return new_folder(self._folder)
+        return rank_folder(self._folder, self._rank, _metadata(self.columns))
+
     def _finish(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write the last shard, unless there was an exception."""
         if kind is not None or self._temporary is None:
+            return
+        if self._first is None and self._rank is not None:
             return
         if self._first is None:
             fix = "call append for every image, including those without proposals"
@@ -145,9 +164,10 @@ class LogitsWriter:
         tensors = {name: torch.cat([block.pop(name) for block in self._pending]) for name in tuple(self._pending[0])}
         if self._weight is not None and self._shards == 0:
             tensors["weight"] = self._weight
-        path = folder / f"logits-{self._shards:05d}.safetensors"
+        name = f"logits-{self._shards:05d}.safetensors" if self._rank is None else self._rank.shard(self._shards)
+        path = folder / name
         try:
-            save_file(tensors, path, _metadata(self.columns))
+            save_file(tensors, path, _as_texts(_metadata(self.columns)))
             path.chmod(folder.stat().st_mode & 0o666)  # the library makes it readable for the owner only
         except (SafetensorError, OSError) as error:
             raise cannot_write(self._folder, error) from error
@@ -155,11 +175,16 @@ class LogitsWriter:
         self._shards += 1
 
 
-def _metadata(columns: LogitColumns) -> dict[str, str]:
-    """The metadata in the header: text to text, lists as JSON."""
-    ids = json.dumps(columns.category_id.tolist())
+def _metadata(columns: LogitColumns) -> dict[str, Any]:
+    """What the columns are, in plain values."""
+    ids = columns.category_id.tolist()
     metadata = {"format": FORMAT, "head": columns.head, "background": columns.background, "category_ids": ids}
-    return metadata if columns.bags is None else {**metadata, "slices": json.dumps(columns.bags)}
+    return metadata if columns.bags is None else {**metadata, "slices": columns.bags}
+
+
+def _as_texts(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The metadata in the header: text to text, lists as JSON."""
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()}
 
 
 ArrayLike = Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -11,12 +11,14 @@ from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.faults import Fault, fault, faults_among, faults_at, raise_faults
 from longtail_cli.files.masks import GrowingMasks, read_segmentations
 from longtail_cli.files.results.entries import SHORTEST_ENTRY, START, Broken, EntryBlock, Refused
+from longtail_cli.files.results.image_names import ImageNames
 from longtail_cli.files.results.problems import (
     FIX_FIELDS,
     EntryProblem,
     broken_list,
     entry_name,
     entry_problems,
+    name_field,
     not_a_list,
 )
 from longtail_cli.files.source import Content
@@ -34,10 +36,22 @@ class ResultColumns:
     They have room for a text of `size` bytes; pages that are never written take no memory.
     """
 
-    def __init__(self, source: str, size: int, fields: frozenset[str]) -> None:
+    def __init__(
+        self,
+        source: str,
+        size: int,
+        fields: frozenset[str],
+        image_names: Callable[[], Sequence[str]] = tuple,
+        images: ImageNames | None = None,
+    ) -> None:
+        """image_names: gives the names that the image ids are indices of; none if they are ids. images: in place of
+        `image_names`, with what is wrong with the names.
+        """
         rows = size // SHORTEST_ENTRY + 1 + MAX_BAD_ENTRIES
         self.source = source
         self.fields = fields
+        self._images = images
+        self._image_names = image_names if images is None else images.names
         self.rows = 0
         self.image_id: Longs = np.empty(rows, np.int64)
         self.category_id: Longs = np.empty(rows, np.int64)
@@ -45,6 +59,8 @@ class ResultColumns:
         self.bbox: Floats = np.empty((rows if "bbox" in fields else 0, 4))
         self.has_mask: Bools = np.empty(rows, np.bool_)
         self.masks = GrowingMasks(rows if "masks" in fields else 0, size if "masks" in fields else 0)
+        self.named_in: str | None = None
+        """The field in which a refused entry names its image, where ids were expected."""
         self.refused: list[int] = []
         self.problems: dict[str, list[Problem]] = {}
         self.faults: list[Fault] = []
@@ -77,7 +93,10 @@ class ResultColumns:
 
     def refuse(self, entry: Refused) -> None:
         """Note what is wrong with an entry; its row is undefined."""
-        for found in entry_problems(entry.number, entry.content, boxes="bbox" in self.fields) or _unknown(entry):
+        boxes = "bbox" in self.fields
+        self.named_in = name_field(entry.content) if self._images is None else None
+        found_in = entry_problems(entry.number, entry.content, boxes=boxes, images=self._images)
+        for found in found_in or _unknown(entry):
             self.problems.setdefault(found.fix, []).append(found.problem)
         self.refused.append(entry.number)
         self.rows = max(self.rows, entry.number + 1)
@@ -90,6 +109,10 @@ class ResultColumns:
         """Note why the rest of the list in `content` cannot be read."""
         begun = end.after != START or not end.content
         self.faults.append(broken_list(end.position, end.number, end.content) if begun else not_a_list(content))
+
+    def image_names(self) -> tuple[str, ...]:
+        """The names that the image ids are indices of; none if they are ids."""
+        return tuple(self._image_names())
 
     @property
     def hopeless(self) -> bool:
@@ -106,7 +129,8 @@ class ResultColumns:
     def results(self) -> Results:
         """The finished table. Raises InputError with all faults."""
         listed = [fault for fix, problems in self.problems.items() for fault in faults_among(problems, fix)]
-        raise_faults(self.source, [*self.faults, *listed, *self._missing()])
+        names = self._images.faults() if self._images else []
+        raise_faults(self.source, [*self.faults, *names, *listed, *self._missing()])
         rows = slice(self.rows)
         boxes = "bbox" in self.fields and not (self.rows and self._missing_boxes().all())
         masks = "masks" in self.fields and (not self.rows or self._has_mask().all())
@@ -156,7 +180,8 @@ class ResultColumns:
         return self.has_mask[: self.rows]
 
     def _name(self, row: int) -> str:
-        return entry_name(row, int(self.image_id[row]))
+        names, image = self._image_names(), int(self.image_id[row])
+        return entry_name(row, names[image] if names else image)
 
 
 def _unknown(entry: Refused) -> list[EntryProblem]:

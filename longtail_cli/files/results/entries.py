@@ -24,6 +24,7 @@ from longtail_cli.engine.json_records import (
     scan,
     skip,
 )
+from longtail_cli.files.results.image_names import ImageNames
 from longtail_cli.files.results.problems import entry_problems, parse_entry
 from longtail_cli.tables import Floats, Longs
 
@@ -31,13 +32,12 @@ __all__ = ["CLOSED", "FIRST", "NEXT", "START", "Broken", "EntryBlock", "Refused"
 
 Bytes = npt.NDArray[np.uint8]
 
-_NAMES = np.array(
-    [[*name.ljust(13, b"\0")] for name in (b"image_id", b"category_id", b"score", b"bbox", b"segmentation")], np.uint8
-)
+_NAMES = ("image_id", "category_id", "score", "bbox", "segmentation")
 _REQUIRED = 0b111  # image_id, category_id, score
-_SCORE, _SEGMENTATION = range(2)  # the columns of their spans
-_FIELDS = np.array([(ID, 0, -1), (ID, 1, -1), (REAL, 0, _SCORE), (BOX, 0, -1), (VALUE, 0, _SEGMENTATION)], np.int32)
-_BOXLESS = np.array([*_FIELDS[:3], (VALUE, 0, -1), _FIELDS[4]], np.int32)
+_SCORE, _SEGMENTATION, _IMAGE = range(3)  # the columns of their spans
+_FIELDS = ((ID, 0, -1), (ID, 1, -1), (REAL, 0, _SCORE), (BOX, 0, -1), (VALUE, 0, _SEGMENTATION))
+_ANY = (VALUE, 0, -1)
+_NAME = (VALUE, 0, _IMAGE)
 
 SHORTEST_ENTRY = len('{"image_id":0,"category_id":0,"score":0}')
 BLOCK_BYTES = 1 << 22
@@ -103,7 +103,11 @@ class Window:
     It can be used again for another file, which spares the system from clearing its memory.
     """
 
-    def __init__(self, size: int = BLOCK_BYTES) -> None:
+    def __init__(self, size: int = BLOCK_BYTES, images: ImageNames | None = None) -> None:
+        """images: the names of the images, if they have names and not ids."""
+        self.images = images
+        names = _NAMES if images is None else (images.field, *_NAMES[1:])
+        self.names: Bytes = np.array([[*name.encode().ljust(13, b"\0")] for name in names], np.uint8)
         self.resize(size)
 
     def open(self, file: Readable) -> None:
@@ -119,7 +123,7 @@ class Window:
         self.ids: Longs = np.empty((2, rows), np.int64)
         self.score: Floats = np.empty((1, rows))
         self.bbox: Floats = np.empty((rows, 4))
-        self.spans: Longs = np.empty((2, rows, 2), np.int64)
+        self.spans: Longs = np.empty((2 if self.images is None else 3, rows, 2), np.int64)
         self.deferred: Longs = np.empty(rows, np.int64)
 
     def move(self, done: int) -> bool:
@@ -137,10 +141,13 @@ class Window:
 
     def scan(self, begin: int, end: int, state: int, boxes: bool) -> tuple[int, int, int, int, int]:
         """Read the entries in ``data[begin:end]``, the last of which may be cut off; returns what the kernel does."""
+        image, category, score, bbox, segmentation = _FIELDS
+        image, bbox = image if self.images is None else _NAME, bbox if boxes else _ANY
+        fields = np.array([image, category, score, bbox, segmentation], np.int32)
         following = self.data[end]
         self.data[end] = 0  # where the kernel stops
         found = scan(
-            self.data, end, begin, state, _NAMES, _FIELDS if boxes else _BOXLESS, _REQUIRED, JSON,
+            self.data, end, begin, state, self.names, fields, _REQUIRED, JSON,
             self.ids, self.score, self.bbox, self.spans, self.deferred,
         )  # fmt: skip
         self.data[end] = following
@@ -172,6 +179,8 @@ def read_entries(
                 yield window.broken(begin + garbled, entries + rows, state)
                 return
             invalid = _parse_deferred(window, rows, boxes)
+            if window.images is not None:
+                window.ids[0, :rows] = window.images.numbers(data, window.spans[_IMAGE, :rows], entries)
             yield _block(window, entries, begin, done, rows)
             for row, content in invalid:
                 yield Refused(entries + row, content)
@@ -213,11 +222,13 @@ def _parse_deferred(window: Window, rows: int, boxes: bool) -> list[tuple[int, b
     for row in np.flatnonzero(window.deferred[:rows] >= 0).tolist():
         begin = window.deferred[row]
         content = window.data[begin : skip(window.data, begin, JSON)].tobytes()
-        if entry_problems(row, content, boxes=boxes):
+        if entry_problems(row, content, boxes=boxes, images=window.images):
             invalid.append((row, content))
             continue
         entry = parse_entry(content, [])
-        window.ids[:, row] = int(entry["image_id"]), int(entry["category_id"])
+        window.ids[1, row] = int(entry["category_id"])
+        if window.images is None:
+            window.ids[0, row] = int(entry["image_id"])
         window.score[0, row] = float(entry["score"])
         if boxes and "bbox" in entry:
             window.bbox[row] = [float(value) for value in entry["bbox"]]

@@ -9,11 +9,11 @@ When scores are rewritten, only the values of `score` change; every other byte s
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -34,12 +34,15 @@ from longtail_cli.files.results.entries import (
     Window,
     read_entries,
 )
+from longtail_cli.files.results.image_names import ImageNames
 from longtail_cli.files.results.problems import wrong_count
+from longtail_cli.files.results.writer import compressed
 from longtail_cli.files.source import Content, Reader
 from longtail_cli.parallel import THREADS
-from longtail_cli.tables import Floats, Results
+from longtail_cli.tables import Convention, Floats, Results
 
-_COMPRESSION = 6  # of gzip, its default
+NAMED = "COCO results with names of images"
+"""What docs/inputs.md calls a list with names of images."""
 
 PART_BYTES = BLOCK_BYTES - (1 << 16)
 """The size of a part, mostly read as one block."""
@@ -57,12 +60,13 @@ class _Writable(Protocol):
 class JsonEntries:
     """The entries of a JSON list, plain or compressed. The methods do what those of `ResultFile` do."""
 
-    def __init__(self, content: Content) -> None:
-        self._content = content
+    def __init__(self, content: Content, names_in: str | None = None) -> None:
+        """names_in: the field with the name of the image; None if `image_id` is its id, unless `read` meets a text."""
+        self._content, self._names_in = content, names_in
 
     def fields(self) -> frozenset[str]:
         try:
-            first = next(read_entries(self._content.stream(), boxes=True), None)
+            first = next(read_entries(self._content.stream(), boxes=True, window=self._window()), None)
         except InputError:  # `read` raises it
             return frozenset()
         if not isinstance(first, EntryBlock) or not len(first.score):
@@ -73,15 +77,20 @@ class JsonEntries:
     def read(self, fields: frozenset[str], advance: Callable[[int], None] | None) -> Results:
         with self._content.unchanged():
             plain = self._content.unpacked()
-            columns = _gather(plain, fields, advance)
+            columns = self._gather(plain, fields, advance)
+            if columns.named_in is not None:
+                return JsonEntries(self._content, columns.named_in).read(fields, None)
             if "bbox" in fields and columns.masks_instead:
-                columns = _gather(plain, fields | {"masks"}, None)
-            return columns.results()
+                columns = self._gather(plain, fields | {"masks"}, None)
+            results = columns.results()
+        if self._names_in is None:
+            return results
+        return replace(results, convention=Convention(NAMED, "name", columns.image_names()))
 
     def write_rescored(self, scores: Floats, out: Path, advance: Callable[[int], None] | None) -> None:
         with _writing(out) as written, self._content.unchanged():
             plain, rows = self._content.unpacked(), 0
-            for block in read_entries(Reader(plain), boxes=False):
+            for block in read_entries(Reader(plain), boxes=False, window=self._window()):
                 if not isinstance(block, EntryBlock):
                     self.read(frozenset(), None)  # raises the error of the broken entry
                     raise wrong_count(plain.source, len(scores), f"{rows} or more")
@@ -94,24 +103,27 @@ class JsonEntries:
             if rows < len(scores):
                 raise wrong_count(plain.source, len(scores), str(rows))
 
+    def _window(self) -> Window:
+        return Window(images=None if self._names_in is None else ImageNames(self._names_in))
 
-def _gather(content: Content, fields: frozenset[str], advance: Callable[[int], None] | None) -> ResultColumns:
-    columns = gather_in_parts(content, fields, advance)
-    if columns is not None:
+    def _gather(self, content: Content, fields: frozenset[str], advance: Callable[[int], None] | None) -> ResultColumns:
+        columns = None if self._names_in else gather_in_parts(content, fields, advance)
+        if columns is not None:
+            return columns
+        window = self._window()
+        columns = ResultColumns(content.source, content.size, fields, images=window.images)
+        for part in read_entries(Reader(content), boxes="bbox" in fields, window=window):
+            if isinstance(part, EntryBlock):
+                columns.add(part)
+                if advance is not None:
+                    advance(len(part.content))
+            elif isinstance(part, Refused):
+                columns.refuse(part)
+            else:
+                columns.stop(part, content)
+            if columns.hopeless or columns.named_in is not None:
+                break
         return columns
-    columns = ResultColumns(content.source, content.size, fields)
-    for part in read_entries(Reader(content), boxes="bbox" in fields):
-        if isinstance(part, EntryBlock):
-            columns.add(part)
-            if advance is not None:
-                advance(len(part.content))
-        elif isinstance(part, Refused):
-            columns.refuse(part)
-        else:
-            columns.stop(part, content)
-        if columns.hopeless:
-            break
-    return columns
 
 
 def gather_in_parts(
@@ -209,5 +221,5 @@ def _writing(out: Path) -> Iterator[_Writable]:
         if out.suffix != ".gz":
             yield file
             return
-        with gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=file, mtime=0) as packed:
+        with compressed(file) as packed:
             yield packed

@@ -16,15 +16,15 @@ import msgspec
 
 from longtail_cli.errors import MAX_PROBLEMS, InputError, Problem
 from longtail_cli.files.faults import Fault, fault
+from longtail_cli.files.results.image_names import ImageNames
 from longtail_cli.files.source import Content
 from longtail_cli.tables import LARGEST_COORDINATE
 
 FIX_IDS = (
-    "ids must be integers: map the stem of each file name through `images[].file_name` of the annotation file to the "
-    "integer `id` of that image (Ultralytics writes the stem if it is not a number), and each class to the `id` of "
-    "its category"
+    "ids must be integers, those of the annotations: write the `id` of each category and image; or write the file name "
+    "of each image, with or without its ending, as a text in `image_id` of every detection"
 )
-FIX_FINITE = "drop the detections that are not finite, or find out why the model produces them; NaN is not valid JSON"
+FIX_FINITE = "drop the detections that are not finite, or find out why the model produces them"
 FIX_FIELDS = "write `image_id`, `category_id`, `score` and `bbox` or `segmentation` for every detection"
 FIX_BOX = "write every box as [x, y, width, height] in pixels"
 FIX_LIST = (
@@ -32,7 +32,6 @@ FIX_LIST = (
 )
 FIX_WHOLE = "write or copy the file again: one whole JSON list, in UTF-8 without a byte order mark"
 
-_REQUIRED = ("image_id", "category_id", "score")
 _EXACT = 2**53  # an integer below is no other number's nearest float64
 _SHOWN = 60
 
@@ -54,12 +53,13 @@ class _Object(dict[str, Any]):
         self.repeated = {key for key, count in counts.items() if count > 1}
 
 
-def entry_problems(number: int, content: bytes, *, boxes: bool) -> list[EntryProblem]:
+def entry_problems(number: int, content: bytes, *, boxes: bool, images: ImageNames | None = None) -> list[EntryProblem]:
     """What is wrong with one entry, in the order of its fields; empty if it is a valid detection.
 
     number: its index in the file. content: its text, one JSON value, which may contain NaN and Infinity.
-    boxes: whether to check `bbox`.
+    boxes: whether to check `bbox`. images: notes names of images and what is wrong with them; None for ids.
     """
+    image = "image_id" if images is None else images.field
     constants: list[str] = []
     try:
         entry = parse_entry(content, constants)
@@ -68,10 +68,11 @@ def entry_problems(number: int, content: bytes, *, boxes: bool) -> list[EntryPro
         return [EntryProblem(Problem(f"entry {number}", "text in UTF-8", found), FIX_WHOLE)]
     if not isinstance(entry, _Object):
         return [EntryProblem(Problem(f"entry {number}", "an object", _shown(entry)), FIX_LIST)]
-    where = entry_name(number, entry.get("image_id"))
+    where = entry_name(number, entry.get(image))
+    ids = ("category_id",) if images else ("image_id", "category_id")
     problems = [
-        *_field_problems(where, entry),
-        *(_id_problem(where, name, entry[name]) for name in ("image_id", "category_id") if name in entry),
+        *_field_problems(where, entry, (image, "category_id", "score")),
+        *(_id_problem(where, name, entry[name]) for name in ids if name in entry),
         *([_number_problem(where, "`score`", entry["score"], FIX_FIELDS)] if "score" in entry else []),
         *(_box_problems(where, entry["bbox"]) if boxes and "bbox" in entry else []),
     ]
@@ -79,6 +80,17 @@ def entry_problems(number: int, content: bytes, *, boxes: bool) -> list[EntryPro
     if constants and not present:
         return [EntryProblem(Problem(where, "finite numbers", constants[0]), FIX_FINITE)]
     return present
+
+
+def name_field(content: bytes) -> str | None:
+    """The field in which an entry names its image: `file_name` or `image_id`; None if `image_id` is no text."""
+    try:
+        entry = parse_entry(content, [])
+    except UnicodeDecodeError:
+        return None
+    if not isinstance(entry, _Object) or not isinstance(entry.get("image_id"), str):
+        return None
+    return "file_name" if isinstance(entry.get("file_name"), str) else "image_id"
 
 
 def entry_name(number: int, image_id: object) -> str:
@@ -104,12 +116,12 @@ def _parse_integer(text: str) -> int | float:
     return int(text) if len(text) <= 20 else float(text)  # Python refuses integers of thousands of digits
 
 
-def _field_problems(where: str, entry: _Object) -> Iterator[EntryProblem]:
-    for name in _REQUIRED:
+def _field_problems(where: str, entry: _Object, required: tuple[str, ...]) -> Iterator[EntryProblem]:
+    for name in required:
         if name not in entry:
             found = "only " + ", ".join(f"`{key}`" for key in list(entry)[:MAX_PROBLEMS]) if entry else "no field"
             yield EntryProblem(Problem(where, f"a field `{name}`", found), FIX_FIELDS)
-    for name in (*_REQUIRED, "bbox", "segmentation"):
+    for name in (*required, "bbox", "segmentation"):
         if name in entry.repeated:
             yield EntryProblem(Problem(where, f"one field `{name}`", "more than one"), FIX_FIELDS)
 

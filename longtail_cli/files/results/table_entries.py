@@ -1,7 +1,8 @@
-"""Detection results by column, in Parquet or in memory: image_id, category_id, score, and bbox or segmentation.
+"""Detection results by column: in Parquet, in other tables, or in memory.
 
-`bbox` is a list of four numbers, `segmentation` a struct of `size` and `counts` or the same as JSON text, as pandas
-writes a list of results. Other columns are kept when scores are rewritten.
+The names of the columns are those of COCO results, or what `Roles` say. `bbox` is a list of four numbers,
+`segmentation` a struct of `size` and `counts` or the same as JSON text, as pandas writes a list of results. Other
+columns are kept when scores are rewritten.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from longtail_cli.errors import Problem
@@ -26,21 +29,22 @@ from longtail_cli.files.output import open_output
 from longtail_cli.files.reading import FIX_COPY, check_parquet, reading
 from longtail_cli.files.results.columns import ResultColumns
 from longtail_cli.files.results.entries import SHORTEST_ENTRY, EntryBlock
+from longtail_cli.files.results.keys import NamedKeys, ids_in, is_text
 from longtail_cli.files.results.problems import FIX_BOX, FIX_FIELDS, FIX_FINITE, FIX_IDS, wrong_count
+from longtail_cli.files.results.roles import COCO, Roles
+from longtail_cli.files.results.table_boxes import boxes_in, numbers
 from longtail_cli.files.source import Content, Reader, open_file
-from longtail_cli.tables import LARGEST_COORDINATE, Bools, Floats, Longs, Results
+from longtail_cli.tables import Bools, Convention, Floats, Longs, Results
 
 BATCH_ROWS = 1 << 18
 _EXACT = 2.0**53  # an integer below is no other number's nearest float64
-_GEOMETRY = {"bbox": "bbox", "masks": "segmentation"}  # the column of each field
-COLUMNS = ("image_id", "category_id", "score", "bbox", "segmentation")
 _TYPES = {"bbox": pa.list_(pa.float64()), "segmentation": pa.string()}
 """Of columns without a value; the others are numbers."""
-
 
 _ONE_TYPE = "values of one type"
 _FIX_NAMES = "write every column once: most readers of Parquet refuse a name that occurs twice"
 _FIX_TYPES = "pass columns of one type, such as NumPy arrays"
+_FIX_NAMED = "name the image and the category of every detection"
 
 
 class TableEntries(ABC):
@@ -52,6 +56,10 @@ class TableEntries(ABC):
     source: str
     schema: pa.Schema
     rows: int
+    roles: Roles = COCO
+    format: str = Convention().format
+    names_allowed = False
+    """Whether images and categories may be names."""
 
     @abstractmethod
     def batches(self, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
@@ -62,29 +70,74 @@ class TableEntries(ABC):
         """Raise InputError if reading fails within the block."""
 
     def fields(self) -> frozenset[str]:
-        return frozenset(field for field, column in _GEOMETRY.items() if column in self.schema.names)
+        geometry = {"bbox": self.roles.box, "masks": (self.roles.segmentation,)}
+        held = set(self.schema.names)
+        return frozenset(field for field, columns in geometry.items() if columns and set(columns) <= held)
 
     def read(self, fields: frozenset[str], advance: Callable[[int], None] | None) -> Results:
-        columns = self._gather(fields)
+        columns, keys = self._gather(fields)
         if "bbox" in fields and columns.masks_instead:
-            columns = self._gather(fields | {"masks"})
-        return columns.results()
+            columns, keys = self._gather(fields | {"masks"})
+        return keys.resolved(columns.results(), self.format)
 
-    def _gather(self, fields: frozenset[str]) -> ResultColumns:
-        raise_faults(self.source, _schema_faults(self.schema, fields))
-        columns = ResultColumns(self.source, self.rows * SHORTEST_ENTRY, fields)
-        names = [name for name in COLUMNS if self.schema.names.count(name) == 1]
-        batches = iter(self.batches(names))
-        while True:
-            with self.checked():
-                batch = next(batches, None)
-                block = batch and _block(batch, columns.rows, columns.faults, fields)
-            if block is None:
-                return columns
-            columns.add(block)
+    def _gather(self, fields: frozenset[str]) -> tuple[ResultColumns, _Keys]:
+        raise_faults(self.source, self._schema_faults(fields))
+        names = [name for name in self.roles.columns if self.schema.names.count(name) == 1]
+        keys = _Keys(self.roles)
+        columns = ResultColumns(self.source, self.rows * SHORTEST_ENTRY, fields, keys.image.names)
+        with ThreadPoolExecutor(1) as pool:
+            batches = iter(self.batches(names))
+            following = pool.submit(next, batches, None)
+            while True:
+                with self.checked():
+                    batch = following.result()
+                    if batch is None:
+                        return columns, keys
+                    following = pool.submit(next, batches, None)
+                    block = _block(batch, self.roles, keys, columns.rows, columns.faults, fields)
+                columns.add(block)
+
+    def _schema_faults(self, fields: frozenset[str]) -> list[Fault]:
+        return _schema_faults(self.schema, self.roles, fields, names_allowed=self.names_allowed)
 
 
-class _ArrowReader(Reader):
+class _Keys:
+    """The images and categories that were met in a table."""
+
+    def __init__(self, roles: Roles) -> None:
+        self._roles = roles
+        self.image, self.category = NamedKeys(), NamedKeys()
+
+    def resolved(self, results: Results, title: str) -> Results:
+        """The results with ids where names are written as whole numbers, and with the convention of the table."""
+        image_id, image_names = _ids_or_names(results.image_id, self.image, surely=self._roles.named_images)
+        category_id, names = _ids_or_names(results.category_id, self.category, surely=self._roles.named_categories)
+        convention = Convention(
+            format=title,
+            images="name" if image_names else "id",
+            image_names=image_names,
+            categories="name" if names else "id",
+            category_names=names,
+            boxes=self._roles.boxes,
+            notes=self._roles.notes,
+        )
+        return replace(results, image_id=image_id, category_id=category_id, convention=convention)
+
+
+def _ids_or_names(keys: Longs, named: NamedKeys, *, surely: bool) -> tuple[Longs, tuple[str, ...]]:
+    """The keys as ids, int64 [N], and no names; or as indices into the names."""
+    if not len(keys) or not named.names():
+        return keys, ()
+    used = np.bincount(keys, minlength=len(named.names())) > 0  # a dictionary may hold more
+    names = tuple(compress(named.names(), used))
+    ids = None if surely else ids_in(names)
+    values = np.arange(len(names)) if ids is None else ids
+    value = np.zeros(len(used), np.int64)
+    value[used] = values
+    return value[keys], names if ids is None else ()
+
+
+class ArrowReader(Reader):
     def read_buffer(self, size: int) -> memoryview:
         """What Arrow prefers to `read`, which copies."""
         data = np.empty(size, np.uint8).data
@@ -94,10 +147,11 @@ class _ArrowReader(Reader):
 class ParquetEntries(TableEntries):
     """The entries of a Parquet file. Raises InputError if it is not one."""
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, read_dictionary: Sequence[str] = ()) -> None:
+        """read_dictionary: columns whose texts are kept once each."""
         self.source, self._content = content.source, content
         with self.checked():
-            self._file = pq.ParquetFile(_ArrowReader(content))
+            self._file = pq.ParquetFile(ArrowReader(content), read_dictionary=list(read_dictionary))
         check_parquet(self._file.metadata, self.source, content.size)
         self.schema, self.rows = self._file.schema_arrow, self._file.metadata.num_rows
 
@@ -126,7 +180,7 @@ class ParquetEntries(TableEntries):
         AP.
         """
         with open_output(out) as file, self._content.unchanged():
-            raise_faults(self.source, _schema_faults(self.schema, frozenset()))
+            raise_faults(self.source, self._schema_faults(frozenset()))
             if self.rows != len(scores):
                 raise wrong_count(self.source, len(scores), str(self.rows))
             index = self.schema.get_field_index("score")
@@ -151,20 +205,24 @@ def _codec(file: pq.ParquetFile) -> str:
     return "NONE" if codec == "UNCOMPRESSED" else codec
 
 
-def _schema_faults(schema: pa.Schema, fields: frozenset[str]) -> list[Fault]:
+def _schema_faults(schema: pa.Schema, roles: Roles, fields: frozenset[str], *, names_allowed: bool) -> list[Fault]:
     """Columns that are missing, repeated, or of a type that cannot be read."""
+    is_key, keys = (_is_key, "integers or names") if names_allowed else (_is_number, "integers")
     kinds: dict[str, tuple[str, Callable[[Any], bool], str]] = {
-        "image_id": ("integers", _is_number, FIX_IDS),
-        "category_id": ("integers", _is_number, FIX_IDS),
-        "score": ("numbers", _is_number, FIX_FIELDS),
-        "bbox": ("lists of four numbers", _is_box, FIX_BOX),
-        "segmentation": ("structs of size and counts, or JSON text", _is_segmentation, FIX_FIELDS),
+        roles.image: (keys, is_key, FIX_IDS),
+        roles.category: (keys, is_key, FIX_IDS),
+        roles.score: ("numbers", _is_number, FIX_FIELDS),
     }
-    unwanted = [column for field, column in _GEOMETRY.items() if field not in fields or column not in schema.names]
+    if "bbox" in fields and set(roles.box) <= set(schema.names):
+        one_column = len(roles.box) == 1
+        of_box = ("lists of four numbers", _is_box, FIX_BOX) if one_column else ("numbers", _is_number, FIX_BOX)
+        kinds |= dict.fromkeys(roles.box, of_box)
+    if "masks" in fields and roles.segmentation is not None and roles.segmentation in schema.names:
+        kinds[roles.segmentation] = ("structs of size and counts, or JSON text", _is_segmentation, FIX_FIELDS)
     repeated = {name: number for name, number in Counter(schema.names).items() if number > 1}
     faults = [fault("columns", f"one column `{name}`", str(number), _FIX_NAMES) for name, number in repeated.items()]
     for name, (expected, fits, fix) in kinds.items():
-        if name in unwanted or name in repeated:
+        if name in repeated:
             continue
         if name not in schema.names:
             faults.append(fault("columns", f"one column `{name}`", ", ".join(schema.names), FIX_FIELDS))
@@ -177,6 +235,10 @@ def _is_number(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
+def _is_key(kind: Any) -> bool:
+    return _is_number(kind) or is_text(kind)
+
+
 def _is_box(kind: Any) -> bool:
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     return bool(lists and _is_number(kind.value_type))
@@ -187,64 +249,47 @@ def _is_segmentation(kind: Any) -> bool:
     return bool(text or (pa.types.is_struct(kind) and {"size", "counts"} <= {field.name for field in kind}))
 
 
-def _block(batch: pa.RecordBatch, first: int, faults: list[Fault], fields: frozenset[str]) -> EntryBlock:
+def _block(
+    batch: pa.RecordBatch, roles: Roles, keys: _Keys, first: int, faults: list[Fault], fields: frozenset[str]
+) -> EntryBlock:
     """The rows of a batch as a block; their faults are appended to `faults`.
 
     Where masks are not read, only whether there is one is told, by a span that has no text.
     """
-    ids = [_ids(batch, name, first, faults) for name in ("image_id", "category_id")]
-    score = _numbers(batch.column("score"))
-    faults += _faults_at(~np.isfinite(score), "score", "a finite number", score, first, FIX_FINITE)
+    image = _ids(batch, roles.image, keys.image, first, faults)
+    category = _ids(batch, roles.category, keys.category, first, faults)
+    score = numbers(batch.column(roles.score))
+    faults += _faults_at(~np.isfinite(score), roles.score, "a finite number", score, first, FIX_FINITE)
     bbox = np.full((len(score), 4), np.nan)
-    if "bbox" in fields and "bbox" in batch.schema.names:
-        bbox = _boxes(batch.column("bbox"), first, faults)
+    if "bbox" in fields and roles.box and set(roles.box) <= set(batch.schema.names):
+        sides = [batch.column(name) for name in roles.box]
+        bbox = boxes_in(sides, roles.boxes, ", ".join(roles.box), first, faults)
     texts: list[bytes] = []
     lengths = np.zeros(len(score), np.int64)
-    if "segmentation" in batch.schema.names and "masks" in fields:
-        texts = _texts(batch.column("segmentation"))
+    if roles.segmentation in batch.schema.names and "masks" in fields:
+        texts = _texts(batch.column(roles.segmentation))
         lengths = np.array([len(text) for text in texts], np.int64)
-    elif "segmentation" in batch.schema.names:
-        lengths = batch.column("segmentation").is_valid().to_numpy(zero_copy_only=False).astype(np.int64)
+    elif roles.segmentation in batch.schema.names:
+        lengths = batch.column(roles.segmentation).is_valid().to_numpy(zero_copy_only=False).astype(np.int64)
     end = np.cumsum(lengths)
     span = np.stack([np.append(0, end[:-1]), end], axis=1) if len(score) else np.zeros((0, 2), np.int64)
     content = np.frombuffer(b"".join([*texts, b"\0"]), np.uint8)
-    return EntryBlock(first, content, ids[0], ids[1], score, bbox, np.zeros_like(span), span)
+    return EntryBlock(first, content, image, category, score, bbox, np.zeros_like(span), span)
 
 
-def _ids(batch: pa.RecordBatch, name: str, first: int, faults: list[Fault]) -> Longs:
-    """int64 [N]; floats must be whole."""
+def _ids(batch: pa.RecordBatch, name: str, named: NamedKeys, first: int, faults: list[Fault]) -> Longs:
+    """int64 [N]; floats must be whole, and texts become their numbers in `named`."""
     column = batch.column(name)
+    if is_text(column.type):
+        keys = named.of(column)
+        faults += _faults_at(keys < 0, name, "an id or a name", ["none"] * len(keys), first, _FIX_NAMED)
+        return np.maximum(keys, 0)
     if pa.types.is_integer(column.type) and not column.null_count:
         return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False))
-    values = _numbers(column)
+    values = numbers(column)
     whole = (np.abs(values) < _EXACT) & (np.floor(values) == values)
     faults += _faults_at(~whole, name, "an integer id", values, first, FIX_IDS)
     return np.where(whole, values, 0).astype(np.int64)
-
-
-def _boxes(column: pa.Array, first: int, faults: list[Fault]) -> Floats:
-    """float64 [N, 4], NaN for null, zeros if a box cannot be read."""
-    bbox = np.zeros((len(column), 4))
-    lengths = pc.fill_null(pc.list_value_length(column), 4).to_numpy(zero_copy_only=False)
-    faults += _faults_at(lengths != 4, "bbox", "four numbers", lengths, first, FIX_BOX)
-    present = column.is_valid().to_numpy(zero_copy_only=False)
-    bbox[~present] = np.nan
-    rows = np.flatnonzero((lengths == 4) & present)
-    boxes = _numbers(pc.list_flatten(column.take(pa.array(rows)))).reshape(-1, 4)
-    valid = (np.abs(boxes) <= LARGEST_COORDINATE) & (boxes >= [-np.inf, -np.inf, 0, 0])
-    invalid = np.asarray(~valid.all(axis=1))
-    expected = f"four finite numbers with a width and height of 0 or more, within {LARGEST_COORDINATE:g} of 0"
-    bbox[rows] = np.where(invalid[:, None], 0.0, boxes)
-    shown = dict(zip(rows[invalid].tolist(), boxes[invalid].tolist(), strict=True))
-    bad = np.zeros(len(column), np.bool_)
-    bad[rows[invalid]] = True
-    faults += _faults_at(bad, "bbox", expected, shown, first, FIX_BOX)
-    return bbox
-
-
-def _numbers(column: pa.Array) -> Floats:
-    """float64 [N], NaN for null."""
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
 
 
 def _texts(column: pa.Array) -> list[bytes]:
@@ -282,7 +327,7 @@ class ColumnEntries(TableEntries):
 
     def __init__(self, columns: Mapping[str, Any], source: str) -> None:
         self.source = source
-        arrays = {name: self._array(name, columns[name]) for name in COLUMNS if name in columns}
+        arrays = {name: self._array(name, columns[name]) for name in COCO.columns if name in columns}
         check_lengths(arrays, source)
         self._table = pa.table(arrays)
         names = pa.schema([pa.field(str(name), pa.null()) for name in columns if name not in arrays])

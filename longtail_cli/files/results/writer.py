@@ -18,7 +18,7 @@ from longtail_cli.tables import Longs, Singles
 Write = Callable[[Longs, Longs, Singles, Singles], None]
 """Takes image ids int64 [M], category ids int64 [M], boxes float32 [M, 4] (xywh, pixels) and scores float32 [M]."""
 
-_COMPRESSION = 6
+_COMPRESSION = 6  # of gzip, its default
 _ROWS_PER_GROUP = 1 << 18
 
 
@@ -67,10 +67,14 @@ def _json(file: IO[bytes] | gzip.GzipFile) -> Iterator[Write]:
     file.write(b"[]" if separator == b"[" else b"]")
 
 
+def compressed(out: IO[bytes]) -> gzip.GzipFile:
+    """What is written to it becomes a ``.gz`` in `out`, which is the same for the same content."""
+    return gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=out, mtime=0)
+
+
 @contextmanager
 def _packed_json(out: IO[bytes]) -> Iterator[Write]:
-    packed = gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=out, mtime=0)
-    with packed, _json(packed) as write:
+    with compressed(out) as packed, _json(packed) as write:
         yield write
 
 

@@ -1,0 +1,1 @@
+"""What says how many images of each class there are: folders of images, image lists, and counts per class."""

@@ -1,0 +1,1 @@
+"""What `ltcal inspect` found out about a file: model, JSON, text."""
