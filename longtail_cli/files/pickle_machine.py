@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import pickletools
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -38,15 +39,15 @@ class Attributes(dict[str, Any]):
     """The attributes of an object, in place of the object."""
 
 
-class Unbuilt:
+class Unbuilt(ABC):
     """An object whose content follows after it was first named."""
 
     value: Any = None
     """What it becomes."""
 
+    @abstractmethod
     def build(self, state: Any) -> Any:
         """Take the content; returns the value."""
-        raise NotImplementedError
 
 
 class Maker(Protocol):

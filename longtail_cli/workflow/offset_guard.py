@@ -404,16 +404,21 @@ def _doubts(verdict: Verdict, truth_source: str) -> tuple[str, ...]:
     asked = (
         (
             verdict.boxes,
+            "overlap an object of their image",
             "are these the annotations of these images, in this order if the file has no image ids, and the boxes in "
             "pixels of images of that size?",
         ),
-        (verdict.categories, "are these the categories that the model was trained on, in this order?"),
+        (
+            verdict.categories,
+            "have the class of an object that they overlap",
+            "are these the categories that the model was trained on, in this order?",
+        ),
     )
-    for question, doubt in asked:
+    for question, fit, doubt in asked:
         stated = question.stated
         if question.others and stated.boxes >= MIN_BOXES and stated.kappa < LOST and (stated.agreement or 0.0) < 0.5:
-            fits = f"{_percent(stated)} of {stated.boxes} sampled boxes are {_EXPECTED[question.part]}"
-            return (f"warning: {fits} in {truth_source}, and no other reading fits: {doubt}",)
+            fits = f"only {_percent(stated)} of {stated.boxes} sampled boxes {fit} in {truth_source} (IoU >= {MATCH})"
+            return (f"warning: {fits}, and no other reading fits: {doubt}",)
     return ()
 
 

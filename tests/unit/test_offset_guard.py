@@ -281,7 +281,7 @@ def test_what_no_reading_fits_is_doubted() -> None:
     assert resolved(RIGHT, TRUTH).convention.notes == ()
     assert RIGHT.bbox is not None
     (of_boxes,) = resolved(replace(RIGHT, bbox=3 * RIGHT.bbox + 7), TRUTH).convention.notes
-    assert of_boxes.startswith("warning: 0% of ")
+    assert of_boxes.startswith("warning: only 0% of ")
     assert of_boxes.endswith("and the boxes in pixels of images of that size?")
     known, sure = TRUTH.categories.id, detected(TRUTH, 0, right=1.0)
     reversed_ids = known[::-1][np.searchsorted(known, sure.category_id)]

@@ -161,7 +161,9 @@ class ResultEntries:
     @cached_property
     def _columns(self) -> _Columns:
         with self._content.unchanged():
-            scanned, loaded = (_scanned, _of_version_2) if self._version == 2 else (_scanned_3, _of_version_3)
+            scanned, loaded = (
+                (_scanned_version_2, _of_version_2) if self._version == 2 else (_scanned_version_3, _of_version_3)
+            )
             with pickled(self._content) as data:
                 columns = scanned(data, self._content.source)
             return columns or loaded(load_content(self._content), Loaded(self._content.source, _FIX))
@@ -180,7 +182,7 @@ def _notes(columns: _Columns, with_masks: bool) -> tuple[str, ...]:
     return (f"the {scores} are the scores of the detections",)
 
 
-def _scanned(data: npt.NDArray[np.uint8], source: str) -> _Columns | None:
+def _scanned_version_2(data: npt.NDArray[np.uint8], source: str) -> _Columns | None:
     """The columns of version 2 as the kernel reads them; None for what it does not know, such as masks."""
     arrays = np.empty(len(data) // engine.SHORTEST_LIST + 1, np.int64)
     rows = np.empty(len(data) // engine.SHORTEST_ARRAY + 1, np.int64)
@@ -192,7 +194,7 @@ def _scanned(data: npt.NDArray[np.uint8], source: str) -> _Columns | None:
     return _by_class(arrays[:images], rows[:number], numbers, source)
 
 
-def _scanned_3(data: npt.NDArray[np.uint8], source: str) -> _Columns | None:
+def _scanned_version_3(data: npt.NDArray[np.uint8], source: str) -> _Columns | None:
     """The columns of version 3 as the kernel reads them; None for what it does not know, such as masks."""
     keys, rows = (np.empty(len(data) // engine.SHORTEST_IMAGE + 1, np.int64) for _ in range(2))
     values = np.empty((3, len(data)), np.uint8)
