@@ -7,6 +7,7 @@ exit codes, and parameters into flags.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,6 +18,9 @@ from longtail_cli.escapes import one_line
 
 MAX_PROBLEMS = 10
 """The largest number of problems of one file that are listed."""
+
+MAX_ALIKE = 3
+"""The largest number of problems listed that differ only in where they are."""
 
 MAX_LETTERS = 300
 """How much is shown of each part of a problem, which may hold text from files."""
@@ -42,6 +46,17 @@ def _shortened(text: str) -> str:
     return text if len(text) <= MAX_LETTERS else f"{text[: MAX_LETTERS - 3]}..."
 
 
+def _few_alike(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems without those that repeat `MAX_ALIKE` earlier ones elsewhere in the input."""
+    kinds: Counter[tuple[str, str]] = Counter()
+    listed = []
+    for problem in problems:
+        kinds[problem.expected, problem.found] += 1
+        if kinds[problem.expected, problem.found] <= MAX_ALIKE:
+            listed.append(problem)
+    return listed
+
+
 class LtcalWarning(UserWarning):
     """A note on a result; issued by the Python API, printed on stderr by the command line."""
 
@@ -50,7 +65,7 @@ class LtcalError(Exception):
     """Base of all errors that the tool raises deliberately.
 
     source: the file or parameter at fault.
-    problems: what is wrong with it, at least one; the first `MAX_PROBLEMS` are shown.
+    problems: what is wrong with it, at least one; the first `MAX_PROBLEMS` are shown, at most `MAX_ALIKE` of a kind.
     fix: how to fix it, in one sentence.
     total: the number of problems, if there are more than those listed.
     """
@@ -66,10 +81,10 @@ class LtcalError(Exception):
 
     def __str__(self) -> str:
         if self.total == 1:
-            head = [one_line(f"{self.source}: {self.problems[0]}")]
-        else:
-            head = [one_line(f"{self.source}: {self.total} problems"), *(f"  {problem}" for problem in self.problems)]
-        hidden = self.total - len(self.problems)
+            return "\n".join([one_line(f"{self.source}: {self.problems[0]}"), f"Fix: {self.fix}"])
+        listed = _few_alike(self.problems)
+        hidden = self.total - len(listed)
+        head = [one_line(f"{self.source}: {self.total} problems"), *(f"  {problem}" for problem in listed)]
         more = [f"  ... and {hidden} more"] if hidden else []
         return "\n".join([*head, *more, f"Fix: {self.fix}"])
 

@@ -308,7 +308,9 @@ def check_probabilities(results: Results) -> None:
     outside = np.flatnonzero((results.score < 0) | (results.score > 1))
     if len(outside):
         problems = [
-            Problem(entry_name(entry, int(results.image_id[entry])), "a score in [0, 1]", f"{results.score[entry]:g}")
+            Problem(
+                entry_name(entry, int(results.image_id[entry])), "a score in [0, 1]", f"{float(results.score[entry])}"
+            )
             for entry in outside[:MAX_PROBLEMS].tolist()
         ]
         fix = "if the scores are logits, pass `score_space='logit'`"
