@@ -25,7 +25,7 @@ STAGES = {
     "find what is judged": "longtail_cli.evaluation.detections:Evaluation.candidates",
     "compare boxes": "longtail_cli.workflow.locate_detections:same_geometry",
     "geometry": "longtail_cli.evaluation.detections:overlaps",
-    "cap each image": "longtail_cli.evaluation.detections:best_per_image",
+    "cap each image": "longtail_cli.evaluation.detections:within_limits",
     "sort": "longtail_cli.evaluation.detections:in_order",
     "compare the order": "longtail_cli.evaluation.detections:still_in_order",
     "match": "longtail_cli.evaluation.detections:match",

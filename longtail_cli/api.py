@@ -220,6 +220,7 @@ def evaluate(
     methods: MethodLike | Sequence[MethodLike] = (),
     frequencies: Frequencies | None = None,
     names: Sequence[str] = (),
+    reference: str | None = None,
     protocol: ProtocolChoice = "auto",
     iou_types: IouType | Sequence[IouType] = (),
     max_dets: int | None = None,
@@ -228,7 +229,10 @@ def evaluate(
     tide: TideMode = "aligned",
     reliability: bool = False,
     per_category: bool = False,
+    thresholds: bool = False,
+    per_image: bool = False,
     score_space: ScoreSpace = "prob",
+    slices: Any = None,
     merge: bool = False,
     bootstrap: int | None = None,
     seed: int = 0,
@@ -258,8 +262,16 @@ def evaluate(
         a sampler repeated are taken once.
     methods: one run per input and method; if empty, scores and logits are used unchanged.
     frequencies: a table, its path or counts, for the methods and for the groups r, c, f.
-    bootstrap: number of resamples for 95% intervals; None for none. significance: whether differences to the first run
+    thresholds: whether to compute the score thresholds with the greatest F1 and the least LRP, overall and by category;
+        see `Report.thresholds_frame`.
+    per_image: whether to compute ground truths, true and false positives, missed objects, F1 and the main error of each
+        image, see `Report.images_frame`.
+    reference: the name of the run that differences are to; None for the first.
+    bootstrap: number of resamples for 95% intervals; None for none. significance: whether differences to the reference
         get p-values from as many exchanges of images, 1,000 if `bootstrap` is None, and intervals.
+    slices: parts of the images to have metrics of their own, in `Report.to_frame` as ``slices/NAME/bbox/AP``: image ids
+        or file names by name, a data frame of attributes, or the path of a JSON, CSV or Parquet file with either; see
+        docs/report.md.
     `protocol` to `score_space` are those of `longtail_cli.evaluation.options.EvaluationOptions`; `head` to `objectness`
     are for logits, see docs/logits.md.
     category_offset, contiguous, image_offset, box_format: what ids and boxes mean, where a file or a format says
@@ -280,6 +292,8 @@ def evaluate(
         tide=tide,
         reliability=reliability,
         per_category=per_category,
+        thresholds=thresholds,
+        per_image=per_image,
         score_space=score_space,
     )
     decode = DecodeOptions(threshold, nms_iou, detections_per_image, objectness)
@@ -293,6 +307,8 @@ def evaluate(
         options=options,
         bootstrap=_resampling(bootstrap, seed, significance),
         names=names or _run_names(titles, chosen),
+        slices=_path_or(slices),
+        reference=reference,
     )
 
 
@@ -303,10 +319,13 @@ def evaluate_classification(
     methods: MethodLike | Sequence[MethodLike] = (),
     frequencies: Frequencies | None = None,
     names: Sequence[str] = (),
+    reference: str | None = None,
     head: HeadName | None = None,
     background: BackgroundName | None = None,
     category_ids: Sequence[int] | None = None,
     per_category: bool = False,
+    per_image: bool = False,
+    slices: Any = None,
     bootstrap: int | None = None,
     seed: int = 0,
     significance: bool = False,
@@ -319,6 +338,8 @@ def evaluate_classification(
         of these names the runs. Arrays are logits of a softmax without background unless `head` and `background` say
         otherwise; ``head="none"`` is for scores.
     labels: the true classes as indices of the class columns, an int array [N] or a path; None if the file holds them.
+    per_image: whether to keep the prediction for each row, see `Report.images_frame`.
+    slices: as for `evaluate`, with the numbers of rows, from 0, in the part of image ids.
     Other parameters are those of `evaluate`.
     """
     require_torch()
@@ -339,8 +360,11 @@ def evaluate_classification(
             None if head == "none" else head, background, _ids(category_ids), device, keys=keys or {}
         ),
         per_category=per_category,
+        per_image=per_image,
         bootstrap=_resampling(bootstrap, seed, significance),
+        slices=_path_or(slices),
         names=names or _run_names(titles, chosen),
+        reference=reference,
     )
 
 

@@ -23,6 +23,7 @@ ImageKey = Literal["id", "name", "position"]
 CategoryKey = Literal["id", "index", "name"]
 Automatic = Literal["auto"]
 TaskName = Literal["classification", "detection"]
+SliceKey = Literal["number", "image_id", "file_name", "row"]
 
 TARGETS = ("balanced", "as-is")
 """The class distributions that rows are weighted to, other than the path of a frequency table."""

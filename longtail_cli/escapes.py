@@ -7,6 +7,7 @@ is for the outputs that it names; Markdown, LaTeX, HTML and workflow commands ha
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -29,6 +30,12 @@ def xml_text(text: str) -> str:
     Tabs and line breaks stay.
     """
     return _NOT_XML.sub(_REPLACED, text)
+
+
+def escaped(column: Sequence[str | None], escape: Callable[[str], str]) -> list[str | None]:
+    """The texts of a column after one of these functions; None stays."""
+    known: dict[str | None, str | None] = {text: None if text is None else escape(text) for text in set(column)}
+    return [known[text] for text in column]
 
 
 def csv_cell(text: str) -> str:

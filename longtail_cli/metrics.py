@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Longs = npt.NDArray[np.int64]
+
+Column = npt.NDArray[Any] | tuple[str | None, ...]
+"""A column of a table: numbers, NaN if undefined, or texts, None if there is none."""
 
 Value = float | None
 Values = Mapping[str, Value]
@@ -155,6 +160,139 @@ class Reliability:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """What the detections with at least a certain score are worth, at IoU 0.5.
+
+    Without true positives no threshold is better than another: `threshold` is None, and `reason` says why.
+    """
+
+    threshold: Value
+    """The lowest score that is kept."""
+    precision: Value
+    """Share of true positives among the detections that are kept; None without a threshold."""
+    recall: Value
+    """Share of the ground truths that are found; None if there are none."""
+    value: Value
+    """The metric that the threshold is the best of: F1, or LRP. None without ground truths."""
+    localisation: Value = None
+    """Mean of 1 - IoU over the true positives, in [0, 0.5]; None without a threshold, and for F1."""
+    reason: str | None = None
+    """Why there is no threshold: ``no ground truth``, ``no detections`` or ``no true positives``; for a mean ``one per
+    category``. None if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryThresholds:
+    """The best score thresholds of one category, from its own detections."""
+
+    id: int
+    name: str
+    group: str | None
+    ground_truths: int
+    """Ground truths that count."""
+    detections: int
+    """Detections within the cap that are true or false positives at IoU 0.5; ignored ones are not counted."""
+    f1: OperatingPoint
+    lrp: OperatingPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The score thresholds with the greatest F1, and with the least LRP; see `longtail_cli.evaluation.thresholds`."""
+
+    iou_threshold: float
+    """The minimum IoU of a true positive."""
+    f1: OperatingPoint
+    """One threshold for the detections of all categories together."""
+    lrp: OperatingPoint
+    mean_f1: OperatingPoint
+    """Means over the categories with ground truth, each at its own threshold; a precision that is None is left out."""
+    mean_lrp: OperatingPoint
+    """The same; its value is what the authors of LRP report as oLRP."""
+    categories: tuple[CategoryThresholds, ...]
+    """Every category of the annotations, in order of id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMetrics:
+    """What a run does on each of I images at one score threshold and IoU 0.5; see `evaluation.per_image`."""
+
+    threshold: Value
+    """The score threshold with the greatest F1 over all images together; None if nothing is found at any threshold,
+    and then all detections are kept."""
+    image_id: Longs
+    """int64 [I], ascending."""
+    file_name: tuple[str, ...] | None
+    """As in the annotations, empty for an image without one; None if they state none."""
+    ground_truths: Longs
+    """int64 [I], objects that count."""
+    true_positives: Longs
+    """int64 [I]."""
+    false_positives: Longs
+    """int64 [I]."""
+    missed: Longs
+    """int64 [I], objects that count and are not found: `ground_truths` less `true_positives`."""
+    main_error: tuple[str | None, ...] | None
+    """The most frequent TIDE error of each image, None for an image without errors; None unless TIDE is `aligned`."""
+    f1: Floats
+    """float64 [I], in [0, 1]; NaN for an image with neither objects nor detections that count."""
+
+    @property
+    def number(self) -> int:
+        """I."""
+        return len(self.image_id)
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """One row per image, as in tables and files; the threshold is the same in each row."""
+        number = self.number
+        return {
+            "image_id": self.image_id,
+            "file_name": self.file_name or (None,) * number,
+            "ground_truths": self.ground_truths,
+            "true_positives": self.true_positives,
+            "false_positives": self.false_positives,
+            "missed": self.missed,
+            "main_error": self.main_error or (None,) * number,
+            "f1": self.f1,
+            "threshold": np.full(number, np.nan if self.threshold is None else self.threshold),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RowPredictions:
+    """What a classifier predicts for each of N labelled rows."""
+
+    row: Longs
+    """int64 [N], the position of each row in the input, from 0, ascending; rows without a label are left out."""
+    file_name: tuple[str, ...] | None
+    """The name of each row in the input; None if it has none."""
+    label: Longs
+    """int64 [N], the true class, as the index of its column."""
+    prediction: Longs
+    """int64 [N], the class with the greatest score, the lowest such class if several tie."""
+    confidence: Floats
+    """float64 [N], the score of the prediction."""
+
+    @property
+    def number(self) -> int:
+        """N."""
+        return len(self.row)
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """One row per row of the input, as in tables and files."""
+        return {
+            "row": self.row,
+            "file_name": self.file_name or (None,) * self.number,
+            "label": self.label,
+            "prediction": self.prediction,
+            "confidence": self.confidence,
+            "correct": self.label == self.prediction,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """The 95 percent interval of a metric or of a difference of two; low <= high."""
 
@@ -183,6 +321,11 @@ class CategoryMetrics:
     """The image count in training, from the frequency table or from LVIS annotations."""
     train_instances: int | None = None
     """The instance count in training, from the same source."""
+
+
+def category_title(row: CategoryMetrics) -> str:
+    """The name of the category, or ``class 17`` by its id if the name is empty."""
+    return row.name if row.name.strip() else f"class {row.id}"
 
 
 @dataclass(frozen=True, slots=True)

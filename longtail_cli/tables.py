@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from longtail_cli.choices import BackgroundName, BoxFormat, CategoryKey, HeadName, ImageKey
+from longtail_cli.choices import BackgroundName, BoxFormat, CategoryKey, HeadName, ImageKey, SliceKey
 from longtail_cli.errors import missing_package
 
 if TYPE_CHECKING:
@@ -230,6 +230,9 @@ class Detections(_Columns):
     """N masks; None if the file has none or they were not read."""
     source: str
     """The file they were read from, as the user gave it."""
+    within_limit: Bools | None = None
+    """bool [N], whether each is within the limit per image of the decoder, which leaves the best of an image; only
+    Fixed AP and pooled AP evaluate the others. None if all are."""
 
     def __len__(self) -> int:
         return len(self.score)
@@ -283,6 +286,29 @@ class FrequencyTable(_Columns):
         except ImportError as error:
             raise missing_package("pandas", "data frames", "pandas") from error
         return pandas.DataFrame(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Slices(_Columns):
+    """S >= 1 named sets of images or rows, each with at least one and none twice; they may overlap."""
+
+    name: tuple[str, ...]
+    """S different names, of characters that can be printed and without ``/``."""
+    start: Longs
+    """int64 [S + 1]; slice s holds members ``start[s]:start[s + 1]``."""
+    key: SliceKey
+    """What `member` holds: ``image_id``; ``row``, the numbers of rows of a classifier, from 0; ``number``, either of
+    them, as lists in JSON do not say which; or ``file_name``, indices into `file_names`."""
+    member: Longs
+    """int64 [M]."""
+    source: str
+    """The file they were read from, as the user gave it."""
+    file_names: tuple[str, ...] = ()
+    """The different file names; () unless `key` is ``file_name``."""
+
+    def __len__(self) -> int:
+        """S."""
+        return len(self.name)
 
 
 @dataclass(frozen=True, slots=True)

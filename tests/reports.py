@@ -2,13 +2,17 @@
 
 import dataclasses
 
+import numpy as np
+
 from longtail_cli.metrics import (
     CategoryMetrics,
     Classification,
     DetectionBin,
+    ImageMetrics,
     Interval,
     Reliability,
     ReliabilityBin,
+    RowPredictions,
     Tide,
     TideGains,
 )
@@ -50,6 +54,27 @@ def classification_run(name: str, shift: float) -> Run:
 
 def classification_report(*runs: Run) -> Report:
     return Report(Signature("0.1.0", "classification", None, (), "off", 8, 2, "abcd", "ef01"), runs, ())
+
+
+def images(name: str | None = None, threshold: float | None = 0.5) -> ImageMetrics:
+    """Two images, of which the second holds nothing; both with the file `name`."""
+    return ImageMetrics(
+        threshold=threshold,
+        image_id=np.array([3, 1 << 40]),
+        file_name=None if name is None else (name, name),
+        ground_truths=np.array([4, 0]),
+        true_positives=np.array([1, 0]),
+        false_positives=np.array([2, 0]),
+        missed=np.array([3, 0]),
+        main_error=("Miss", None),
+        f1=np.array([2 / 7, np.nan]),
+    )
+
+
+def rows(name: str | None = None) -> RowPredictions:
+    """Two rows, of which the second is right; both with the file `name`."""
+    names = None if name is None else (name, name)
+    return RowPredictions(np.array([0, 2]), names, np.array([1, 0]), np.array([0, 0]), np.array([0.5, 0.75]))
 
 
 HOSTILE = (

@@ -14,6 +14,7 @@ Curves = dict[int, tuple[list[bool], int]]
 
 LARGEST = 1e10  # pixels; larger areas are outside even the range "all"
 GROUPS = ("r", "c", "f")
+ERRORS = ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss")
 
 
 def aligned_tide(
@@ -23,6 +24,61 @@ def aligned_tide(
 
     Bolya et al., "TIDE", ECCV 2020, sec. 2.2-2.3; tests in the order Loc, Cls, Dupe, Bkg, Both.
     """
+    found, counted = _matched(annotations, predictions, protocol, iou_type, max_dets)
+    ranked = sorted(found, key=lambda d: (-d["score"], d["image_id"]))
+    curves = _fixed(ranked, counted)
+    letters = {category["id"]: category.get("frequency") for category in annotations["categories"]}
+
+    def breakdown(categories: set[int]) -> Entry:
+        return _differences(curves, categories) | {"false_positives": _false_positives(ranked, counted, categories)}
+
+    by_group = {group: {key for key, letter in letters.items() if letter == group} for group in GROUPS}
+    return breakdown(set(letters)) | {"groups": {group: breakdown(own) for group, own in by_group.items()}}
+
+
+def per_image(
+    annotations: Entry, predictions: list[Entry], *, protocol: Literal["lvis", "coco"], iou_type: str, max_dets: int
+) -> tuple[float | None, dict[int, Entry]]:
+    """The score threshold with the greatest F1, the highest of several, and the metrics of each image at it, by id.
+
+    At every threshold the detections that are left are matched and explained anew.
+    """
+    best: tuple[float, float | None] = (0.0, None)
+    for threshold in sorted({entry["score"] for entry in predictions}, reverse=True):
+        kept = [entry for entry in predictions if entry["score"] >= threshold]
+        f1 = _f1(*_matched(annotations, kept, protocol, iou_type, max_dets)) or 0.0
+        if f1 > best[0]:
+            best = f1, threshold
+    threshold = best[1]
+    kept = [entry for entry in predictions if threshold is None or entry["score"] >= threshold]
+    found, counted = _matched(annotations, kept, protocol, iou_type, max_dets)
+    rows = {}
+    for image in annotations["images"]:
+        here = [entry for entry in found if entry["image_id"] == image["id"]]
+        there = [entry for entry in counted if entry["image_id"] == image["id"]]
+        wrong = [entry["error"] for entry in here if not entry["hit"] and not entry["ignored"]]
+        errors = wrong + ["Miss" for entry in there if not entry["used"] and not entry["pointed_at"]]
+        rows[image["id"]] = {
+            "ground_truths": len(there),
+            "true_positives": sum(entry["hit"] for entry in here),
+            "false_positives": len(wrong),
+            "missed": sum(not entry["used"] for entry in there),
+            "main_error": max(ERRORS, key=errors.count) if errors else None,
+            "f1": _f1(here, there),
+        }
+    return threshold, rows
+
+
+def _f1(found: list[Entry], counted: list[Entry]) -> float | None:
+    hits = sum(entry["hit"] for entry in found)
+    total = hits + sum(not entry["hit"] and not entry["ignored"] for entry in found) + len(counted)
+    return 2 * hits / total if total else None
+
+
+def _matched(
+    annotations: Entry, predictions: list[Entry], protocol: str, iou_type: str, max_dets: int
+) -> tuple[list[Entry], list[Entry]]:
+    """The detections under the cap with what becomes of them, and the objects that count."""
     objects = _objects(annotations, protocol, iou_type)
     found = _evaluated(annotations, predictions, objects, protocol, iou_type, max_dets)
     for image in annotations["images"]:
@@ -33,16 +89,7 @@ def aligned_tide(
             detection["ignored"] |= not detection["judged"]
             if not detection["hit"]:  # ignored detections too
                 _explain(detection, [entry for entry in there if not entry["ignored"]])
-    counted = [entry for entry in objects if not entry["ignored"]]
-    ranked = sorted(found, key=lambda d: (-d["score"], d["image_id"]))
-    curves = _fixed(ranked, counted)
-    letters = {category["id"]: category.get("frequency") for category in annotations["categories"]}
-
-    def breakdown(categories: set[int]) -> Entry:
-        return _differences(curves, categories) | {"false_positives": _false_positives(ranked, counted, categories)}
-
-    by_group = {group: {key for key, letter in letters.items() if letter == group} for group in GROUPS}
-    return breakdown(set(letters)) | {"groups": {group: breakdown(own) for group, own in by_group.items()}}
+    return found, [entry for entry in objects if not entry["ignored"]]
 
 
 def _objects(annotations: Entry, protocol: str, iou_type: str) -> list[Entry]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -30,7 +32,7 @@ class Commands(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        with exit_codes():
+        with exit_codes(), option_hints():
             return super().make_context(info_name, args, parent, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,8 +59,21 @@ class Commands(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
-        with exit_codes(), reading_streams(ctx):
+        with exit_codes(), option_hints(), reading_streams(ctx):
             return super().invoke(ctx)
+
+
+@contextmanager
+def option_hints() -> Iterator[None]:
+    """Let the error about an unknown option name all options that begin with it, which click's own hint lacks."""
+    try:
+        yield
+    except click.NoSuchOption as error:
+        params = [] if error.ctx is None else error.ctx.command.params
+        names = [name for param in params for name in (*param.opts, *param.secondary_opts)]
+        near = [name for name in names if name.startswith(error.option_name)] or error.possibilities
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise click.UsageError(f"no option {error.option_name!r}{hint}", error.ctx) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -70,6 +70,7 @@ def report_with_flags(report: Report) -> Report:
     """The report with flags in its notes and in the messages of its gates."""
     return dataclasses.replace(
         report,
+        warnings=tuple(map(with_flags, report.warnings)),
         notes=tuple(map(with_flags, report.notes)),
         runs=tuple(dataclasses.replace(run, notes=tuple(map(with_flags, run.notes))) for run in report.runs),
         gates=tuple(dataclasses.replace(one, message=with_flags(one.message)) for one in report.gates),

@@ -27,15 +27,16 @@ OUTPUT = click.Path(path_type=Path, dir_okay=False)
 def bundled(kind: str, argument: str, options: Sequence[Callable[[Command], Command]]) -> Callable[..., Command]:
     """Add click `options` to a command, which gets their values as one `kind` in `argument`.
 
-    kind: ``module:name`` of a dataclass whose fields are named like the parameters of the options. It is imported when
-        the command runs, not for its help page.
+    kind: ``module:name`` of a dataclass whose fields are named like the parameters of the options; fields without an
+        option keep their defaults. It is imported when the command runs, not for its help page.
     """
 
     def decorate(command: Command) -> Command:
         @wraps(command)
         def with_bundle(**values: Any) -> None:
             bundle = resolve_name(kind)
-            own = {field.name: values.pop(field.name) for field in dataclasses.fields(bundle)}
+            names = [field.name for field in dataclasses.fields(bundle) if field.name in values]
+            own = {name: values.pop(name) for name in names}
             command(**{argument: bundle(**own)}, **values)
 
         return _with_options(with_bundle, options)
@@ -136,7 +137,7 @@ DECODE_OPTIONS = (
         type=click.IntRange(min=1),
         default=300,
         show_default=True,
-        help="Logits: detections that decoding keeps per image.",
+        help="Logits: detections that decoding keeps per image, except for Fixed AP and pooled AP.",
     ),
     click.option("--cap", type=click.IntRange(min=1), hidden=True, deprecated="Use --detections-per-image."),
     click.option(

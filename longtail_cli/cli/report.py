@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from longtail_cli.evaluation.options import EvaluationOptions
     from longtail_cli.methods.base import Method
     from longtail_cli.reports.model import Report
+    from longtail_cli.workflow.judge import GatePlan
     from longtail_cli.workflow.options import BootstrapOptions, BootstrapRequest, GateRequest, InputOptions
     from longtail_cli.workflow.progress import Progress
 
@@ -45,7 +46,13 @@ if TYPE_CHECKING:
     help="Adjust with this method first, or with what a tuning chose (@tuned.json); repeatable, one run each.",
 )
 @report_options.evaluation
+@click.option(
+    "--slices",
+    type=INPUT,
+    help="Add the metrics of parts of the images: JSON or CSV of image ids by name, or of attributes of images.",
+)
 @click.option("--name", "names", multiple=True, help="Name of a run, once per file and method, in order.")
+@click.option("--reference", metavar="RUN", help="The run that differences are to, by its name. [the first]")
 @report_options.intervals
 @report_options.gates
 @report_options.outputs
@@ -59,14 +66,16 @@ def report(
     frequencies: Path | None,
     specs: tuple[str, ...],
     evaluation: EvaluationOptions,
+    slices: Path | None,
     names: tuple[str, ...],
+    reference: str | None,
     intervals: BootstrapRequest,
     gates: GateRequest,
     outputs: Outputs,
     verify: bool,
     input_options: InputOptions,
 ) -> None:
-    """Evaluate PREDICTIONS side by side; differences are to the baseline, or to the first run.
+    """Evaluate PREDICTIONS side by side; differences are to the baseline, to --reference, or to the first run.
 
     PREDICTIONS are detections or logits of a detector, with --annotations; or logits or scores of a classifier,
     without. Files are read as frameworks save them; `ltcal inspect` says what a file is. - is stdin.
@@ -80,9 +89,9 @@ def report(
     ltcal report logits.npz --labels labels.npy --freq freq.csv --method none --method logit-adjust
     """
     from longtail_cli.cli.progress_bar import working
-    from longtail_cli.cli.report_outputs import report_outputs, write
+    from longtail_cli.cli.report_outputs import Asked, report_outputs, write
     from longtail_cli.files.paths import paths_in
-    from longtail_cli.workflow.judge import judged, plan_bootstrap, plan_gates
+    from longtail_cli.workflow.judge import check_one_reference, judged, plan_bootstrap, plan_gates
     from longtail_cli.workflow.method_specs import method_of, spec_files
 
     given_inputs = inputs_of(predictions, merge)
@@ -90,30 +99,37 @@ def report(
     if verify:
         _check_verifiable(given_inputs, annotations, specs, input_options)
     if annotations is None:
-        _refuse_for_classification(evaluation)
+        _refuse_for_classification(evaluation, outputs)
     methods = tuple(map(method_of, specs))
     plan = plan_gates(gates, Path())
+    check_one_reference(reference, plan)
     bootstrap = plan_bootstrap(intervals, plan, plotted=outputs.plotted)
-    beside = (annotations, labels, frequencies, input_options.category_ids)
+    with_intervals = plan_bootstrap(intervals, plan, plotted=False) is not None
+    asked = Asked(evaluation.per_category, evaluation.reliability, with_intervals)
+    beside = (annotations, labels, frequencies, slices, input_options.category_ids)
     paths = [path for one in given_inputs for path in paths_in(one)]
     read = inputs([*paths, *beside, *plan.files, *spec_files(specs, methods)])
     computed = replace(
         evaluation,
         per_category=evaluation.per_category or outputs.plotted or outputs.csv_file is not None,
+        per_image=outputs.per_image_file is not None,
         reliability=evaluation.reliability or outputs.plotted,
+        thresholds=outputs.thresholds_file is not None,
     )
-    given = _Inputs(given_inputs, annotations, labels, frequencies, methods, names, input_options)
+    given = _Inputs(given_inputs, annotations, labels, frequencies, slices, methods, names, reference, input_options)
     with report_outputs(outputs, read) as staged, working("report") as progress:
         result = as_given(judged(_evaluate(given, computed, bootstrap, progress), plan))
         progress("writing", None)
         command = shlex.join(["ltcal", *sys.argv[1:]])
-        text = write(result, outputs, staged, rows_shown=evaluation.per_category, command=command)
+        text = write(result, outputs, staged, asked=asked, command=command)
     if text is not None:
         click.echo(text, nl=False)
+    else:
+        print_status(f"warning: {warning}" for warning in result.warnings)
     _echo_notes(result)
     if verify and annotations is not None:
         _verify(result, predictions, annotations, frequencies)
-    _end(result)
+    _end(result, plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +140,10 @@ class _Inputs:
     annotations: Path | None
     labels: Path | None
     frequencies: Path | None
+    slices: Path | None
     methods: tuple[Method, ...]
     names: tuple[str, ...]
+    reference: str | None
     input_options: InputOptions
 
 
@@ -146,8 +164,11 @@ def _evaluate(
             methods=inputs.methods,
             input_options=inputs.input_options,
             per_category=options.per_category,
+            per_image=options.per_image,
             bootstrap=bootstrap,
+            slices=inputs.slices,
             names=inputs.names,
+            reference=inputs.reference,
             progress=progress,
         )
     return report_detection.evaluate(
@@ -158,19 +179,22 @@ def _evaluate(
         input_options=inputs.input_options,
         options=options,
         bootstrap=bootstrap,
+        slices=inputs.slices,
         names=inputs.names,
+        reference=inputs.reference,
         progress=progress,
     )
 
 
 def _echo_notes(result: Report) -> None:
-    """Print the notes to stderr and, in a GitHub workflow, the gates as annotations."""
+    """Print the notes to stderr, each once, and in a GitHub workflow the gates as annotations."""
     import os
 
     from longtail_cli.cli.flags import report_with_flags
     from longtail_cli.reports.ci import workflow_commands
+    from longtail_cli.reports.text_tables import notes_of
 
-    print_status([*result.notes, *(f"{run.name}: {note}" for run in result.runs for note in run.notes)])
+    print_status(notes_of(result))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         click.echo(workflow_commands(report_with_flags(result)), err=True, nl=False)
 
@@ -184,11 +208,11 @@ def _verify(result: Report, predictions: Sequence[Path], annotations: Path, freq
     print_status(["verified: every metric equals that of the official packages to 1e-9"])
 
 
-def _end(result: Report) -> None:
+def _end(result: Report, plan: GatePlan) -> None:
     """Raise the error of the gates, if any, after everything is written."""
     from longtail_cli.reports.gates.judging import outcome_error
 
-    error = outcome_error(result)
+    error = outcome_error(result, plan.source)
     if error is not None:
         raise error
 
@@ -229,7 +253,7 @@ def _check_verifiable(
         raise click.UsageError("--verify is for COCO results as they are: write them with rescore --method none first")
 
 
-def _refuse_for_classification(evaluation: EvaluationOptions) -> None:
+def _refuse_for_classification(evaluation: EvaluationOptions, outputs: Outputs) -> None:
     """Raise click's UsageError if options were given that only apply to detections."""
     given = {
         "--fixed-ap": evaluation.fixed_ap,
@@ -237,6 +261,7 @@ def _refuse_for_classification(evaluation: EvaluationOptions) -> None:
         "--max-dets": evaluation.max_dets,
         "--iou-type": evaluation.iou_types,
         "--reliability": evaluation.reliability,
+        "--thresholds": outputs.thresholds_file,
     }
     options = [option for option, value in given.items() if value]
     if options:

@@ -22,6 +22,12 @@ class Outputs:
     csv_file: Path | None
     html_file: Path | None
     plots: Path | None
+    latex_file: Path | None
+    csv_runs_file: Path | None
+    metrics_json_file: Path | None
+    per_image_file: Path | None
+    thresholds_file: Path | None
+    verbose: bool
 
     @property
     def plotted(self) -> bool:
@@ -60,9 +66,11 @@ evaluation = bundled(
             help="Detections that are evaluated: per image (LVIS, 300), or per image and category (COCO, 100).",
         ),
         click.option(
-            "--fixed-ap", is_flag=True, help="Add Fixed AP: 10,000 detections per category, no limit per image."
+            "--fixed-ap",
+            is_flag=True,
+            help="Add Fixed AP: 10,000 detections per category; no limit per image, nor --detections-per-image.",
         ),
-        click.option("--pooled-ap", is_flag=True, help="Add pooled AP: all categories on one curve."),
+        click.option("--pooled-ap", is_flag=True, help="Add pooled AP: these detections, all categories on one curve."),
         click.option(
             "--tide",
             type=click.Choice(TIDE_MODES),
@@ -87,7 +95,7 @@ intervals = bundled(
         click.option(
             "--significance/--no-significance",
             default=None,
-            help="Add p-values of the differences to the first run. On by default with --gate-on significance.",
+            help="Add p-values of the differences. On by default with --gate-on significance.",
         ),
         click.option(
             "--resamples",
@@ -160,11 +168,37 @@ outputs = bundled(
             "--junit", "junit_file", type=OUTPUT, help="Write the gates as JUnit XML, one test case per gate."
         ),
         click.option("--csv", "csv_file", type=OUTPUT, help="Write the metrics of each category as CSV."),
+        click.option("--csv-runs", "csv_runs_file", type=OUTPUT, help="Write the metrics of each run as CSV."),
+        click.option(
+            "--latex",
+            "latex_file",
+            type=OUTPUT,
+            help="Write a table of the runs for a paper (booktabs), with intervals if --bootstrap is set.",
+        ),
+        click.option(
+            "--metrics-json",
+            "metrics_json_file",
+            type=OUTPUT,
+            help="Write all metrics as one flat dict for W&B, MLflow and DVC; - for stdout.",
+        ),
+        click.option(
+            "--per-image",
+            "per_image_file",
+            type=OUTPUT,
+            help="Write ground truths, TP, FP, missed, F1 and the main error of each image, as .csv or .parquet.",
+        ),
+        click.option(
+            "--thresholds",
+            "thresholds_file",
+            type=OUTPUT,
+            help="Write the score thresholds with the best F1 and LRP, overall and by category, as JSON; - for stdout.",
+        ),
         click.option("--html", "html_file", type=OUTPUT, help="Write a self-contained HTML page with plots."),
         click.option(
             "--plots",
             type=click.Path(path_type=Path, file_okay=False),
             help="Write the plots to this folder as PNG and PDF.",
         ),
+        click.option("--verbose", is_flag=True, help="Print all metrics: object sizes, AR, TIDE by group, intervals."),
     ),
 )

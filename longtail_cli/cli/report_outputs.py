@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -12,15 +13,20 @@ from typing import Literal
 from longtail_cli.cli.flags import report_with_flags
 from longtail_cli.cli.report_options import Outputs
 from longtail_cli.errors import Problem, UsageError
+from longtail_cli.files.image_metrics import check_suffix, write_images
 from longtail_cli.files.output import outputs_of, write_bytes, write_text
 from longtail_cli.files.paths import is_stdout, is_stream
 from longtail_cli.files.report_files import resamples_path, write_resamples
 from longtail_cli.reports.ci import GITHUB_SUMMARY_LIMIT, to_junit
-from longtail_cli.reports.csv import to_csv
-from longtail_cli.reports.json import to_json
+from longtail_cli.reports.csv import to_csv, to_csv_runs
+from longtail_cli.reports.image_table import image_columns, image_thresholds
+from longtail_cli.reports.json import to_json, to_metrics_json
+from longtail_cli.reports.latex import to_latex
 from longtail_cli.reports.markdown import to_markdown
 from longtail_cli.reports.model import Report
-from longtail_cli.reports.text_tables import to_text, without_rows
+from longtail_cli.reports.text import to_text
+from longtail_cli.reports.text_tables import without_intervals, without_reliability, without_rows
+from longtail_cli.reports.thresholds_json import thresholds_json
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -30,9 +36,13 @@ def report_outputs(outputs: Outputs, inputs: Sequence[Path]) -> AbstractContextM
     if outputs.github_summary and not os.environ.get(SUMMARY):
         problem = Problem(f"${SUMMARY}", "the file of the summary, set by GitHub", "nothing")
         raise UsageError("--github-summary", [problem], "use it in a GitHub workflow, or --markdown FILE elsewhere")
+    table = outputs.per_image_file
+    if table is not None and (table.suffix or not is_stream(table)):
+        check_suffix(table)
     return outputs_of(
         _files(outputs),
         inputs=inputs,
+        stream_suffix=".csv",
         folders={} if outputs.plots is None else {outputs.plots: (".png", ".pdf")},
         appended=[Path(os.environ[SUMMARY])] if outputs.github_summary else [],
     )
@@ -40,23 +50,36 @@ def report_outputs(outputs: Outputs, inputs: Sequence[Path]) -> AbstractContextM
 
 def _files(outputs: Outputs) -> list[Path]:
     """All files, including the resamples beside the JSON, even if these will not be written."""
-    files = [outputs.json_file, outputs.markdown_file, outputs.junit_file, outputs.csv_file, outputs.html_file]
+    files = [
+        outputs.json_file, outputs.markdown_file, outputs.junit_file, outputs.csv_file, outputs.html_file,
+        outputs.csv_runs_file, outputs.latex_file, outputs.metrics_json_file, outputs.per_image_file,
+        outputs.thresholds_file,
+    ]  # fmt: skip
     if outputs.json_file is not None and not is_stream(outputs.json_file):
         files.append(resamples_path(outputs.json_file))
     return [path for path in files if path is not None]
 
 
-def write(
-    report: Report, outputs: Outputs, staged: Mapping[Path, Path], *, rows_shown: bool, command: str
-) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for besides the main metrics; plots need all of it."""
+
+    categories: bool
+    reliability: bool
+    intervals: bool
+
+
+def write(report: Report, outputs: Outputs, staged: Mapping[Path, Path], *, asked: Asked, command: str) -> str | None:
     """Write all outputs. Returns the text for stdout; None if an output goes there.
 
-    staged: the path to write each output to. rows_shown: whether text and Markdown have the tables by category.
-    command: the call, for the page.
+    staged: the path to write each output to. asked: what the text shows; of it the LaTeX table has the intervals,
+    Markdown and the flat metrics those of categories. command: the call, for the page.
     """
     flagged = report_with_flags(report)
-    shown = flagged if rows_shown else without_rows(flagged)
+    shown = flagged if asked.categories else without_rows(flagged)
     texts = _texts(report, flagged, shown, outputs, command)
+    if outputs.latex_file is not None:
+        texts[outputs.latex_file] = to_latex(report, asked.intervals)
     plots = _plots(report, outputs.plots)
     summary = _summary(shown) if outputs.github_summary else ""
     for path, text in texts.items():
@@ -65,12 +88,22 @@ def write(
         beside = staged.get(resamples_path(outputs.json_file))
         if beside is not None:
             write_resamples(beside, report.resamples)
+    if outputs.per_image_file is not None:
+        write_images(staged[outputs.per_image_file], image_columns(report), image_thresholds(report))
     if outputs.plots is not None:
         for name, content in plots.items():
             write_bytes(staged[outputs.plots] / name, content)
     if outputs.github_summary:
         write_text(staged[Path(os.environ[SUMMARY])], summary)
-    return None if any(map(is_stdout, texts)) else to_text(shown)
+    tables = () if outputs.per_image_file is None else (outputs.per_image_file,)
+    return None if any(map(is_stdout, (*texts, *tables))) else _text(shown, asked, verbose=outputs.verbose)
+
+
+def _text(report: Report, asked: Asked, *, verbose: bool) -> str:
+    if verbose:
+        return to_text(report, verbose=True)
+    report = report if asked.reliability else without_reliability(report)
+    return to_text(report if asked.intervals else without_intervals(report))
 
 
 def _texts(report: Report, flagged: Report, shown: Report, outputs: Outputs, command: str) -> dict[Path, str]:
@@ -84,6 +117,12 @@ def _texts(report: Report, flagged: Report, shown: Report, outputs: Outputs, com
         texts[outputs.junit_file] = to_junit(flagged, datetime.now())
     if outputs.csv_file is not None:
         texts[outputs.csv_file] = to_csv(report)
+    if outputs.thresholds_file is not None:
+        texts[outputs.thresholds_file] = thresholds_json(report)
+    if outputs.csv_runs_file is not None:
+        texts[outputs.csv_runs_file] = to_csv_runs(report)
+    if outputs.metrics_json_file is not None:
+        texts[outputs.metrics_json_file] = to_metrics_json(shown)
     if outputs.html_file is not None:
         from longtail_cli.reports.page.html import to_html
 

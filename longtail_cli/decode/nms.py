@@ -27,7 +27,7 @@ def decode_scores(
     row, then the earlier class).
     """
     images, room, image = len(start) - 1, max(FIRST_ROOM, 8 * detections_per_image), 0
-    row, column, score, begin = _room_for(images, detections_per_image)
+    row, column, score, begin = _room_for(images, images * detections_per_image)
     bits, above = _bits(scores), int(np.float32(threshold).view(np.int32))
     while True:
         image = engine.decode_scores(
@@ -41,23 +41,22 @@ def decode_scores(
 
 def decode_pairs(
     flat_index: Longs, value: Singles, pair_start: Longs, classes: int, start: Longs, boxes: Singles, nms_iou: float,
-    detections_per_image: int,
+    detections_per_image: int | None,
 ) -> tuple[Longs, Ints, Singles]:  # fmt: skip
     """As `decode_scores`, from all pairs above the threshold.
 
     flat_index: int64 [P], row * C + class with rows counted from the first of the image, ascending within an image.
-    value: float32 [P]. pair_start: int64 [I + 1].
+    value: float32 [P]. pair_start: int64 [I + 1]. detections_per_image: None for no limit.
     """
-    found = _room_for(len(start) - 1, detections_per_image)
-    engine.decode_pairs(
-        flat_index, _bits(value), pair_start, classes, start, boxes, nms_iou,
-        detections_per_image, *found,
-    )  # fmt: skip
+    images, pairs = len(start) - 1, np.diff(pair_start)
+    limit = max(1, int(pairs.max(initial=0))) if detections_per_image is None else detections_per_image
+    size = int(np.minimum(pairs, limit).sum())
+    found = _room_for(images, size)
+    engine.decode_pairs(flat_index, _bits(value), pair_start, classes, start, boxes, nms_iou, limit, *found)
     return _filled(*found)
 
 
-def _room_for(images: int, detections_per_image: int) -> tuple[Longs, Ints, Ints, Longs]:
-    size = images * detections_per_image
+def _room_for(images: int, size: int) -> tuple[Longs, Ints, Ints, Longs]:
     return np.empty(size, np.int64), np.empty(size, np.int32), np.empty(size, np.int32), np.zeros(images + 1, np.int64)
 
 

@@ -19,20 +19,21 @@ from longtail_cli.evaluation.bootstrap.resampling import Resampled, Weightings, 
 from longtail_cli.evaluation.geometry import Overlaps, mask_areas, overlaps, rows_of
 from longtail_cli.evaluation.matching import Matches, match
 from longtail_cli.evaluation.options import EvaluationOptions
+from longtail_cli.evaluation.per_image import Mistakes, per_image
 from longtail_cli.evaluation.protocol import NOT_EXHAUSTIVE, Objects, Protocol, judgements, objects_of
 from longtail_cli.evaluation.reliability import are_confidences, reliability
 from longtail_cli.evaluation.selection import (
     Scored,
     Selection,
     best_per_category,
-    best_per_image,
     capped,
     in_order,
     judged_rows,
     still_in_order,
+    within_limits,
 )
 from longtail_cli.evaluation.tidecv import tidecv
-from longtail_cli.metrics import Metrics, Reliability, Tide, Value, Values
+from longtail_cli.metrics import ImageMetrics, Metrics, Reliability, Tide, Value, Values
 from longtail_cli.parallel import in_parts, take
 from longtail_cli.tables import Bools, Detections, Floats, GroundTruth, Ints, Longs
 
@@ -54,6 +55,7 @@ class DetectionMetrics:
     resampled: Resampled | None
     """The headline metrics, Fixed AP, pooled AP and the gains of `aligned` TIDE in each resample, by their names in a
     report (``bbox/AP``, ``bbox/APfixed/AP``, ``tide/bbox/r/Cls``)."""
+    images: ImageMetrics | None = None
 
     def as_metrics(self) -> Metrics:
         """The headline metrics, with Fixed AP under ``APfixed`` and pooled AP under ``APpool``, as in a report."""
@@ -202,9 +204,10 @@ class Evaluation:
         category is taken from there if the order is the same.
         """
         scored = Scored(candidates.image, candidates.category, take(detections.score, candidates.row))
-        within = best_per_image(detections, self.protocol.max_dets) if self.protocol.federated else None
+        within = within_limits(detections, self.protocol.max_dets if self.protocol.federated else None)
         ordered = self._ordered(detections, scored, within, candidates, before)
-        points = self._aligned_points(detections, within, candidates, ordered)
+        unjudged = tide.under_cap(candidates.unjudged, within)
+        points = self._aligned_points(detections, unjudged, candidates, ordered)
         matches, pairs = ordered.capped.matches, candidates.overlaps
         found = self._matched(scored, points, ordered.capped, ordered.wide)
         calibration = None
@@ -225,6 +228,7 @@ class Evaluation:
             resampled=None
             if self.draws is None
             else ordered.resampled | _resample(self._reductions(found), self.draws),
+            images=self._images(detections, scored, unjudged, ordered) if self.options.per_image else None,
         )
         return Evaluated(metrics, ordered, found)
 
@@ -232,7 +236,7 @@ class Evaluation:
         self, detections: Detections, scored: Scored, within: Bools | None, candidates: Candidates,
         before: Ordered | None,
     ) -> Ordered:  # fmt: skip
-        """within: bool [N], the detections under the cap of their image; None for all."""
+        """within: bool [N], the detections under the limits of their image; None for all."""
         protocol = self.protocol
         own = None if within is None else within[candidates.row]
         narrow = self._reduction(scored, own, candidates, None if before is None else before.capped, limited=True)
@@ -274,7 +278,7 @@ class Evaluation:
         before: Reduction | None,
     ) -> Reduction | None:  # fmt: skip
         """The matches of Fixed AP and pooled AP, which evaluate the same detections, without a cap per image."""
-        if not (self.options.fixed_ap or self.options.pooled_ap):
+        if not self.options.beyond_limits:
             return None
         within = best_per_category(detections)
         if within is None and len(narrow.matches.selection.row) == len(candidates.row):
@@ -294,10 +298,15 @@ class Evaluation:
 
     def comparable(self, detections: Detections, candidates: Candidates, found: Evaluated) -> Comparable:
         """The run, ready to exchange images with another. found: of the same detections."""
-        rank = falling_with_rank(detections.category, detections.score, len(self.ground_truth.categories))
-        matched = found.matched
+        category, score, number = detections.category, detections.score, len(self.ground_truth.categories)
+        matched, wide_score = found.matched, None
+        rank = falling_with_rank(category, score, number)
+        if detections.within_limit is not None:
+            wide_score = take(rank, candidates.row)
+            rank, inside = np.zeros(len(score)), np.flatnonzero(detections.within_limit)
+            rank[inside] = falling_with_rank(category[inside], score[inside], number)
         ranked = replace(matched.scored, score=take(rank, candidates.row))
-        return Comparable(matched, replace(matched, scored=ranked, points=None))
+        return Comparable(matched, replace(matched, scored=ranked, points=None, wide_score=wide_score))
 
     def swapped(self, first: Comparable, second: Comparable, swaps: Swaps) -> Resampled:
         """The metrics of two runs after each exchange of images, by the names of `DetectionMetrics.resampled`."""
@@ -312,7 +321,7 @@ class Evaluation:
         reductions = {f"{self.iou_type}/": headline}
         if found.wide is not None and self.options.fixed_ap:
             reductions[f"{self.iou_type}/APfixed/"] = bootstrap.fixed(
-                found.scored, found.objects, found.wide, self.groups
+                found.wide_scored, found.objects, found.wide, self.groups
             )
         return reductions
 
@@ -335,15 +344,25 @@ class Evaluation:
         return Matched(scored, self.objects, narrow.matches, None if wide is None else wide.matches, points)
 
     def _aligned_points(
-        self, detections: Detections, within: Bools | None, candidates: Candidates, ordered: Ordered
+        self, detections: Detections, unjudged: tide.Unjudged, candidates: Candidates, ordered: Ordered
     ) -> tide.Points | None:
-        """The detections with their errors, for TIDE (`aligned`); else None. within: as in `_ordered`."""
+        """The detections with their errors, for TIDE (`aligned`); else None. unjudged: those under the cap."""
         if ordered.outcomes is None:
             return None
         selection = ordered.capped.matches.selection
-        others = tide.best_unjudged(detections, within, candidates.unjudged, ordered.outcomes.used)
+        others = tide.best_unjudged(detections, unjudged, ordered.outcomes.used)
         row = take(candidates.row, selection.row)
         return tide.aligned_points(detections, row, selection.start, self.objects, ordered.outcomes, others)
+
+    def _images(
+        self, detections: Detections, scored: Scored, unjudged: tide.Unjudged, ordered: Ordered
+    ) -> ImageMetrics:
+        """The metrics of each image; the main error is None unless TIDE is `aligned`. unjudged: those under the cap."""
+        mistakes = None
+        if ordered.outcomes is not None:
+            score = take(detections.score, unjudged.row)
+            mistakes = Mistakes(ordered.outcomes.explained, unjudged.target, score)
+        return per_image(self.ground_truth, self.objects, scored, ordered.capped.matches, mistakes)
 
     def _tide(self, detections: Detections, candidates: Candidates, points: tide.Points | None) -> Tide | None:
         if points is not None:

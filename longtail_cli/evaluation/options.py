@@ -41,8 +41,17 @@ class EvaluationOptions:
     """D-ECE and LaECE, the calibration errors of the scores."""
     per_category: bool = False
     """The metrics of each category."""
+    per_image: bool = False
+    """The metrics of each image at the best score threshold."""
+    thresholds: bool = False
+    """The score thresholds with the greatest F1 and the least LRP, overall and by category."""
     score_space: ScoreSpace = "prob"
     """Whether the scores of result files are probabilities or logits, for the methods that adjust them."""
+
+    @property
+    def beyond_limits(self) -> bool:
+        """Whether detections beyond the limits per image are evaluated, for Fixed AP or pooled AP."""
+        return self.fixed_ap or self.pooled_ap
 
     def __post_init__(self) -> None:
         check_choice("protocol", self.protocol, PROTOCOL_CHOICES)

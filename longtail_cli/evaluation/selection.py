@@ -61,15 +61,28 @@ def best_per_image(detections: Detections, max_dets: int) -> Bools | None:
 
     None if all are.
     """
-    return _best_of(detections.image, detections.score, max_dets)
+    return best_of(detections.image, detections.score, max_dets)
+
+
+def within_limits(detections: Detections, max_dets: int | None) -> Bools | None:
+    """Whether each detection is within the limit of the decoder, if there is one, and of the `max_dets` best of its
+    image, if that is not None: bool [N], None if all are.
+    """
+    decoded = detections.within_limit
+    best = None if max_dets is None else best_per_image(detections, max_dets)
+    return best if decoded is None else decoded if best is None else decoded & best
 
 
 def best_per_category(detections: Detections) -> Bools | None:
     """Whether each detection is among those of its category that Fixed AP evaluates: bool [N], None if all are."""
-    return _best_of(detections.category, detections.score, FIXED_AP_PER_CATEGORY)
+    return best_of(detections.category, detections.score, FIXED_AP_PER_CATEGORY)
 
 
-def _best_of(group: Ints, score: Floats, limit: int) -> Bools | None:
+def best_of(group: Ints, score: Floats, limit: int) -> Bools | None:
+    """Whether each row is among the `limit` best of its group, earlier rows first in a tie: bool [N], None if all are.
+
+    group: int32 [N], from 0. score: float64 [N].
+    """
     crowded = _counts(group) > limit
     if not crowded.any():
         return None
@@ -107,10 +120,10 @@ def _images_ascend(image: Ints) -> bool:
     return not (image[1:] < image[:-1]).any()
 
 
-def images_over(detections: Detections, max_dets: int) -> tuple[int, int]:
-    """How many images have at least `max_dets` detections, and how many have more."""
-    count = _counts(detections.image)
-    return int((count >= max_dets).sum()), int((count > max_dets).sum())
+def per_image(image: Ints, images: int) -> Longs:
+    """The number of detections of each image: int64 [images]. image: int32 [N]."""
+    found = _counts(image)
+    return np.concatenate([found, np.zeros(images - len(found), np.int64)])
 
 
 def by_category(category: Ints, score: Floats, rows: Longs | None, num_categories: int) -> tuple[Longs, Longs]:

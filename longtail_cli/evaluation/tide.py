@@ -219,17 +219,20 @@ def unjudged(detections: Detections, row: Longs, overlaps: Overlaps, objects: Ob
     return Unjudged(row[pointing], found.target[pointing])
 
 
-def best_unjudged(detections: Detections, within: Bools | None, found: Unjudged, used: Bools) -> Unjudged:
-    """For each object that no detection takes, the best of the detections that point to it, if any.
+def under_cap(found: Unjudged, within: Bools | None) -> Unjudged:
+    """Those of `found` that are `within` the cap: bool [N], or None for all."""
+    if within is None:
+        return found
+    inside = np.flatnonzero(within[found.row])
+    return Unjudged(found.row[inside], found.target[inside])
 
-    within: bool [N], the detections under the cap; None for all. used: bool [G].
-    """
-    inside = np.arange(len(found.row)) if within is None else np.flatnonzero(within[found.row])
-    row, target = found.row[inside], found.target[inside]
+
+def best_unjudged(detections: Detections, found: Unjudged, used: Bools) -> Unjudged:
+    """For each object that no detection takes, the best of the detections that point to it, if any. used: bool [G]."""
     chosen = np.full(len(used), -1, np.int32)
-    engine.first_choice(row, take(detections.score, row), target, used, chosen)
+    engine.first_choice(found.row, take(detections.score, found.row), found.target, used, chosen)
     best = np.sort(chosen[chosen >= 0])
-    return Unjudged(row[best], target[best])
+    return Unjudged(found.row[best], found.target[best])
 
 
 def aligned_points(

@@ -17,7 +17,7 @@ from longtail_cli.engine import tide as engine
 from longtail_cli.evaluation.geometry import Overlaps
 from longtail_cli.evaluation.matching import UNMATCHED
 from longtail_cli.evaluation.protocol import DEFAULT_MAX_DETS, JUDGED, Objects, judgements
-from longtail_cli.evaluation.selection import best_per_image, by_category
+from longtail_cli.evaluation.selection import by_category, within_limits
 from longtail_cli.evaluation.tide import FOREGROUND_IOU, Points, TideRules, break_down, choose_fixes, explain
 from longtail_cli.metrics import Tide
 from longtail_cli.tables import Bools, Detections, GroundTruth, Longs
@@ -33,7 +33,7 @@ def tidecv(
 
     overlaps: of every detection, with objects of `objects_of` under the same protocol.
     """
-    within = best_per_image(detections, DEFAULT_MAX_DETS[protocol])
+    within = within_limits(detections, DEFAULT_MAX_DETS[protocol])
     row = np.arange(len(detections)) if within is None else np.flatnonzero(within)
     position = ground_truth.image_position[detections.image[row]]
     row = row[np.lexsort((-detections.score[row], position))]

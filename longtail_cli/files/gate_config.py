@@ -20,7 +20,10 @@ T = TypeVar("T")
 OWN, SHARED = "ltcal.toml", "pyproject.toml"
 TABLE = "[tool.ltcal.gate]"
 
-_FIX = f'write the table {TABLE} as in the documentation, names of metrics in quotes: "bbox/APr" = 0.18'
+_FIX = (
+    f'write the table {TABLE} as in the documentation, names of metrics in quotes: "bbox/APr" = 0.18; '
+    "or pass `gate=False` to do without this file"
+)
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Limit = int | float | str
@@ -75,6 +78,10 @@ class GateConfig:
     """Kind and ``metric=limit`` of each gate, in the order of `GATE_KINDS`."""
     allow_oracle: bool | None = None
 
+    def entry(self, key: str) -> str:
+        """What errors call the entry `key` of the table: it after the names of the file and of the table."""
+        return f"{self.source}: {TABLE} {key}"
+
 
 def find_gate_config(folder: Path) -> GateConfig | None:
     """The gates of the first folder, from `folder` upwards, that has an ``ltcal.toml`` or a ``pyproject.toml`` with
@@ -90,7 +97,7 @@ def find_gate_config(folder: Path) -> GateConfig | None:
         own, shared = _own(current / OWN), _shared(current / SHARED)
         if own is not None and shared is not None:
             problem = Problem(TABLE, f"{OWN} or the table in {SHARED}", "both")
-            raise UsageError(str(current), [problem], "keep one of the two")
+            raise UsageError(str(current), [problem], "keep one of the two, or pass `gate=False`")
         if own is not None or shared is not None:
             return own or shared
     return None

@@ -81,6 +81,11 @@ class Adjuster:
                 out = adjusted  # fewer columns, in new memory
         return adjusted
 
+    @property
+    def keeps_class_order(self) -> bool:
+        """Whether the classes of every row are known to keep their order."""
+        return all(isinstance(step, ColumnAffine) and step.keeps_class_order(self._columns) for step in self._steps)
+
     def in_double(self) -> Adjuster:
         """The same steps in float64, for rows that overflow float32."""
         return Adjuster(self._steps, self._columns, self._device, torch.float64)

@@ -31,6 +31,16 @@ class ColumnAffine:
             raise UsageError("`methods=`", [problem], "leave some of them out, or give them smaller parameters")
         return both
 
+    def keeps_class_order(self, columns: LogitColumns) -> bool:
+        """Whether the classes of every row keep their order: all are scaled by one positive number, and shifted alike.
+
+        Slices of a ``bags`` head are not compared, as scores multiply two of them.
+        """
+        if columns.head == "bags":
+            return False
+        scale, shift = self.scale[columns.classes], self.shift[columns.classes]
+        return bool((scale == scale[0]).all() and scale[0] > 0 and (shift == shift[0]).all())
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreFactor:

@@ -11,6 +11,7 @@ from datetime import datetime
 from xml.etree import ElementTree
 
 from longtail_cli.escapes import xml_text
+from longtail_cli.reports.gates.words import verdict_line
 from longtail_cli.reports.model import Report, Verdict
 from longtail_cli.reports.text_tables import gate, in_order, outcome
 
@@ -23,8 +24,9 @@ def to_junit(report: Report, time: datetime | None = None) -> str:
     """One suite with one test case per verdict: its class is the run, its name the gate with its limit.
 
     A metric that is undefined or beyond its limit is a failure, a run that cannot be compared and an oracle run are
-    errors; an undefined metric that was allowed, and one on too few images to be judged, is skipped. The properties
-    hold the signature. Without gates there are no tests.
+    errors; an undefined metric that was allowed, and one on too few images to be judged, is skipped. Each case holds
+    the message of its verdict: one that passed as its system-out, the others in their element. The suite's system-out
+    is the total, ``1 of 3 gates failed``, and its properties hold the signature. Without gates there are no tests.
     time: when the report was made, written to the second without time zone. Optional in Jenkins' schema, but required
     in Windy Road's.
     """
@@ -38,8 +40,8 @@ def to_junit(report: Report, time: datetime | None = None) -> str:
     _add_signature(suite, report)
     for verdict in report.gates:
         _add_case(suite, verdict)
-    for stream in ("system-out", "system-err"):
-        ElementTree.SubElement(suite, stream)
+    ElementTree.SubElement(suite, "system-out").text = verdict_line(report)
+    ElementTree.SubElement(suite, "system-err")
     ElementTree.indent(root)
     content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return content.decode() + "\n"
@@ -49,8 +51,9 @@ def _add_signature(suite: ElementTree.Element, report: Report) -> None:
     properties = ElementTree.SubElement(suite, "properties")
     for one in dataclasses.fields(report.signature):
         value = getattr(report.signature, one.name)
-        if value is not None and (value or one.name != "oracle"):
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
+        if value not in (None, (), {}):
+            parts = [f"{name}={one}" for name, one in value.items()] if isinstance(value, dict) else value
+            text = ",".join(parts) if isinstance(parts, tuple | list) else str(parts)
             ElementTree.SubElement(properties, "property", {"name": one.name, "value": xml_text(text)})
 
 
@@ -63,6 +66,8 @@ def _add_case(suite: ElementTree.Element, verdict: Verdict) -> None:
     elif kind:
         attributes = {"message": message, "type": xml_text(verdict.kind)}
         ElementTree.SubElement(case, kind, attributes).text = message  # services read one or the other
+    else:
+        ElementTree.SubElement(case, "system-out").text = message
 
 
 GITHUB_SUMMARY_LIMIT = 1024 * 1024

@@ -6,7 +6,7 @@ metrics that are not fractions (`PLAIN`) as they are, with four decimals.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longtail_cli.metrics import Interval, Value
 
@@ -26,11 +26,26 @@ class Table:
     """Indices of the columns that hold text; the others hold numbers."""
     weights: tuple[float, ...] = ()
     """Importance of each row, if rows may be omitted to save space; otherwise empty."""
+    changes: tuple[tuple[str, ...], ...] = ()
+    """The difference of each cell to that of the reference, with its sign; empty text for none. As many rows of K as
+    `rows`, or no row if nothing is compared."""
+    name_columns: tuple[int, ...] = ()
+    """Indices of the columns whose headers are names of runs, which text shortens."""
 
     @property
     def align(self) -> tuple[str, ...]:
         """``left`` for text, ``right`` for numbers, one per column."""
         return tuple("left" if column in self.text_columns else "right" for column in range(len(self.header)))
+
+    def inline(self) -> Table:
+        """The table with each difference in the cell, as ``24.90 (+6.70)``, and no `changes`."""
+        if not self.changes:
+            return self
+        rows = tuple(
+            tuple(f"{cell} ({change})" if change else cell for cell, change in zip(cells, changes, strict=True))
+            for cells, changes in zip(self.rows, self.changes, strict=True)
+        )
+        return replace(self, rows=rows, changes=())
 
 
 def percent(value: Value) -> str:

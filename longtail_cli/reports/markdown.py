@@ -1,4 +1,7 @@
-"""Reports for pull requests and pages: GitHub-flavoured Markdown."""
+"""Reports for pull requests and pages: GitHub-flavoured Markdown.
+
+A difference stands in the cell, behind the value: ``24.90 (+6.70)``.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,21 @@ from tabulate import tabulate
 from longtail_cli.escapes import xml_text
 from longtail_cli.reports.format import Table
 from longtail_cli.reports.model import Report
-from longtail_cli.reports.text_tables import gate_tables, headline, tables_of
+from longtail_cli.reports.text_tables import gate_tables, headline, notes_of, tables_of
 
 MARKS = {"passed": "✅", "undefined, allowed": "⚠️", "withheld": "⚠️"}
 """By outcome of a gate; all other outcomes fail."""
 
 
 def to_markdown(report: Report, limit: int | None = None) -> str:
-    """The tables of the report as Markdown, fractions in percent points, with one trailing newline. Gates come first.
+    """The tables of the report as Markdown, fractions in percent points, with one trailing newline.
 
-    limit: maximal size in bytes of UTF-8. A longer report keeps as many rows of the tables of categories as fit: those
-    that changed most, or for a single run the first by id. If that is not enough, whole tables are omitted from the
-    end, then the notes, then the gates, and a line says so. Empty if not even that line fits.
+    Warnings come first, then the gates. limit: maximal size in bytes of UTF-8. A longer report keeps as many rows of
+    the tables of categories as fit: those that changed most, or for a single run the first by id. If that is not
+    enough, whole tables are omitted from the end, then the notes, then gates and warnings, and a line says so. Empty if
+    not even that line fits.
     """
-    tables = tables_of(report)
+    tables = [table.inline() for table in tables_of(report)]
     whole = _page(report, tables, None)
     if limit is None or _fits(whole, limit):
         return whole
@@ -54,7 +58,7 @@ def _shorter(report: Report, tables: Sequence[Table]) -> Iterator[str]:
         line = f"{len(shown) - kept} of {len(shown)} tables {omitted}"
         yield _joined([_head(report), *gates, *shown[:kept], line, notes])
     yield _joined([_head(report), *gates, f"All tables and notes {omitted}"])
-    yield _joined([_head(report), f"All gates, tables and notes {omitted}"])
+    yield _joined([escaped(headline(report)), f"All warnings, gates, tables and notes {omitted}"])
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -62,20 +66,21 @@ def _joined(parts: Sequence[str]) -> str:
 
 
 def _head(report: Report) -> str:
-    return escaped(headline(report))
+    """The rules, and the warnings as a quotation."""
+    warnings = "\n>\n".join(f"> **Warning:** {escaped(warning)}" for warning in report.warnings)
+    return _joined([escaped(headline(report)), warnings]).rstrip("\n")
 
 
 def _notes(report: Report) -> str:
     baseline = [] if report.baseline is None else [f"baseline {report.baseline.source} cannot be compared: {found}"
                                                    for found in report.baseline.differences]  # fmt: skip
-    of_runs = [f"{run.name}: {note}" for run in report.runs for note in run.notes]
-    return "\n".join(f"- {escaped(note)}" for note in (*baseline, *report.notes, *of_runs))
+    return "\n".join(f"- {escaped(note)}" for note in (*baseline, *notes_of(report)))
 
 
 def _gates(report: Report) -> list[str]:
     """The gates with a mark beside the word of each outcome."""
     marked = []
-    for table in gate_tables(report):
+    for table in map(Table.inline, gate_tables(report)):
         rows = [(f"{MARKS.get(first, '❌')} **{first}**", *map(escaped, rest)) for first, *rest in table.rows]
         marked.append(_titled(table, rows))
     return marked

@@ -16,11 +16,14 @@ from longtail_cli.metrics import (
     CategoryMetrics,
     Classification,
     DetectionBin,
+    ImageMetrics,
     Interval,
     Metrics,
     Reliability,
     ReliabilityBin,
     Resamples,
+    RowPredictions,
+    Thresholds,
     Tide,
     TideGains,
     Value,
@@ -67,6 +70,9 @@ class Signature:
     """Which images of the annotations: ``half:0, tuned on`` or ``half:0, held out``; None for all."""
     tide_rules: int | None = None
     """Version of the rules of `aligned` TIDE; None in reports of ltcal before they were numbered, and without it."""
+    slices_sha256: Mapping[str, str] = field(default_factory=dict)
+    """By name of the slice, the hex digest of the ids of its images in ascending order, or of the numbers of its rows,
+    as little-endian int64. Slices of one name are compared if it agrees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,8 @@ class Run:
     oracle: bool = False
     """Whether the method was tuned on some of the images or rows of this report; a note says on how many. The name
     ends in `ORACLE` then."""
+    slices: Mapping[str, Mapping[str, Metrics]] = field(default_factory=dict)
+    """By name of the slice, then by IoU type: AP, AP50, ... on the images of the slice alone; empty without slices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,8 @@ class Bootstrap:
     images: Mapping[str, float] = field(default_factory=dict)
     """On how many images the metrics effectively rest, by part of the data: ``all``, the frequency groups, and the
     object sizes ``s``, ``m``, ``l`` (`longtail_cli.evaluation.bootstrap.effective`). Empty in older reports, whose
-    intervals are not widened."""
+    intervals are not widened. Of slices ``slices/NAME/all`` and so on, without the sizes; and for metrics that count
+    all images alike ``slices/NAME/pooled/all``."""
     covers: str = COVERS
     """What the intervals hold."""
 
@@ -189,7 +198,7 @@ class Report:
     There is at least one run, names are unique, and all runs hold the same metrics of the same categories. Raises
     ValueError otherwise, and for a metric that is NaN or infinite: undefined is None.
 
-    Two reports are equal if everything but `resamples` and `weights` is: signature, runs, verdicts, notes and so on.
+    Two reports are equal if everything is that the JSON holds: signature, runs, verdicts, notes and so on.
     They are comparable (`comparable`) if their signatures agree.
 
     The methods below render the report. Those that return pandas or matplotlib objects raise MissingExtraError if the
@@ -210,10 +219,23 @@ class Report:
     """None if none was given."""
     gates: tuple[Verdict, ...] = ()
     """Verdicts run by run, gate by gate."""
+    warnings: tuple[str, ...] = ()
+    """What a reader must know before the metrics: why they cannot move, which images have no detections."""
+    compared_to: str | None = None
+    """Name of the run that differences are taken to, as requested; None for the baseline, or else the first run."""
+    slices: Mapping[str, GroupSize] = field(default_factory=dict)
+    """What the metrics of each slice are based on, by its name; empty without slices."""
     resamples: Resamples | None = field(default=None, compare=False, repr=False)
     """Metrics of each resample, not in the JSON; None without a bootstrap."""
+    images: Mapping[str, Mapping[str, ImageMetrics]] = field(default_factory=dict, compare=False, repr=False)
+    """By name of the run, then by IoU type, the metrics of each image; not in the JSON; empty unless asked for."""
+    rows: Mapping[str, RowPredictions] = field(default_factory=dict, compare=False, repr=False)
+    """By name of the run, the prediction of a classifier for each row; not in the JSON; empty unless asked for."""
+    thresholds: Mapping[str, Mapping[str, Thresholds]] = field(default_factory=dict, compare=False, repr=False)
+    """By name of the run, then by IoU type, the best score thresholds; not in the JSON; empty unless asked for."""
     weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict, compare=False, repr=False)
-    """IIF weights by variant, in the order of the categories of the first run; for plots, not in the JSON."""
+    """By name of each run whose method uses IIF, its weights in the order of the categories of the first run; for
+    plots, not in the JSON."""
 
     def __repr__(self) -> str:
         """One line: a report may hold thousands of categories."""
@@ -222,7 +244,9 @@ class Report:
 
     @property
     def reference(self) -> Run:
-        """The run that differences are taken to: that of a comparable baseline, or else the first run."""
+        """The run that differences are taken to: the requested one, that of a comparable baseline, or the first run."""
+        if self.compared_to is not None:
+            return next(run for run in self.runs if run.name == self.compared_to)
         if self.baseline is not None and not self.baseline.differences:
             return self.baseline.run
         return self.runs[0]
@@ -263,17 +287,41 @@ class Report:
 
         return categories_frame(self)
 
+    def thresholds_frame(self) -> pd.DataFrame:
+        """The best score thresholds of categories, one row per run, kind and category; no rows without thresholds.
+
+        Columns: run, id, name, group, ground_truths, detections, kind (``bbox`` or ``segm``), reason (why there is no
+        threshold), then f1, f1_threshold, f1_precision, f1_recall, lrp, lrp_threshold, lrp_precision, lrp_recall and
+        lrp_localisation; see `longtail_cli.metrics.OperatingPoint`. NaN if undefined.
+        """
+        from longtail_cli.reports.frames import thresholds_frame
+
+        return thresholds_frame(self)
+
+    def images_frame(self) -> pd.DataFrame:
+        """Metrics of images, one row per run, kind and image; no rows unless evaluated with ``per_image``.
+
+        Columns: run, kind (``bbox`` or ``segm``), image_id, file_name, ground_truths, true_positives, false_positives,
+        missed, main_error (None for an image without errors, and unless TIDE is ``aligned``), f1 (NaN without objects
+        and detections) and threshold, see `longtail_cli.metrics.ImageMetrics`. Of a classifier one row per run and
+        labelled row: run, row, file_name, label, prediction, confidence and correct, see
+        `longtail_cli.metrics.RowPredictions`.
+        """
+        from longtail_cli.reports.frames import images_frame
+
+        return images_frame(self)
+
     def to_json(self) -> str:
         """JSON of the schema ``ltcal-report/1``, which `longtail_cli.reports.json.from_json` reads back."""
         from longtail_cli.reports.json import to_json
 
         return to_json(self)
 
-    def to_text(self) -> str:
-        """Plain-text tables for a terminal."""
-        from longtail_cli.reports.text_tables import to_text
+    def to_text(self, *, verbose: bool = False) -> str:
+        """Plain-text tables of the main metrics for a terminal, at most 100 columns wide; all metrics if `verbose`."""
+        from longtail_cli.reports.text import to_text
 
-        return to_text(self)
+        return to_text(self, verbose=verbose)
 
     def to_markdown(self) -> str:
         """GitHub-flavoured Markdown tables."""
@@ -281,11 +329,14 @@ class Report:
 
         return to_markdown(self)
 
-    def to_latex(self) -> str:
-        """A booktabs table of the headline metrics for a paper, one row per run."""
+    def to_latex(self, intervals: bool = False) -> str:
+        """A booktabs table of the headline metrics for a paper, one row per run.
+
+        intervals: print ``28.5 ± 0.4``, where 0.4 is half the width of the 95% interval; needs a bootstrap.
+        """
         from longtail_cli.reports.latex import to_latex
 
-        return to_latex(self)
+        return to_latex(self, intervals)
 
     def to_html(self, command: str = "") -> str:
         """A self-contained HTML page with plots and tables. command: what made the report, to be shown."""
@@ -308,6 +359,15 @@ class Report:
 
         return groups_figure(self, kind)
 
+    def plot_pareto(self, kind: str | None = None) -> Figure:
+        """AP (or recall) of rare against frequent categories, a mark per run, and the Pareto front.
+
+        At least three runs must define both.
+        """
+        from longtail_cli.reports.plots.figures import pareto_figure
+
+        return pareto_figure(self, kind)
+
     def plot_frequency(self, run: str | None = None, kind: str | None = None) -> Figure:
         """Scatter plot of AP (or recall) per category against its training frequency.
 
@@ -329,6 +389,12 @@ class Report:
 
         return reliability_figure(self, kind)
 
+    def plot_confusion(self) -> Figure:
+        """Heat maps of how the scores of a classifier are shared among the frequency groups, for each true group."""
+        from longtail_cli.reports.plots.figures import confusion_figure
+
+        return confusion_figure(self)
+
     def plot_tide(self, kind: str | None = None) -> Figure:
         """Bars of the TIDE breakdown: AP50 gain from fixing each kind of error."""
         from longtail_cli.reports.plots.figures import tide_figure
@@ -336,7 +402,7 @@ class Report:
         return tide_figure(self, kind)
 
     def plot_training_frequency(self) -> Figure:
-        """Training images and instances of each class, from the most to the least frequent, and its IIF weights."""
+        """Training images and instances of each class, from the most to the least frequent, and the IIF weights."""
         from longtail_cli.reports.plots.figures import training_frequency_figure
 
         return training_frequency_figure(self)
@@ -347,6 +413,8 @@ class Report:
             raise ValueError(f"expected IoU types among {list(IOU_TYPES)}, found {list(iou_types)}")
         if not names or len(set(names)) < len(names):
             raise ValueError(f"expected at least one run and unique names, found {names}")
+        if self.compared_to is not None and self.compared_to not in names:
+            raise ValueError(f"expected the name of a run, found {self.compared_to!r}")
         shapes = [_shape(run) for run in self.runs]
         for name, run, shape in zip(names, self.runs, shapes, strict=True):
             if set(run.metrics) != set(iou_types):
@@ -364,7 +432,8 @@ def _shape(run: Run) -> tuple[object, ...]:
         for iou_type, one in run.tide.items()
     }
     categories = [(row.id, _names(row.metrics)) for row in run.categories]
-    return _names(run.metrics), tide, categories, _names(run.classification), _names(run.reliability)
+    further = _names(run.classification), _names(run.reliability), _names(run.slices)
+    return _names(run.metrics), tide, categories, *further
 
 
 def _parts(tide: Tide) -> dict[str, dict[str, object]]:

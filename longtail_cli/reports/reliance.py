@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from longtail_cli.metrics import LEAST_IMAGES
-from longtail_cli.reports.metric_names import counts_images_alike, is_resampled, part_of
+from longtail_cli.reports.metric_names import counts_images_alike, is_resampled, part_of, slice_of
 from longtail_cli.reports.model import Report
 
 PARTS = {
@@ -27,7 +27,9 @@ def effective_images(report: Report, metric: str) -> float | None:
     """
     if report.bootstrap is None or not is_resampled(metric, report.signature.tide):
         return None
-    part, images = part_of(metric), report.bootstrap.images
+    part, images, found = part_of(metric), report.bootstrap.images, slice_of(metric)
+    if found is not None:
+        return images.get(f"slices/{found}/{'pooled/' if counts_images_alike(metric) else ''}{part}")
     if images and counts_images_alike(metric) and part in report.groups:
         return float(report.groups[part].images)
     return images.get(part)
@@ -45,11 +47,20 @@ def reliance(report: Report, metric: str) -> str:
 
 
 def withheld_notes(report: Report) -> tuple[str, ...]:
-    """One sentence for each part of the data whose intervals are withheld."""
+    """Which intervals are withheld, in a sentence for all images and in one for all slices."""
     images = {} if report.bootstrap is None else report.bootstrap.images
-    return tuple(
-        f"no intervals for metrics of {PARTS[part]}: they effectively rest on {number:.1f} images, and need "
-        f"{LEAST_IMAGES:g}"
-        for part, number in images.items()
-        if 0 < number < LEAST_IMAGES
-    )
+    few = {name: number for name, number in images.items() if 0 < number < LEAST_IMAGES}
+    whole = [_rests(part, number) for part, number in few.items() if part in PARTS]
+    by_slice: dict[str, list[str]] = {}
+    for path, number in few.items():
+        match path.split("/"):
+            case ["slices", name, part] if part in PARTS:
+                by_slice.setdefault(name, []).append(_rests(part, number))
+    sliced = "; ".join(f"{name}, {', '.join(numbers)}" for name, numbers in by_slice.items())
+    why = f"for metrics that effectively rest on fewer than {LEAST_IMAGES:g} images"
+    notes = {f"no intervals {why}": ", ".join(whole), f"no intervals in slices {why}": sliced}
+    return tuple(f"{words}: {shown}" for words, shown in notes.items() if shown)
+
+
+def _rests(part: str, number: float) -> str:
+    return f"{number:.1f} for {PARTS[part]}"

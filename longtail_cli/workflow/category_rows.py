@@ -8,13 +8,13 @@ from hashlib import sha256
 
 import numpy as np
 
-from longtail_cli.choices import VARIANTS
 from longtail_cli.evaluation.bootstrap.effective import effective_images
 from longtail_cli.evaluation.detections import DetectionMetrics, Evaluation
 from longtail_cli.evaluation.protocol import AREA_NAMES, outside
-from longtail_cli.methods.iif import iif_weights
-from longtail_cli.metrics import CategoryMetrics
-from longtail_cli.reports.model import GroupSize
+from longtail_cli.methods.iif import InverseImageFrequency
+from longtail_cli.methods.registry import parse_method
+from longtail_cli.metrics import LEAST_IMAGES, CategoryMetrics
+from longtail_cli.reports.model import GroupSize, Run
 from longtail_cli.tables import Bools, FrequencyTable, GroundTruth, Longs
 
 
@@ -80,7 +80,11 @@ def group_sizes(evaluation: Evaluation) -> dict[str, GroupSize]:
 
 
 def images_behind(evaluation: Evaluation) -> dict[str, float]:
-    """On how many images the metrics effectively rest: over all categories, each object size, and each group."""
+    """On how many images the metrics effectively rest: over all categories, each object size, and each group.
+
+    A mean over many categories may effectively rest on more images than there are. With fewer than `LEAST_IMAGES` it
+    does not, as there are hardly any resamples of one or two images.
+    """
     objects, categories = evaluation.objects, len(evaluation.ground_truth.categories)
     number = len(evaluation.ground_truth.image_id)
     counted = ~objects.ignore & ~objects.excluded
@@ -90,7 +94,9 @@ def images_behind(evaluation: Evaluation) -> dict[str, float]:
         pairs = np.unique(objects.category[inside].astype(np.int64) * number + objects.image[inside])
         images[name] = np.bincount(pairs // max(number, 1), minlength=categories)
     by_group = {name: images["all"][member] for name, member in evaluation.groups.items()}
-    return {name: effective_images(one) for name, one in (images | by_group).items()}
+    seen = len(np.unique(objects.image[counted]))
+    most = seen if seen < LEAST_IMAGES else np.inf
+    return {name: min(effective_images(one), most) for name, one in (images | by_group).items()}
 
 
 def groups_sha256(labels: Sequence[str] | None) -> str | None:
@@ -98,9 +104,23 @@ def groups_sha256(labels: Sequence[str] | None) -> str | None:
     return None if labels is None else sha256("\n".join(labels).encode()).hexdigest()
 
 
-def iif_curves(train: TrainCounts | None, ids: Longs) -> dict[str, tuple[float, ...]]:
-    """The IIF weights of the categories by image count in each variant; empty if no counts are known, or all are 0."""
-    if train is None or not train.images.sum():
+def iif_curves(runs: Sequence[Run], table: FrequencyTable | None, ids: Longs) -> dict[str, tuple[float, ...]]:
+    """By name of each run whose method uses IIF, the weights of the categories `ids`, int64 [C], ascending.
+
+    Those of a chain with IIF in it several times are multiplied. Empty without a table, as such a method needs one.
+    """
+    if table is None:
         return {}
-    total = float(train.images.sum())
-    return {one: tuple(iif_weights(train.images, total, one, "max", ids).value.tolist()) for one in VARIANTS}
+    row = np.searchsorted(table.category_id, ids)
+    found = {run.name: _iif_methods(run.method) for run in runs}
+    return {
+        name: tuple(np.prod([one.coefficients(table).scale[row] for one in methods], axis=0).tolist())
+        for name, methods in found.items()
+        if methods
+    }
+
+
+def _iif_methods(spec: str | None) -> list[InverseImageFrequency]:
+    """Those in the method that `spec` names, alone or in a chain."""
+    parts = [part for part in (spec or "").split("+") if part.partition(":")[0] == InverseImageFrequency.name]
+    return [method for method in map(parse_method, parts) if isinstance(method, InverseImageFrequency)]

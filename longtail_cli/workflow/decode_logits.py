@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,8 +11,10 @@ import torch
 from longtail_cli.decode.decoding import Decoded, decode, joined
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.logits.reader import LogitsFile
-from longtail_cli.tables import LogitColumns, Logits, Results
-from longtail_cli.workflow.logit_batches import map_batches
+from longtail_cli.tables import Detections, GroundTruth, LogitColumns, Logits, Results
+from longtail_cli.workflow.best_detections import BestDetections, by_class
+from longtail_cli.workflow.locate_detections import locate
+from longtail_cli.workflow.logit_batches import Work, map_batches
 from longtail_cli.workflow.options import InputOptions
 from longtail_cli.workflow.prepare_methods import PreparedMethod
 from longtail_cli.workflow.progress import Progress
@@ -23,15 +26,24 @@ def decode_batches(
     options: InputOptions,
     device: torch.device,
     progress: Progress,
+    best: Sequence[BestDetections] = (),
 ) -> Iterator[list[Decoded]]:
-    """The detections of each method, batch by batch. Raises InputError if the file holds no boxes."""
+    """The detections of each method, batch by batch. Raises InputError if the file holds no boxes.
+
+    best: what is kept of each method, by which detections beyond the limit per image are chosen; none if empty.
+    """
     check_decodable(file, options)
     decoding = options.decode.for_queries(file.queries)
 
-    def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> Decoded:
-        return decode(scores, columns, batch, decoding)
+    def work_of(best: BestDetections | None) -> Work[Decoded]:
+        def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> Decoded:
+            return decode(scores, columns, batch, decoding, None if best is None else best.bars)
 
-    return map_batches(file, [(method.adjuster, work) for method in prepared], device, progress)
+        return work
+
+    kept: Sequence[BestDetections | None] = best or [None] * len(prepared)
+    tasks = [(method.adjuster, work_of(own)) for method, own in zip(prepared, kept, strict=True)]
+    return map_batches(file, tasks, device, progress)
 
 
 def check_decodable(file: LogitsFile, options: InputOptions) -> None:
@@ -50,16 +62,31 @@ def decode_all(
     options: InputOptions,
     device: torch.device,
     progress: Progress,
+    *,
+    beyond_limit: bool,
 ) -> list[Decoded]:
-    """All detections of each method."""
-    batches = list(decode_batches(file, prepared, options, device, progress))
-    return [joined(batch[number] for batch in batches) for number in range(len(prepared))]
+    """The detections of each method. beyond_limit: whether to include those of `BestDetections`."""
+    if not beyond_limit:
+        batches = list(decode_batches(file, prepared, options, device, progress))
+        return [joined(batch[number] for batch in batches) for number in range(len(prepared))]
+    category_id = file.columns.category_id
+    best = [BestDetections(by_class(category_id), len(category_id)) for _ in prepared]
+    for batch in decode_batches(file, prepared, options, device, progress, best):
+        for own, part in zip(best, batch, strict=True):
+            own.add(part)
+    return [own.found() for own in best]
 
 
 def as_results(decoded: Decoded, source: str) -> Results:
     """The detections as the content of a result file."""
     score, bbox = decoded.score.astype(np.float64), decoded.bbox.astype(np.float64)
     return Results(decoded.image_id, decoded.category_id, score, bbox, None, source)
+
+
+def located_logits(decoded: Decoded, source: str, truth: GroundTruth) -> Detections:
+    """The detections with their images and categories looked up; raises as `locate`."""
+    found = locate(as_results(decoded, source), truth)
+    return found if decoded.within_limit.all() else replace(found, within_limit=decoded.within_limit)
 
 
 def saturation_note(ones: int) -> tuple[str, ...]:

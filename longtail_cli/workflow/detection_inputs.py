@@ -19,7 +19,7 @@ from longtail_cli.files.recognise import kind_of
 from longtail_cli.files.results.file import ResultFile, open_results
 from longtail_cli.methods.base import Method
 from longtail_cli.methods.registry import parse_method
-from longtail_cli.tables import Bools, Detections, FrequencyTable, GroundTruth, Longs, Results
+from longtail_cli.tables import Detections, FrequencyTable, GroundTruth, Longs, Results
 from longtail_cli.workflow.conventions import resolved
 from longtail_cli.workflow.locate_detections import areas_in, locate, sharing
 from longtail_cli.workflow.options import InputOptions, device_of, require_torch
@@ -46,6 +46,9 @@ class RunInput:
     """The spec of the method that adjusted the scores here, or None."""
     detections: Detections
     notes: tuple[str, ...] = ()
+    order_kept: bool | None = None
+    """Whether the method keeps the order of the detections of a result file within every category; None if it changes
+    no score, and for logits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Adjustments:
     table: FrequencyTable | None
     score_space: ScoreSpace
     inputs: InputOptions
+    beyond_limit: bool
+    """Whether to decode what Fixed AP and pooled AP evaluate beyond the limit per image."""
 
 
 def open_inputs(
@@ -116,32 +121,15 @@ def adjusted_sources(
 
     def iterate(truth: GroundTruth) -> Iterator[Source]:
         before: Detections | None = None
-        images: dict[str, Bools] = {}
         for file, own_names in zip(files, names, strict=True):
             if isinstance(file, ResultFile):
                 source = _of_results(file, *results.next(), truth, adjustments, own_names, before)
                 before = source.runs[0].detections
-                source = _with_note_on_shards(source, images, len(truth.image_id))
             else:
                 source = _of_logits(file, truth, adjustments, own_names, progress)
             yield source
 
     return iterate
-
-
-def _with_note_on_shards(source: Source, images: dict[str, Bools], number: int) -> Source:
-    """The source, with a note if it has detections on none of the images of an earlier one, as another shard has.
-
-    images: by source, which of the `number` images have detections; that of this source is added.
-    """
-    own = np.zeros(number, np.bool_)
-    own[source.runs[0].detections.image] = True
-    other = next((name for name, held in images.items() if held.any() and own.any() and not (held & own).any()), None)
-    images[source.name] = own
-    if other is None:
-        return source
-    note = f"no image has detections both here and in {other}: are these shards of one run? Then pass `merge=True`"
-    return replace(source, runs=tuple(replace(run, notes=(*run.notes, note)) for run in source.runs))
 
 
 class _Prefetch:
@@ -188,7 +176,13 @@ def _of_results(
     found = [adjustable.adjusted(method) for method in methods]
     located = sharing(locate(results, truth), before)
     runs = tuple(
-        RunInput(name, method.spec, replace(located, score=one.results.score), results.convention.notes + one.notes)
+        RunInput(
+            name,
+            method.spec,
+            replace(located, score=one.results.score),
+            results.convention.notes + one.notes,
+            None if np.array_equal(one.results.score, located.score) else one.order_kept,
+        )
         for name, method, one in zip(names, methods, found, strict=True)
     )
     return Source(results.source, sha256, runs)
@@ -197,7 +191,7 @@ def _of_results(
 def _of_logits(
     file: LogitsFile, truth: GroundTruth, adjustments: Adjustments, names: Sequence[str], progress: Progress
 ) -> Source:
-    from longtail_cli.workflow.decode_logits import as_results, decode_all, objectness_note, saturation_note
+    from longtail_cli.workflow.decode_logits import decode_all, located_logits, objectness_note, saturation_note
     from longtail_cli.workflow.logit_conventions import resolved_logits
     from longtail_cli.workflow.prepare_methods import prepare_methods
 
@@ -206,14 +200,14 @@ def _of_logits(
     file = resolved_logits(file, truth, options)
     methods = adjustments.methods or (parse_method("none"),)
     prepared = prepare_methods(file, methods, adjustments.table, options, device)
-    decoded = decode_all(file, prepared, options, device, progress)
+    decoded = decode_all(file, prepared, options, device, progress, beyond_limit=adjustments.beyond_limit)
     about_file = objectness_note(file, options) + file.notes
     runs = tuple(
         RunInput(
             name,
             one.spec,
-            locate(as_results(detections, file.source), truth),
-            one.notes + about_file + saturation_note(int((detections.score == 1).sum())),
+            located_logits(detections, file.source, truth),
+            one.notes + about_file + saturation_note(int((detections.score[detections.within_limit] == 1).sum())),
         )
         for name, one, detections in zip(names, prepared, decoded, strict=True)
     )

@@ -29,6 +29,7 @@ from longtail_cli.reports.fitting.model import ClassNorms, RowCounts
 from longtail_cli.reports.origin import InputDigest, Origin
 from longtail_cli.tables import FrequencyTable, LogitColumns
 from longtail_cli.workflow.category_names import compared_names
+from longtail_cli.workflow.classifier_inputs import notes_of, open_classifier
 from longtail_cli.workflow.fit import FitOptions
 from longtail_cli.workflow.fit_record import FitData, fit_of
 from longtail_cli.workflow.given_head import given_head, given_head_if_consistent, lengths
@@ -40,7 +41,6 @@ from longtail_cli.workflow.memorised import balanced_accuracy, memorised, memori
 from longtail_cli.workflow.options import InputOptions, load_frequencies
 from longtail_cli.workflow.prepare_methods import check_classes, classes_of, open_with_options
 from longtail_cli.workflow.progress import Progress
-from longtail_cli.workflow.report_classification import notes_of, open_classifier
 from longtail_cli.workflow.row_labels import labelled, labels_in
 from longtail_cli.workflow.saved_method import Fit
 from longtail_cli.workflow.target_shares import row_weights

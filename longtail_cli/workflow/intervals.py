@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from longtail_cli.evaluation.bootstrap.resampling import Draws, interval
-from longtail_cli.metrics import Interval, Resamples, Value
+from longtail_cli.metrics import ImageMetrics, Interval, Resamples, RowPredictions, Thresholds, Value
 from longtail_cli.reports.metric_names import bounds_of, metrics_of
 from longtail_cli.reports.model import Bootstrap, Report, Run
 from longtail_cli.reports.reliance import effective_images, withheld_notes
 from longtail_cli.tables import Floats
+from longtail_cli.workflow.detection_facts import DetectionFacts
 
 Resampled = Mapping[str, Floats]
 """The metrics of a run in each resample by name: float64 [B], NaN if undefined."""
@@ -18,16 +19,24 @@ Resampled = Mapping[str, Floats]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run and its resamples; these are empty without a bootstrap."""
+    """A run, and what is computed beside it."""
 
     run: Run
     resampled: Resampled
+    """Empty without a bootstrap."""
+    facts: DetectionFacts | None = None
+    """Of detections; None for classification."""
+    images: Mapping[str, ImageMetrics] = field(default_factory=dict)
+    """By IoU type; empty unless asked for, as are the thresholds."""
+    rows: RowPredictions | None = None
+    """None unless asked for."""
+    thresholds: Mapping[str, Thresholds] = field(default_factory=dict)
 
 
 def add_intervals(
     report: Report, draws: Draws | None, resampled: Mapping[str, Resampled], images: Mapping[str, float]
 ) -> Report:
-    """The report with an interval for every metric that was resampled, and for its difference to the first run's.
+    """The report with an interval for every metric that was resampled, and for its difference to the reference's.
 
     resampled: by name of the run, by name of the metric, float64 [B]. images: see `Bootstrap`.
     """
@@ -36,10 +45,13 @@ def add_intervals(
     resamples = Resamples(draws.seed, draws.sha256(), resampled)
     bootstrap = Bootstrap(resamples.number, resamples.seed, resamples.sha256, images)
     report = replace(report, bootstrap=bootstrap, resamples=resamples)
-    runs = tuple(replace(run, intervals=intervals_of(run, resampled[run.name], report)) for run in report.runs)
-    first = runs[0]
-    compared = tuple(with_deltas(run, resampled[run.name], first, resampled[first.name], report) for run in runs[1:])
-    return replace(report, runs=(first, *compared), notes=(*report.notes, *withheld_notes(report)))
+    base = report.reference
+    compared = tuple(
+        run if run is base else with_deltas(run, resampled[run.name], base, resampled[base.name], report)
+        for run in report.runs
+    )
+    runs = tuple(replace(run, intervals=intervals_of(run, resampled[run.name], report)) for run in compared)
+    return replace(report, runs=runs, notes=(*report.notes, *withheld_notes(report)))
 
 
 def with_deltas(run: Run, own: Resampled, reference: Run, base: Resampled, report: Report) -> Run:

@@ -65,7 +65,7 @@ def images_named(names: Sequence[str], used: Longs, truth: GroundTruth, source: 
         raise InputError(source, [problem], "name the images with their folders, as the annotations do")
     expected = f"file names in {truth.source}, such as {_examples(known)}"
     found_text = f"{_examples(missing)} ({len(missing)} of {len(wanted)} names are not in it)"
-    fix = "pass the annotations that belong to these detections, or name the images as they do"
+    fix = "pass the annotations that belong to these images, or name the images as they do"
     raise InputError(source, [Problem("images", expected, found_text)], fix)
 
 

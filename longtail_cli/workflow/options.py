@@ -74,7 +74,7 @@ class BootstrapOptions:
     resamples: int = 1000
     seed: int = 0
     significance: bool = False
-    """Whether differences to the first run get p-values, from as many exchanges of images by the same seed."""
+    """Whether differences to the reference get p-values, from as many exchanges of images by the same seed."""
 
 
 @dataclass(frozen=True, slots=True)

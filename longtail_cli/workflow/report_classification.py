@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -16,12 +14,11 @@ import numpy.typing as npt
 import torch
 
 from longtail_cli import __version__
-from longtail_cli.errors import InputError, Problem
 from longtail_cli.evaluation.bootstrap.effective import effective_images
 from longtail_cli.evaluation.bootstrap.permutation import Swaps, p_values
-from longtail_cli.evaluation.bootstrap.resampling import Draws, Weightings
-from longtail_cli.evaluation.classification.metrics import GROUPS, ClassificationResult, Tally
-from longtail_cli.evaluation.classification.resampled import RowTally, resampled_metrics, side_by_side
+from longtail_cli.evaluation.bootstrap.resampling import Draws
+from longtail_cli.evaluation.classification.metrics import GROUPS, ClassificationResult
+from longtail_cli.evaluation.classification.resampled import RowTally, side_by_side
 from longtail_cli.files.label_arrays import IGNORED
 from longtail_cli.files.logits.digests import row_digests, rows_in
 from longtail_cli.files.logits.reader import LogitsFile
@@ -29,42 +26,33 @@ from longtail_cli.files.source import printable
 from longtail_cli.methods.apply import Adjuster
 from longtail_cli.methods.base import Method
 from longtail_cli.methods.registry import parse_method
-from longtail_cli.metrics import CategoryMetrics
-from longtail_cli.parallel import THREADS
+from longtail_cli.metrics import CategoryMetrics, Value
 from longtail_cli.reports.model import GroupSize, Report, Run, Signature
-from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Longs
-from longtail_cli.workflow.category_rows import TrainCounts, groups_sha256, iif_curves
-from longtail_cli.workflow.intervals import Outcome, Resampled, add_intervals
-from longtail_cli.workflow.logit_batches import BatchAdjuster, map_batches
+from longtail_cli.tables import FrequencyTable, LogitColumns, Longs
+from longtail_cli.workflow.category_rows import groups_sha256, iif_curves
+from longtail_cli.workflow.classifier_counts import ClassificationInput, resampled_by_name, tally_methods
+from longtail_cli.workflow.classifier_inputs import check_same, groups_of, notes_of, open_classifier
+from longtail_cli.workflow.compared_runs import Comparison
+from longtail_cli.workflow.detection_remarks import in_words
+from longtail_cli.workflow.intervals import Outcome, add_intervals
+from longtail_cli.workflow.logit_batches import BatchAdjuster
 from longtail_cli.workflow.options import BootstrapOptions, InputOptions, device_of, load_frequencies
 from longtail_cli.workflow.oracle import any_saved, marked
 from longtail_cli.workflow.prepare_methods import (
     PreparedMethod,
-    check_classes,
     classes_of,
-    open_with_options,
     prepare_methods,
 )
 from longtail_cli.workflow.progress import Progress, no_progress
-from longtail_cli.workflow.report_detection import run_names, swaps_of
+from longtail_cli.workflow.report_detection import swaps_of
 from longtail_cli.workflow.row_labels import row_labels, with_labels
+from longtail_cli.workflow.row_slices import RowSlices, row_slices
+from longtail_cli.workflow.run_names import number_of, run_names
+from longtail_cli.workflow.slices import load_slices
 
 DEFAULT_OPTIONS = InputOptions()
 
 _NO_GROUPS = "no frequency groups: pass `frequencies=` for many, medium, few and the confusion between them"
-
-
-@dataclass(frozen=True, slots=True)
-class ClassificationInput:
-    """One input, the true classes of its rows, and the groups of its classes."""
-
-    file: LogitsFile
-    truth: Longs
-    groups: npt.NDArray[np.int8] | None
-    """int8 [C] in column order, index into `GROUPS`; or None."""
-    table: FrequencyTable | None
-    per_category: bool
-    draws: Draws | None
 
 
 def evaluate_classification(
@@ -75,8 +63,11 @@ def evaluate_classification(
     methods: Sequence[Method] = (),
     input_options: InputOptions = DEFAULT_OPTIONS,
     per_category: bool = False,
+    per_image: bool = False,
     bootstrap: BootstrapOptions | None = None,
+    slices: Any = None,
     names: Sequence[str] = (),
+    reference: str | None = None,
     progress: Progress = no_progress,
 ) -> Report:
     """Evaluate classifiers side by side.
@@ -84,11 +75,17 @@ def evaluate_classification(
     predictions: logits or scores, at least one, all of the same rows and classes: paths, or in-memory inputs of
     `open_logits`. labels: the true classes as indices of the class columns, int [N] or a path; None if the inputs hold
     them. frequencies: a table for the methods and for the groups many, medium and few. methods: one run per input and
-    method; if empty, only the activation is applied. bootstrap: how to resample the rows for intervals, or None.
-    names: of the runs. Raises InputError for broken files and UsageError for options that do not fit them.
+    method; if empty, only the activation is applied. per_image: whether to keep the prediction for each row, in
+    `Report.rows`. bootstrap: how to resample the rows for intervals, or None. slices: sets of rows to have metrics of
+    their own, a path or in memory, see `longtail_cli.files.slices`; or None. names: of the runs. reference: the name of
+    the run that differences are to; None for the first.
+
+    Raises InputError for broken files and UsageError for options that do not fit them.
     """
     names_by_input = run_names(predictions, methods, names)
+    compared_to = None if reference is None else number_of(reference, names_by_input)
     table, frequencies_sha256 = load_frequencies(frequencies)
+    given_slices = None if slices is None else load_slices(slices)
     device = device_of(input_options.device)
     classes = classes_of(table, methods)
     files = [
@@ -97,21 +94,35 @@ def evaluate_classification(
     ]
     index = row_labels(files[0], labels, table, input_options.keys.get("labels"))
     for file in files:
-        _check_same(file, files[0], index, compare_labels=labels is None)
+        check_same(file, files[0], index, compare_labels=labels is None)
     files = [with_labels(file, index) for file in files]
     truth = index[index != IGNORED]
     groups = None if table is None else groups_of(files[0], table)
     draws = None if bootstrap is None else Draws(len(truth), bootstrap.resamples, bootstrap.seed)
+    sliced = None if given_slices is None else row_slices(given_slices, index != IGNORED, draws)
     reporter = ClassificationReporter(
-        files[0].columns, truth, groups, table, frequencies_sha256, per_category, draws, notes=notes_of(files)
+        files[0].columns,
+        truth,
+        groups,
+        table,
+        frequencies_sha256,
+        per_category,
+        draws,
+        notes=notes_of(files),
+        rows=np.flatnonzero(index != IGNORED) if per_image else None,
+        slices=sliced,
     )
     outcomes: list[Outcome] = []
+    warnings: list[str] = []
     swaps = swaps_of(len(truth), bootstrap)
-    comparison = None if swaps is None else _Comparison(swaps)
+    comparison = None if swaps is None else Comparison(compared_to or 0, partial(_p_values, swaps))
     for file, own_names in zip(files, names_by_input, strict=True):
         runs = _runs(file, methods, table, input_options, device, own_names)
-        outcomes += _with_oracles(reporter.outcomes(file, runs, device, progress, comparison), methods, file)
-    return reporter.report(outcomes)
+        found = _with_oracles(reporter.outcomes(file, runs, device, progress, comparison), methods, file)
+        warnings += _unmoved(runs, [one.run for one in found])
+        outcomes += found
+    report = reporter.report(outcomes if comparison is None else comparison.added_to(outcomes), compared_to)
+    return replace(report, warnings=tuple(warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,8 @@ class ClassifierRun:
     method: str | None
     adjuster: BatchAdjuster
     notes: tuple[str, ...] = ()
+    order_kept: bool = False
+    """Whether the classes of every row are known to be in the order of the input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +155,10 @@ class ClassificationReporter:
     """See `Signature.split`."""
     notes: tuple[str, ...] = ()
     """About the files."""
+    rows: Longs | None = None
+    """See `ClassificationInput.rows`."""
+    slices: RowSlices | None = None
+    """Sets of rows to have metrics of their own, or None."""
 
     def outcomes(
         self,
@@ -149,24 +166,31 @@ class ClassificationReporter:
         runs: Sequence[ClassifierRun],
         device: torch.device,
         progress: Progress,
-        comparison: _Comparison | None = None,
+        comparison: Comparison[RowTally] | None = None,
     ) -> list[Outcome]:
-        """The outcome of each run on the rows of `file`. comparison: for p-values, or None."""
-        given = ClassificationInput(file, self.truth, self.groups, self.table, self.per_category, self.draws)
+        """The outcome of each run on the rows of `file`. comparison: to which the runs are added, or None."""
+        sliced = self.slices is not None
+        given = ClassificationInput(
+            file, self.truth, self.groups, self.table, self.per_category, self.draws, self.rows, sliced
+        )
         counters = tally_methods(given, [run.adjuster for run in runs], device, progress)
-        return [
-            Outcome(
-                replace(
-                    _run(given, run, counter.result()),
-                    p_values={} if comparison is None or counter.rows is None else comparison.p_values(counter.rows),
-                ),
-                counter.resampled(),
-            )
+        for counter in counters:
+            if comparison is not None and counter.rows is not None:
+                comparison.add(counter.rows)
+        outcomes = [
+            Outcome(_run(given, run, counter.result()), counter.resampled(), rows=counter.predictions)
             for run, counter in zip(runs, counters, strict=True)
         ]
+        if self.slices is None:
+            return outcomes
+        return [
+            self.slices.added(one, counter.rows)
+            for one, counter in zip(outcomes, counters, strict=True)
+            if counter.rows is not None
+        ]
 
-    def report(self, outcomes: Sequence[Outcome]) -> Report:
-        """The report of these runs."""
+    def report(self, outcomes: Sequence[Outcome], compared_to: int | None = None) -> Report:
+        """The report of these runs. compared_to: the number of the run that was requested as the reference."""
         table, truth = self.table, self.truth
         signature = Signature(
             version=__version__,
@@ -182,41 +206,39 @@ class ClassificationReporter:
             oracle=tuple(one.run.name for one in outcomes if one.run.oracle),
             split=self.split,
         )
-        train = None
-        if table is not None and self.per_category:
-            train = TrainCounts(table.image_count, table.instance_count)
+        runs = tuple(one.run for one in outcomes)
         report = Report(
             signature,
-            tuple(one.run for one in outcomes),
+            runs,
             self.notes if self.groups is not None else (*self.notes, _NO_GROUPS),
             groups=_group_sizes(self.columns, truth, self.groups),
-            weights={} if train is None or table is None else iif_curves(train, table.category_id),
+            rows={one.run.name: one.rows for one in outcomes if one.rows is not None},
+            weights=iif_curves(runs, table, self.columns.category_id) if self.per_category else {},
+            compared_to=None if compared_to is None else runs[compared_to].name,
         )
+        images = self._images(truth)
+        if self.slices is not None:
+            sizes = {
+                name: _group_sizes(self.columns, truth[one], None)["all"] for name, one in self.slices.rows.items()
+            }
+            report = self.slices.described(report, sizes)
+            for name, one in self.slices.rows.items():
+                images |= {f"slices/{name}/{part}": number for part, number in self._images(truth[one]).items()}
+                images[f"slices/{name}/pooled/all"] = float(len(one))
         resampled = {one.run.name: one.resampled for one in outcomes}
-        return add_intervals(report, self.draws, resampled, self._images)
+        return add_intervals(report, self.draws, resampled, images)
 
-    @property
-    def _images(self) -> dict[str, float]:
-        """On how many rows the means over classes effectively rest; see `Bootstrap.images`."""
-        samples = np.bincount(self.truth, minlength=len(self.columns))
+    def _images(self, truth: Longs) -> dict[str, float]:
+        """On how many of the rows the means over classes effectively rest; see `Bootstrap.images`."""
+        samples = np.bincount(truth, minlength=len(self.columns))
         members = {} if self.groups is None else {name: self.groups == g for g, name in enumerate(GROUPS)}
         parts = {"all": samples} | {name: samples[member] for name, member in members.items()}
         return {name: effective_images(one) for name, one in parts.items()}
 
 
-class _Comparison:
-    """The p-values of runs, each against the first."""
-
-    def __init__(self, swaps: Swaps) -> None:
-        self._swaps = swaps
-        self._first: RowTally | None = None
-
-    def p_values(self, rows: RowTally) -> dict[str, float]:
-        """Those of the differences between a run and the first one; empty for the first."""
-        if self._first is None:
-            self._first = rows
-            return {}
-        return p_values(_resampled(side_by_side(self._first, rows), self._swaps))
+def _p_values(swaps: Swaps, reference: RowTally, run: RowTally) -> dict[str, float]:
+    """The p-value of the difference of every metric that is resampled, by name."""
+    return p_values(resampled_by_name(side_by_side(reference, run), swaps))
 
 
 def _runs(
@@ -231,7 +253,31 @@ def _runs(
         prepared: tuple[PreparedMethod, ...] = (PreparedMethod(None, Adjuster((), file.columns, device), ()),)
     else:
         prepared = prepare_methods(file, methods or (parse_method("none"),), table, options, device)
-    return [ClassifierRun(name, one.spec, one.adjuster, one.notes) for name, one in zip(names, prepared, strict=True)]
+    return [
+        ClassifierRun(name, one.spec, one.adjuster, one.notes, one.adjuster.keeps_class_order)
+        for name, one in zip(names, prepared, strict=True)
+    ]
+
+
+def _unmoved(runs: Sequence[ClassifierRun], found: Sequence[Run]) -> tuple[str, ...]:
+    """A warning for the runs of an input that keep the order of the classes in each row, which decides on accuracy.
+
+    found: what was evaluated, one for each of `runs`.
+    """
+    kept = [run for given, run in zip(runs, found, strict=True) if given.order_kept]
+    same = [run.name for run in kept[1:] if _by_order(run) == _by_order(kept[0])]
+    if not same:
+        return ()
+    return (
+        f"accuracy and recall of {in_words(same)} cannot differ from those of {kept[0].name}: the order of the classes "
+        "in each row is the same. ECE, NLL and Brier score can differ",
+    )
+
+
+def _by_order(run: Run) -> tuple[Value, ...]:
+    """The metrics that follow from the order of the classes in each row."""
+    one = run.classification
+    return () if one is None else (one.top1, one.top5, one.balanced, one.many, one.medium, one.few)
 
 
 def _run(given: ClassificationInput, run: ClassifierRun, result: ClassificationResult) -> Run:
@@ -254,61 +300,6 @@ def _with_oracles(outcomes: Sequence[Outcome], methods: Sequence[Method], file: 
         return tuple(outcomes)
     found = row_digests(file)
     return marked(outcomes, methods, lambda method: rows_in(found, method.origin.rows), file.rows, "rows")
-
-
-def open_classifier(
-    predictions: Any,
-    options: InputOptions,
-    *,
-    as_logits: bool,
-    labels: Any = None,
-    name: str = "logits",
-    classes: Longs | None = None,
-) -> LogitsFile:
-    """Open an input, which is called `name` if it is in memory.
-
-    as_logits: whether scores are to be adjusted. labels: those that are passed separately, to which the key of labels
-    then belongs; or None. classes: see `Declared.classes`. Raises InputError for detection logits.
-    """
-    if labels is not None:
-        options = replace(options, keys={key: value for key, value in options.keys.items() if key != "labels"})
-    file = open_with_options(predictions, options, name, classes=classes)
-    if file.image_id is not None:
-        problem = Problem("tensors", "logits or scores of classification", "`image_id` and `boxes`, of detection")
-        raise InputError(file.source, [problem], "pass the annotations to evaluate detections: `annotations=`")
-    return file.as_logits() if as_logits and file.content == "scores" else file
-
-
-def notes_of(files: Sequence[LogitsFile]) -> tuple[str, ...]:
-    """The notes on files, each once."""
-    return tuple(dict.fromkeys(f"{printable(file.source)}: {note}" for file in files for note in file.notes))
-
-
-def _check_same(file: LogitsFile, first: LogitsFile, truth: Longs, *, compare_labels: bool) -> None:
-    """Raise InputError unless both have the same classes and rows, and the labels in the file are `truth`.
-
-    truth: int64 [N], with `IGNORED`.
-    compare_labels: whether to check labels in the file; labels passed separately replace them.
-    """
-    fix = "evaluate files of the same images together, in the same order"
-    if not np.array_equal(file.columns.category_id, first.columns.category_id) or file.rows != first.rows:
-        expected = f"the {len(first.columns)} classes and {first.rows} rows of {first.source}"
-        problem = Problem("shape", expected, f"{len(file.columns)} classes and {file.rows} rows, or other ids")
-        raise InputError(file.source, [problem], fix)
-    if compare_labels and file.labels is not None and not np.array_equal(file.labels, truth):
-        raise InputError(file.source, [Problem("labels", f"those of {first.source}", "others")], fix)
-
-
-def groups_of(file: LogitsFile, table: FrequencyTable) -> npt.NDArray[np.int8]:
-    """The index into `GROUPS` of each class in column order. Raises InputError if the table has other groups."""
-    check_classes(file.columns, table, file.source)
-    unknown = sorted(set(table.group) - set(GROUPS))
-    if unknown:
-        problem = Problem("group", "many, medium or few", ", ".join(unknown))
-        fix = "make the table from class labels with `ltcal compute-freq`"
-        raise InputError("`frequencies=`", [problem], fix)
-    row = np.searchsorted(table.category_id, file.columns.category_id)
-    return np.array([GROUPS.index(table.group[index]) for index in row.tolist()], np.int8)
 
 
 def _group_sizes(columns: LogitColumns, truth: Longs, groups: npt.NDArray[np.int8] | None) -> dict[str, GroupSize]:
@@ -337,49 +328,3 @@ def _categories(given: ClassificationInput, result: ClassificationResult) -> tup
         )
         for number, column in enumerate(np.argsort(ids).tolist())
     )
-
-
-def tally_methods(
-    given: ClassificationInput, adjusters: Sequence[BatchAdjuster], device: torch.device, progress: Progress
-) -> list[_Counter]:
-    """The counts of all rows after each adjuster."""
-    counters = [_Counter(given) for _ in adjusters]
-    tasks = [(adjuster, counter.count) for adjuster, counter in zip(adjusters, counters, strict=True)]
-    for _ in map_batches(given.file, tasks, device, progress):
-        pass
-    return counters
-
-
-class _Counter:
-    """A tally for each thread, so that batches can be counted in parallel."""
-
-    def __init__(self, given: ClassificationInput) -> None:
-        self._truth, self._draws = given.truth, given.draws
-        classes = len(given.file.columns)
-        self.rows = None if given.draws is None else RowTally(len(given.truth), classes, given.groups)
-        self._all = [Tally(classes, given.groups) for _ in range(THREADS)]
-        self._free: SimpleQueue[Tally] = SimpleQueue()
-        for tally in self._all:
-            self._free.put(tally)
-
-    def count(self, scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> None:
-        of_classes, labels = scores[:, columns.classes].cpu().numpy(), self._truth[batch.first :][: len(batch)]
-        tally = self._free.get()
-        tally.add(of_classes, labels)
-        self._free.put(tally)
-        if self.rows is not None:
-            self.rows.add(batch.first, of_classes, labels)
-
-    def result(self) -> ClassificationResult:
-        return reduce(Tally.plus, self._all).metrics()
-
-    def resampled(self) -> Resampled:
-        """The metrics of each resample by name; empty without draws."""
-        return {} if self.rows is None or self._draws is None else _resampled(self.rows, self._draws)
-
-
-def _resampled(rows: RowTally, draws: Weightings) -> Resampled:
-    """The metrics by name with the rows counted in each of these ways."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(lambda b: resampled_metrics(rows, draws.weight(b)), range(draws.number)))
-    return {f"classification/{name}": np.array([one[name] for one in found], np.float64) for name in found[0]}

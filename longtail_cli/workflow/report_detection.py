@@ -13,18 +13,17 @@ import numpy as np
 
 from longtail_cli import __version__
 from longtail_cli.choices import IouType, ProtocolChoice, ProtocolName
-from longtail_cli.errors import InputError, Problem, UsageError
+from longtail_cli.errors import InputError, Problem
 from longtail_cli.evaluation.options import TIDE_RULES, EvaluationOptions
 from longtail_cli.evaluation.protocol import DEFAULT_MAX_DETS, GROUPS, Protocol
 from longtail_cli.files.annotations.reader import AnnotationFile, open_annotations
-from longtail_cli.files.paths import name_of_shards, paths_in
-from longtail_cli.files.source import printable
 from longtail_cli.methods.base import Method
 from longtail_cli.reports.model import Report, Signature
 from longtail_cli.tables import FrequencyTable, GroundTruth
 from longtail_cli.workflow.category_names import compared_names
 from longtail_cli.workflow.options import BootstrapOptions, InputOptions, load_frequencies
 from longtail_cli.workflow.progress import Progress, no_progress
+from longtail_cli.workflow.run_names import number_of, run_names
 
 if TYPE_CHECKING:
     from longtail_cli.evaluation.bootstrap.permutation import Swaps
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from longtail_cli.workflow.category_rows import TrainCounts
     from longtail_cli.workflow.detection_inputs import Source
     from longtail_cli.workflow.intervals import Outcome
+    from longtail_cli.workflow.slices import ImageSlices
 
 DEFAULT_LOGIT_OPTIONS = InputOptions()
 DEFAULT_OPTIONS = EvaluationOptions()
@@ -48,6 +48,8 @@ def evaluate(
     options: EvaluationOptions = DEFAULT_OPTIONS,
     bootstrap: BootstrapOptions | None = None,
     names: Sequence[str] = (),
+    reference: str | None = None,
+    slices: Any = None,
     progress: Progress = no_progress,
 ) -> Report:
     """Evaluate result files and logits side by side.
@@ -56,13 +58,19 @@ def evaluate(
     and `open_logits`. annotations: the COCO or LVIS annotations they were made for, a path or in memory.
     frequencies: a table for the methods, and for the groups r/c/f instead of those in the annotations.
     methods: one run per input and method; if empty, scores and logits are used unchanged.
-    bootstrap: how to resample the images for intervals; None for none. names: of the runs.
+    bootstrap: how to resample the images for intervals; None for none. names: of the runs. reference: the name of the
+    run that differences are to; None for the first. slices: parts of the images to have metrics of their own, a path
+    or in memory, see `longtail_cli.files.slices`; None for none.
 
     Metrics are fractions, None if undefined. Raises InputError for broken files and UsageError for options that do
     not fit them.
     """
+    from longtail_cli.workflow.slices import image_slices, load_slices
+
     names_by_input = run_names(predictions, methods, names)
+    compared_to = None if reference is None else number_of(reference, names_by_input)
     table, frequencies_sha256 = load_frequencies(frequencies)
+    given_slices = None if slices is None else load_slices(slices)
     progress("reading", None)
     with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
         truth_file = stack.enter_context(open_annotations(annotations))
@@ -71,20 +79,31 @@ def evaluate(
 
         files = detection_inputs.open_inputs(predictions, truth_file, input_options, stack)
         iou_types = tuple(dict.fromkeys(options.iou_types)) or detection_inputs.held_iou_types(files[0])
-        adjustments = detection_inputs.Adjustments(methods, table, options.score_space, input_options)
+        adjustments = detection_inputs.Adjustments(
+            methods, table, options.score_space, input_options, options.beyond_limits
+        )
         sources = detection_inputs.adjusted_sources(files, names_by_input, adjustments, iou_types, pool, progress)
         truth_read = pool.submit(truth_file.read, masks="segm" in iou_types)
         truth = truth_read.result()
         labels = group_labels(truth, table)
         notes = compared_names(table, truth)
         draws = draws_of(truth, bootstrap)
+        sliced = None if given_slices is None else image_slices(given_slices, truth, draws)
         evaluations = prepared_evaluations(truth, iou_types, labels, options, draws)
         reporter = DetectionReporter(
-            evaluations, labels, table, draws, annotations_sha256.result, frequencies_sha256, notes=notes
+            evaluations,
+            labels,
+            table,
+            draws,
+            annotations_sha256.result,
+            frequencies_sha256,
+            notes=notes,
+            slices=sliced,
         )
         swaps = swaps_of(len(truth.image_id), bootstrap)
-        outcomes = _with_oracles(reporter.outcomes(sources(truth), progress, swaps), methods, truth_file)
-        return reporter.report(outcomes)
+        found = reporter.outcomes(sources(truth), progress, swaps, compared_to or 0)
+        outcomes = _with_oracles(found, methods, truth_file)
+        return reporter.report(outcomes, compared_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,34 +122,57 @@ class DetectionReporter:
     """See `Signature.split`."""
     notes: tuple[str, ...] = ()
     """On the inputs that all runs share."""
+    slices: ImageSlices | None = None
+    """Parts of the images to have metrics of their own, or None."""
 
     def outcomes(
-        self, sources: Iterable[Source], progress: Progress, swaps: Swaps | None = None
+        self, sources: Iterable[Source], progress: Progress, swaps: Swaps | None = None, reference: int = 0
     ) -> tuple[Outcome, ...]:
-        """The outcomes of the runs of these sources. swaps: exchanges with the first run, for p-values; or None."""
+        """The outcomes of the runs of these sources.
+
+        swaps: exchanges with the reference, for p-values; or None. reference: the number of the run, from 0.
+        """
         from longtail_cli.workflow import detection_runs
 
-        return detection_runs.evaluate_sources(self.evaluations, sources, self._train_counts, progress, swaps)
+        train = self._train_counts
+        return detection_runs.evaluate_sources(
+            self.evaluations, sources, train, progress, swaps, reference, self.slices
+        )
 
-    def report(self, outcomes: Sequence[Outcome]) -> Report:
-        """The report of these outcomes."""
-        from longtail_cli.workflow import category_rows, intervals
+    def report(self, outcomes: Sequence[Outcome], compared_to: int | None = None) -> Report:
+        """The report of these outcomes. compared_to: the number of the run that was requested as the reference."""
+        from longtail_cli.workflow import category_rows, detection_remarks, intervals
 
-        evaluations, train = self.evaluations, self._train_counts
+        evaluations = self.evaluations
         oracles = tuple(one.run.name for one in outcomes if one.run.oracle)
         signature = _signature(evaluations, self.annotations_sha256(), self.frequencies_sha256, self.labels)
         signature = replace(signature, oracle=oracles, split=self.split)
-        notes = self.notes + (() if self.labels is not None else (_NO_GROUPS,))
-        shown = evaluations[0].options.per_category
-        weights = category_rows.iif_curves(train, evaluations[0].ground_truth.categories.id) if shown else {}
-        groups = category_rows.group_sizes(evaluations[0])
-        runs = tuple(one.run for one in outcomes)
-        return intervals.add_intervals(
-            Report(signature, runs, notes, groups=groups, weights=weights),
-            self.draws,
-            {one.run.name: one.resampled for one in outcomes},
-            {} if self.draws is None else category_rows.images_behind(evaluations[0]),
+        protocol, truth = evaluations[0].protocol, evaluations[0].ground_truth
+        inputs = detection_remarks.by_input(outcomes)
+        notes = (
+            *detection_remarks.notes_on(inputs, protocol, evaluations[0].options),
+            *self.notes,
+            *(() if self.labels is not None else (_NO_GROUPS,)),
         )
+        shown = evaluations[0].options.per_category
+        runs = tuple(one.run for one in outcomes)
+        ids = evaluations[0].ground_truth.categories.id
+        report = Report(
+            signature,
+            runs,
+            notes,
+            groups=category_rows.group_sizes(evaluations[0]),
+            warnings=detection_remarks.warnings_on(inputs, protocol, truth),
+            images={one.run.name: one.images for one in outcomes if one.images},
+            thresholds={one.run.name: one.thresholds for one in outcomes if one.thresholds},
+            weights=category_rows.iif_curves(runs, self.table, ids) if shown else {},
+            compared_to=None if compared_to is None else runs[compared_to].name,
+        )
+        images = {} if self.draws is None else category_rows.images_behind(evaluations[0])
+        if self.slices is not None:
+            report = self.slices.described(report, evaluations[0])
+            images |= {} if self.draws is None else self.slices.images_behind(evaluations[0])
+        return intervals.add_intervals(report, self.draws, {one.run.name: one.resampled for one in outcomes}, images)
 
     @property
     def _train_counts(self) -> TrainCounts | None:
@@ -242,39 +284,3 @@ def group_labels(truth: GroundTruth, table: FrequencyTable | None) -> tuple[str,
             "`frequencies=`", [problem], "make the table from detection annotations with `ltcal compute-freq`"
         )
     return labels
-
-
-def run_names(
-    predictions: Sequence[Any], methods: Sequence[Method], names: Sequence[str]
-) -> tuple[tuple[str, ...], ...]:
-    """For each input a name for each method, or one name if there are no methods.
-
-    names: one per run, ordered by input, then method. If empty, a run is named after its input or, with methods, after
-    its method, preceded by the input if there are several. Raises UsageError unless there are as many names as runs,
-    all different.
-    """
-    specs = [method.spec for method in methods]
-    if len(set(specs)) < len(specs):
-        problem = Problem("methods", "each of them once", ", ".join(specs))
-        raise UsageError("`methods=`", [problem], "leave the repeated one out")
-    each = max(len(specs), 1)
-    if names:
-        flat = list(map(printable, names))
-        if len(flat) != len(predictions) * each or len(set(flat)) != len(flat):
-            problem = Problem("names", f"{len(predictions) * each} different ones", ", ".join(flat))
-            raise UsageError("`names=`", [problem], "give one name for each input and method, or none")
-    else:
-        inputs = _short_names(predictions)
-        flat = [f"{one}: {spec}" for one in inputs for spec in specs] if len(inputs) > 1 else specs
-        flat = flat or inputs
-    return tuple(tuple(flat[first : first + each]) for first in range(0, len(flat), each))
-
-
-def _short_names(predictions: Sequence[Any]) -> list[str]:
-    """The file names, with their folders if file names repeat; ``predictions`` for data in memory."""
-    paths = [paths_in(one) or (Path("predictions"),) for one in predictions]
-    short = [printable(name_of_shards([Path(path.name) for path in own])) for own in paths]
-    if len(set(short)) == len(short):
-        return short
-    long = [printable(name_of_shards(own)) for own in paths]
-    return [f"{name} ({number})" if long.count(name) > 1 else name for number, name in enumerate(long, 1)]

@@ -19,13 +19,13 @@ from longtail_cli.methods.apply import Adjuster
 from longtail_cli.methods.base import Method
 from longtail_cli.tables import FrequencyTable, GroundTruth, LogitColumns, Logits, Singles
 from longtail_cli.workflow.category_names import compared_names
+from longtail_cli.workflow.classifier_inputs import notes_of
 from longtail_cli.workflow.decode_logits import decode_batches, objectness_note, saturation_note
 from longtail_cli.workflow.logit_batches import Work, check_finite, map_batches
 from longtail_cli.workflow.logit_conventions import resolved_logits, resolved_logits_alone
 from longtail_cli.workflow.options import InputOptions, device_of
 from longtail_cli.workflow.prepare_methods import PreparedMethod, classes_of, open_with_options, prepare_methods
 from longtail_cli.workflow.progress import Progress, no_progress
-from longtail_cli.workflow.report_classification import notes_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,8 +83,8 @@ class RescoreSummary:
             )
         return (
             f"{sizes}. The order within each category is kept, so per-category AP (AP, APr, APc, APf) cannot change at "
-            "300 detections per image. Pooled AP, reliability and errors between classes can. IIF needs the full "
-            "logits to change AP."
+            "300 detections per image. Pooled AP, reliability and errors between classes can; to change AP, "
+            "adjust full logits."
         )
 
 

@@ -22,16 +22,12 @@ from longtail_cli.tuning import default_spaces
 from longtail_cli.tuning.folds import Folds, one_fold, stratified_folds
 from longtail_cli.tuning.goal import parse_goal
 from longtail_cli.tuning.search import Search
+from longtail_cli.workflow.classifier_inputs import groups_of, notes_of, open_classifier
 from longtail_cli.workflow.input_digests import digests_of_paths, input_digests
 from longtail_cli.workflow.options import BootstrapOptions, InputOptions, load_frequencies
 from longtail_cli.workflow.prepare_methods import classes_of, open_with_options
 from longtail_cli.workflow.progress import Progress, no_progress
-from longtail_cli.workflow.report_classification import (
-    ClassificationReporter,
-    groups_of,
-    notes_of,
-    open_classifier,
-)
+from longtail_cli.workflow.report_classification import ClassificationReporter
 from longtail_cli.workflow.row_labels import labelled, labels_in
 from longtail_cli.workflow.target_shares import target_shares
 from longtail_cli.workflow.tune import (

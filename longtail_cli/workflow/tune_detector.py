@@ -17,6 +17,7 @@ from longtail_cli.methods.base import Method
 from longtail_cli.methods.registry import parse_method
 from longtail_cli.reports.model import Report
 from longtail_cli.tables import (
+    Bools,
     Detections,
     FrequencyTable,
     Ints,
@@ -28,6 +29,7 @@ from longtail_cli.tables import (
 from longtail_cli.tuning.folds import Folds
 from longtail_cli.tuning.goal import Goal
 from longtail_cli.tuning.trials import Figures
+from longtail_cli.workflow.best_detections import BestDetections
 from longtail_cli.workflow.decode_logits import check_decodable
 from longtail_cli.workflow.detection_inputs import RunInput, Source
 from longtail_cli.workflow.locate_detections import index_of, look_up
@@ -56,9 +58,11 @@ class _Kept:
     """int32 [M], index into the categories of the annotations."""
     score: Singles
     """float32 [M]."""
+    within_limit: Bools
+    """bool [M], see `Decoded.within_limit`."""
 
     def rows(self, chosen: Longs) -> _Kept:
-        return _Kept(self.box[chosen], self.category[chosen], self.score[chosen])
+        return _Kept(self.box[chosen], self.category[chosen], self.score[chosen], self.within_limit[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,9 @@ class _Boxes:
         """The detections of a method. row: int64 [M], their boxes."""
         bbox = self.bbox[row].astype(np.float64)
         return Detections(
-            self.image[row], kept.category, kept.score.astype(np.float64), bbox, bbox[:, 2] * bbox[:, 3], None, source
-        )
+            self.image[row], kept.category, kept.score.astype(np.float64), bbox, bbox[:, 2] * bbox[:, 3], None, source,
+            None if kept.within_limit.all() else kept.within_limit,
+        )  # fmt: skip
 
     def alone(self) -> Detections:
         """Each box as a detection, to compute its overlaps."""
@@ -113,6 +118,7 @@ class DetectorData(DetectionData):
         self._file, self._evaluation, self._known = file, evaluation, known_images
         self._table, self._options, self._reporter = table, options, reporter
         self._device = device_of(options.device)
+        self._beyond_limit = reporter.evaluations[0].options.beyond_limits
         self._kept: dict[str, _Kept] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
         self._boxes = _joined_boxes([])
@@ -164,22 +170,42 @@ class DetectorData(DetectionData):
     def _decode(self, prepared: Sequence[PreparedMethod], progress: Progress) -> tuple[_Boxes, list[_Kept]]:
         """The detections of each method on the images that are tuned on, and their boxes."""
         decoding = self._options.decode.for_queries(self._file.queries)
+        bars = np.zeros(len(self._file.columns), np.float32) if self._beyond_limit else None
 
         def work(scores: torch.Tensor, columns: LogitColumns, batch: Logits) -> Decoded:
             self._sample.offer(batch)
-            return decode(scores, columns, batch, decoding)
+            return decode(scores, columns, batch, decoding, bars)
 
         boxes: list[_Boxes] = []
         kept: list[list[_Kept]] = [[] for _ in prepared]
         tasks = [(method.adjuster, work) for method in prepared]
         batches = map_batches(self._file, tasks, self._device, progress)
-        while together := list(islice(batches, TOGETHER)):
-            found, located = self._located([joined(parts) for parts in zip(*together, strict=True)])
+        for decoded in self._best(batches, len(prepared)) if self._beyond_limit else _together(batches):
+            found, located = self._located(decoded)
             boxes.append(found)
             for own, detections in zip(kept, located, strict=True):
                 own.append(detections)
         self._sample.close()
         return _joined_boxes(boxes), [_joined(parts) for parts in kept]
+
+    def _best(self, batches: Iterator[list[Decoded]], methods: int) -> Iterator[list[Decoded]]:
+        """The detections that Fixed AP and pooled AP need, of all batches at once.
+
+        These are the best of each category in every fold, as a fold may be scored by another method than the others.
+        """
+        groups = len(self._file.columns) * (self.folds.folds + 1)
+        best = [BestDetections(self._category_and_fold, groups) for _ in range(methods)]
+        for batch in batches:
+            for own, part in zip(best, batch, strict=True):
+                own.add(part)
+        yield [own.found() for own in best]
+
+    def _category_and_fold(self, detections: Decoded) -> Ints:
+        """A number for each category and fold: int32 [M]. Images that are not tuned on make up a further fold."""
+        image, _ = index_of(detections.image_id, self._evaluation.ground_truth.image_id)
+        fold = np.where(image < 0, self.folds.folds, self.folds.fold[image])
+        category = np.searchsorted(np.sort(self._file.columns.category_id), detections.category_id)
+        return np.asarray(category * (self.folds.folds + 1) + fold, np.int32)
 
     def _located(self, decoded: Sequence[Decoded]) -> tuple[_Boxes, list[_Kept]]:
         """The boxes, and the detections of each method, of some batches, on the images that are tuned on.
@@ -192,13 +218,19 @@ class DetectorData(DetectionData):
         image, all_inside = index_of(whole.image_id, truth.image_id)
         if not all_inside:
             raise_faults(self._file.source, look_up("image_id", whole.image_id, self._known, truth.source)[1])
-        kept = _Kept(whole.box_index, category, whole.score)
+        kept = _Kept(whole.box_index, category, whole.score, whole.within_limit)
         ends = np.cumsum([len(one) for one in decoded])
         inside = [
             np.flatnonzero(part >= 0) + end - len(part)
             for part, end in zip(np.split(image, ends[:-1]), ends, strict=True)
         ]
         return _boxes_at(whole, image), [kept.rows(row) for row in inside]
+
+
+def _together(batches: Iterator[list[Decoded]]) -> Iterator[list[Decoded]]:
+    """The detections of each method, of some batches at a time."""
+    while together := list(islice(batches, TOGETHER)):
+        yield [joined(parts) for parts in zip(*together, strict=True)]
 
 
 def _boxes_at(decoded: Decoded, image: Ints) -> _Boxes:
@@ -216,9 +248,9 @@ def _boxes_at(decoded: Decoded, image: Ints) -> _Boxes:
 
 def _joined(parts: Sequence[_Kept]) -> _Kept:
     """The parts one after another."""
-    known = [_Kept(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32)), *parts]
-    box, category, score = zip(*((one.box, one.category, one.score) for one in known), strict=True)
-    return _Kept(np.concatenate(box), np.concatenate(category), np.concatenate(score))
+    nothing = _Kept(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, bool))
+    columns = zip(*((one.box, one.category, one.score, one.within_limit) for one in (nothing, *parts)), strict=True)
+    return _Kept(*map(np.concatenate, columns))
 
 
 def _joined_boxes(parts: Sequence[_Boxes]) -> _Boxes:

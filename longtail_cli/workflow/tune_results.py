@@ -10,7 +10,7 @@ import numpy as np
 
 from longtail_cli.choices import ScoreSpace
 from longtail_cli.evaluation.detections import Candidates, Evaluation, Ordered
-from longtail_cli.evaluation.selection import images_over
+from longtail_cli.evaluation.selection import per_image
 from longtail_cli.methods.base import Method
 from longtail_cli.reports.model import Report
 from longtail_cli.tables import Floats, FrequencyTable, GroundTruth, Results
@@ -119,8 +119,8 @@ class ResultData(DetectionData):
     @property
     def _limit_decides(self) -> bool:
         """Whether some image has more detections than count, so that scores decide which of them count."""
-        protocol = self._evaluations[0].protocol
-        return protocol.federated and images_over(self._located, protocol.max_dets)[1] > 0
+        protocol, images = self._evaluations[0].protocol, len(self._evaluations[0].ground_truth.image_id)
+        return protocol.federated and bool((per_image(self._located.image, images) > protocol.max_dets).any())
 
     def retain(self, specs: Collection[str]) -> None:
         """Nothing is kept: a method is adjusted again in less time than it takes to evaluate it."""

@@ -129,9 +129,11 @@ def test_the_signature_and_the_tables_state_what_was_measured(folder: Path) -> N
     signature = report(LOGITS, "--freq", "freq.csv")["signature"]
     assert signature["protocol"] == "classification"
     assert (signature["images"], signature["categories"], signature["max_dets"]) == (860, 10, None)
-    text = ltcal("report", LOGITS, "--freq", "freq.csv", "--method", "none", "--method", "iif").stdout
+    command = ("report", LOGITS, "--freq", "freq.csv", "--method", "none", "--method", "iif")
+    text = ltcal(*command).stdout
     assert text.startswith("Classification of 860 images, 10 classes; ltcal ")
-    assert "Mass of the scores by group, iif" in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert "Mass of the scores by group, percent, iif" in ltcal(*command, "--verbose").stdout
     without = ltcal("report", LOGITS)
     assert "no frequency groups: pass --freq for many, medium, few" in without.stderr
 
@@ -151,3 +153,14 @@ def test_bad_input_is_refused(folder: Path) -> None:
     assert "found that of an input" in refused("rescore", "scores.npz", "--method", "none", "-o", "scores.npz")
     assert "--fixed-ap: for detections" in refused("report", LOGITS, "--fixed-ap")
     assert "give one of them" in refused("report", LOGITS, "--annotations", "a.json", "--labels", "b.npy")
+
+
+def test_the_reference_may_come_after_other_runs(folder: Path) -> None:
+    """As in a report whose first run it is, to the last bit."""
+    given = (LOGITS, "--freq", "freq.csv", "--resamples", "5", "--significance")
+    chosen = report(*given, "--method", "iif", "--method", "none", "--reference", "none")
+    first = report(*given, "--method", "none", "--method", "iif")
+    assert [run["name"] for run in chosen["runs"]] == ["iif", "none"]
+    assert chosen["compared_to"] == "none"
+    assert chosen["runs"] == first["runs"][::-1]
+    assert chosen["runs"][0]["p_values"]

@@ -21,18 +21,20 @@ from longtail_cli.cli import main
 
 SCENES = Path(__file__).parents[2] / "examples" / "digit_scenes"
 INTERRUPTED = 130
-KILLS = 10
+KILLS = 6
 """Of each command by each signal at random moments."""
 
 REPORT = ("report", "in.json.gz", "--annotations", "val.json", "--max-dets", "20", "--resamples", "2", "--no-gate",
-          "--json", "out/r.json", "--markdown", "out/r.md", "--junit", "out/r.xml", "--csv", "out/r.csv")  # fmt: skip
+          "--json", "out/r.json", "--markdown", "out/r.md", "--junit", "out/r.xml", "--csv", "out/r.csv",
+          "--per-image", "out/r.parquet")  # fmt: skip
+WRITTEN = ("r.json", "r.ltcal.parquet", "r.md", "r.xml", "r.csv", "r.parquet")
 COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "rescore": (
         ("rescore", "in.json.gz", "--method", "temperature:2", "-o", "out/r.json.gz"),
         ("r.json.gz",),
     ),
-    "report": (REPORT, ("r.json", "r.ltcal.parquet", "r.md", "r.xml", "r.csv")),
-    "report with plots": ((*REPORT, "--plots", "out/plots"), ("r.json", "r.ltcal.parquet", "r.md", "r.xml", "r.csv")),
+    "report": (REPORT, WRITTEN),
+    "report with plots": ((*REPORT, "--plots", "out/plots"), WRITTEN),
 }
 """Each command with the names of its outputs."""
 

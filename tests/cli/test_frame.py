@@ -102,6 +102,27 @@ def test_an_unknown_command_gets_a_suggestion(command: str, hint: str) -> None:
     assert f"Error: no command {command!r}; {hint}\n" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("--ann", "; did you mean --annotations?"),
+        ("--max-dr", "; did you mean --max-drop?"),
+        ("--no-g", "; did you mean --no-gate?"),
+        ("--per", "; did you mean --per-category or --per-image?"),
+        ("--anotations=val.json", "; did you mean --annotations?"),
+        ("--zzz", ""),
+    ],
+)
+def test_an_unknown_option_gets_suggestions(option: str, hint: str) -> None:
+    result = ltcal("report", "predictions.json", option)
+    assert result.exit_code == 2
+    assert f"Error: no option {option.partition('=')[0]!r}{hint}\n" in result.stderr
+
+
+def test_an_unknown_option_before_the_command_gets_a_suggestion() -> None:
+    assert "Error: no option '--vers'; did you mean --version?\n" in ltcal("--vers").stderr
+
+
 def test_an_error_is_text_on_stderr() -> None:
     done = subprocess.run([*LTCAL, "compute-freq", "nowhere.json"], capture_output=True, text=True)
     assert done.returncode == 2

@@ -53,7 +53,7 @@ def test_lower_and_upper_limits() -> None:
     assert ltcal(BEFORE, "--fail-under", "bbox/APr=0.2", "--fail-over", "tide/bbox/FalsePos=0.9").exit_code == PASSED
     below = ltcal(BEFORE, "--fail-under", "bbox/APr=0.9")
     assert below.exit_code == FAILED
-    assert "predictions.json, bbox/APr: expected at least 0.9, found 0." in below.stderr
+    assert "predictions, bbox/APr: expected at least 0.9, found 0." in below.stderr
     assert ltcal(BEFORE, "--fail-over", "tide/bbox/FalsePos=0.001").exit_code == FAILED
 
 
@@ -137,7 +137,7 @@ def test_figures_of_tide_by_earlier_rules_are_not_comparable(folder: Path) -> No
 def test_limits_on_the_number_of_false_positives(folder: Path) -> None:
     passing = ltcal(BEFORE, "--fail-over", "tide/bbox/FP@R40=1000", "--junit", "out.xml")
     assert passing.exit_code == PASSED
-    assert "not over 1000" in passing.stdout
+    assert "not over 1000" in Path("out.xml").read_text("utf-8")
     assert ltcal(BEFORE, "--fail-over", "tide/bbox/FP@R40=0").exit_code == FAILED
 
 
@@ -330,7 +330,7 @@ def test_a_drop_fails_on_significance_if_it_is_one(folder: Path) -> None:
     rare, frequent = json.loads(Path("out.json").read_bytes())["gates"]
     assert (rare["outcome"], rare["p_value"], rare["p_adjusted"]) == ("failed", 1 / 51, 2 / 51)
     assert (frequent["outcome"], frequent["p_value"]) == ("passed", 1.0)
-    assert "(p = 0.0196, 0.0392 after Holm)" in result.stdout
+    assert "(p = 0.0196, 0.0392 after Holm)" in result.stderr
     again = ltcal(*reversed(gate[:2]), *gate[2:], "--gate-on", "significance", *RESAMPLES)
     assert again.exit_code == PASSED
 
@@ -365,7 +365,7 @@ def test_p_values_beside_the_intervals(folder: Path) -> None:
         BEFORE, "worse.json", "--significance", *RESAMPLES, "--fixed-ap", "--pooled-ap", "--json", "out.json"
     )
     assert result.exit_code == PASSED
-    assert re.search(r"95% interval of the difference +p\n", result.stdout)
+    assert re.search(r"its 95% interval +p\n", result.stdout)
     before, after = from_json(Path("out.json").read_text("utf-8"), "out.json").runs
     assert before.p_values == {}
     for name in ("bbox/APr", "bbox/APfixed/APr", "bbox/APpool/AP", "tide/bbox/r/AP50"):
@@ -386,7 +386,7 @@ def test_metrics_on_too_few_images_have_no_interval(folder: Path) -> None:
     on_interval = ["--gate-on", "interval", "--resamples", "50", "--json", "out.json", "--markdown", "out.md"]
     result = CliRunner().invoke(main, [*call, *on_interval, "--html", "out.html"])
     assert result.exit_code == PASSED
-    assert "no intervals for metrics of rare categories: they effectively rest on 1.0 images" in result.stderr
+    assert "1.0 for rare categories" in result.stderr
     found = from_json(Path("out.json").read_text("utf-8"), "out.json")
     assert [one.outcome for one in found.gates] == ["withheld"]
     assert found.bootstrap.images["r"] == 1.0
@@ -474,7 +474,7 @@ def test_a_classifier_is_judged_in_the_same_way(folder: Path) -> None:
     assert CliRunner().invoke(main, few).exit_code == PASSED
     medium = CliRunner().invoke(main, [*both, "--max-drop", "classification/medium=0.001", "--gate-on", "interval"])
     assert medium.exit_code == FAILED
-    assert "based on 4 classes and 344 images" in medium.stdout
+    assert "based on 4 classes and 344 images" in medium.stderr
     none, iif = from_json(Path("out.json").read_text("utf-8"), "out.json").runs
     assert iif.deltas["classification/few"].low > 0
     assert none.intervals["classification/top1"].low < 0.6860 < none.intervals["classification/top1"].high

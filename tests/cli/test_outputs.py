@@ -121,6 +121,7 @@ REPORT = ("report", PREDICTIONS, "--annotations", VAL, "--max-dets", 20)
         (("rescore", "logits.npz", *NONE, "-o", "logits.meta.json"), ()),
         (("rescore", "logits.npz", *NONE, "--category-ids", "ids", "-o", "ids"), ("ids",)),
         ((*REPORT, "--json", "ltcal.toml"), ("ltcal.toml",)),
+        ((*REPORT, "--freq", "freq.csv", "--per-image", "freq.csv"), ()),
         (("tune", "logits.npz", "-o", "logits.meta.json"), ()),
         (("tune", "logits.npz", "--method", "vector:file=a.npz", "-o", "a.npz"), ("a.npz",)),
         (("tune", "logits.npz", "--category-ids", "ids", "-o", "ids"), ("ids",)),
@@ -347,10 +348,10 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_replaces_nothing(small_disk: Path) -> None:
-    for name in ("a.json", "b.csv"):
+    for name in ("a.json", "b.csv", "d.parquet"):
         (small_disk / name).write_text("old")
     call = (*REPORT, "--json", "disk/a.json", "--csv", "disk/b.csv", "--plots", "disk/plots", "--resamples", 2)
-    message = refused(*call, "--html", "disk/c.html")
+    message = refused(*call, "--html", "disk/c.html", "--per-image", "disk/d.parquet")
     assert "expected a path that can be written to, found No space left on device\nFix: " in message
     assert message.startswith(("Error: disk/c.html: output", "Error: disk/plots/"))
 
@@ -360,6 +361,14 @@ def test_a_summary_that_does_not_fit_is_taken_back(small_disk: Path, monkeypatch
     (small_disk / "filled").write_bytes(bytes(74 * 4096))  # all of it but the page of the summary
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "disk/summary")
     assert "No space left on device" in refused(*REPORT, "--per-category", "--github-summary", "--json", "new.json")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_metrics_of_images_that_do_not_fit_replace_nothing(small_disk: Path, name: str) -> None:
+    (small_disk / name).write_text("old")
+    (small_disk / "filled").write_bytes(bytes(74 * 4096))
+    message = refused(*REPORT, "--per-image", f"disk/{name}")
+    assert f"disk/{name}: output: expected a path that can be written to, found No space left on device" in message
 
 
 @pytest.mark.parametrize("name", ["o.json.gz", "o.parquet"])

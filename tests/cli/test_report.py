@@ -15,7 +15,7 @@ from longtail_cli.cli import main
 from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.reports.json import from_json, to_json
 from longtail_cli.reports.markdown import to_markdown
-from longtail_cli.reports.text_tables import to_text
+from longtail_cli.reports.text import to_text
 from longtail_cli.workflow.report_detection import evaluate
 
 ROOT = Path(__file__).parents[2]
@@ -53,16 +53,64 @@ def test_tables_go_to_stdout_and_notes_to_stderr(folder: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout == to_text(evaluate([BEFORE], VAL, options=EvaluationOptions(max_dets=CAP)))
     assert result.stdout.startswith("LVIS protocol, at most 20 detections per image; 180 images, 10 categories; ltcal ")
-    assert result.stderr.startswith("predictions.json: 15202 detections; 17")
-    assert "images reach the limit of 20" in result.stderr
+    assert result.stderr == "predictions: 15,202 detections on 180 of 180 images, at most 155 in one\n"
 
 
 def test_runs_are_shown_in_the_order_given(folder: Path) -> None:
     boxes = ltcal(BEFORE, "after.json", "--max-dets", CAP).stdout.split("\n\n")[1].splitlines()
-    assert [line.split()[0] for line in boxes] == ["Boxes", "run", "----------------", "predictions.json",
-                                                   "after.json", "difference"]  # fmt: skip
-    columns = "run AP AP50 AP75 APs APm APl APr APc APf AR@20 ARs@20 ARm@20 ARl@20"
-    assert boxes[1].split() == columns.split()
+    assert [line.split()[0] for line in boxes] == ["Boxes,", "run", "-----------", "predictions", "after"]
+    assert boxes[1].split() == ["run", "AP", "AP50", "AP75", "APr", "APc", "APf"]
+    assert max(map(len, boxes)) <= 100
+
+
+def test_verbose_prints_every_metric(folder: Path) -> None:
+    result = ltcal(BEFORE, "--max-dets", CAP, "--verbose")
+    assert result.stdout == evaluate([BEFORE], VAL, options=EvaluationOptions(max_dets=CAP)).to_text(verbose=True)
+    words = set(result.stdout.split())
+    assert {"APs", "ARl@20", "FalseNeg", "FP@R40", "rare"} <= words
+    assert not {"APs", "ARl@20", "FalseNeg", "FP@R40", "rare"} & set(ltcal(BEFORE, "--max-dets", CAP).stdout.split())
+
+
+def test_a_file_keeps_its_suffix_if_another_has_the_same_name_without(folder: Path) -> None:
+    Path("after.bbox.json").write_bytes(BEFORE.read_bytes())
+    Path("after.JSON").write_bytes(BEFORE.read_bytes())
+    names = [run.name for run in evaluate([Path("after.json"), Path("after.bbox.json")], VAL).runs]
+    assert names == ["after", "after.bbox"]
+    names = [run.name for run in evaluate([Path("after.json"), Path("after.JSON")], VAL).runs]
+    assert names == ["after.json", "after.JSON"]
+
+
+def test_the_reference_may_come_after_other_runs(folder: Path) -> None:
+    """As in a report whose first run it is, to the last bit."""
+    Path("halved.json").write_text(json.dumps(json.loads(Path("after.json").read_bytes())[::2]))
+    options = ("--resamples", 20, "--significance", "--tide", "off", "--max-drop", "bbox/AP=1", "--json", "-")
+    given = ltcal("after.json", "halved.json", BEFORE, "--reference", "predictions", *options)
+    sorted_ = ltcal(BEFORE, "after.json", "halved.json", *options)
+    chosen, first = (from_json(result.stdout, "stdout") for result in (given, sorted_))
+    assert [run.name for run in chosen.runs] == ["after", "halved", "predictions"]
+    assert chosen.compared_to == chosen.reference.name == "predictions"
+    assert {run.name: run for run in chosen.runs} == {run.name: run for run in first.runs}
+    assert chosen.gates == first.gates
+    assert chosen.runs[0].p_values
+
+
+def test_an_unknown_reference_or_one_beside_a_baseline_is_refused(folder: Path) -> None:
+    message = "--reference: run: expected one of predictions, after, found befor"
+    assert message in failing(BEFORE, "after.json", "--reference", "befor")
+    assert "such as after\n" in failing(BEFORE, "after.json", "--reference", "after.json")
+    assert ltcal(BEFORE, "--tide", "off", "--json", "base.json").exit_code == 0
+    both = failing(BEFORE, "after.json", "--reference", "after", "--baseline", "base.json")
+    assert "--reference: after: expected no baseline beside it, found the baseline base.json" in both
+
+
+def test_a_note_on_all_runs_is_printed_once_and_warnings_only_if_the_text_is_not(folder: Path) -> None:
+    few = [entry for entry in json.loads(BEFORE.read_bytes()) if entry["image_id"] % 3 == 0]
+    Path("few.json").write_text(json.dumps(few))
+    text, written = ltcal("few.json"), ltcal("few.json", "--json", "-")
+    (warning,) = from_json(written.stdout, "stdout").warnings
+    assert "warning: " not in text.stderr
+    assert " ".join(f"warning: {warning}".split()) in " ".join(text.stdout.split())
+    assert f"warning: {warning}\n" in written.stderr
 
 
 def test_files_with_equal_names_are_named_with_their_folders(folder: Path) -> None:
@@ -99,7 +147,7 @@ def test_what_to_report_can_be_chosen(folder: Path) -> None:
     plain = ltcal(BEFORE).stdout
     assert "TIDE (aligned)" in plain
     assert not any(part in plain for part in ("Fixed AP", "Pooled AP", "by category"))
-    full = ltcal(BEFORE, "--fixed-ap", "--pooled-ap", "--per-category", "--tide", "tidecv").stdout
+    full = ltcal(BEFORE, "--fixed-ap", "--pooled-ap", "--per-category", "--tide", "tidecv", "--verbose").stdout
     assert all(part in full for part in ("Fixed AP", "Pooled AP", "AP by category", "TIDE (tidecv)", "rare categories"))
     assert "TIDE" not in ltcal(BEFORE, "--tide", "off").stdout
 
@@ -165,6 +213,8 @@ def test_a_page_and_plots(folder: Path) -> None:
     assert written.runs[1].reliability["bbox"].errors["all"]["D-ECE"] is not None
     assert written.runs[1].deltas
     assert "by category" not in result.stdout
+    assert "D-ECE" not in result.stdout
+    assert "95% interval" in result.stdout  # --resamples asks for them
     pictures = {path.name for path in Path("plots").iterdir()}
     assert {"ap-by-group-bbox.png", "tide-bbox.pdf", "training-frequency.png"} <= pictures
     assert len(pictures) == 2 * 5  # no category gained or lost: halved scores keep their order
@@ -200,7 +250,7 @@ def test_a_metric_that_differs_from_the_official_one_exits_with_1_after_all_outp
     monkeypatch.setattr("longtail_cli.workflow.report_detection.evaluate", lambda *_, **__: wrong)
     result = ltcal(BEFORE, "--verify", "--json", "out.json", "--markdown", "out.md")
     assert result.exit_code == 1
-    assert "predictions.json, bbox, AP75: expected 0." in result.stderr
+    assert "predictions, bbox, AP75: expected 0." in result.stderr
     assert "found 0.125" in result.stderr
     assert result.stdout == to_text(wrong)
     assert Path("out.json").read_text("utf-8") == to_json(wrong)

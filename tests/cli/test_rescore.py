@@ -153,7 +153,7 @@ def test_it_states_when_ap_cannot_change(folder: Path) -> None:
         "wrote 4 detections (norcal:gamma=0.6) to out.json\n"
         "0 of 2 images hold more than 100 detections, 0 more than 300. The order within each category is kept, so "
         "per-category AP (AP, APr, APc, APf) cannot change at 300 detections per image. Pooled AP, reliability and "
-        "errors between classes can. IIF needs the full logits to change AP.\n"
+        "errors between classes can; to change AP, adjust full logits.\n"
     )
 
 

@@ -179,7 +179,7 @@ _LIMITS = (
 )  # fmt: skip
 _SETTINGS = (
     '"value"', '"interval"', '"before.json"', '"missing.json"', '"ltcal.toml"', '"."', '"\\u0000"', '"\\u001B[31m"',
-    "true", "false", '["pred.json"]', '["none"]', '["pred.json", "pred.json"]', "[]", '"' + "a" * 5000 + '"',
+    "true", "false", '["pred"]', '["none"]', '["pred", "pred"]', "[]", '"' + "a" * 5000 + '"',
 )  # fmt: skip
 _METRICS = (
     "bbox/APr", "bbox/AR@300", "segm/AP", "tide/bbox/FalsePos", "reliability/bbox/D-ECE", "bbox/APfixed/AP",

@@ -72,6 +72,23 @@ def _xml(path: Path) -> str | None:
     return None
 
 
+def _latex(path: Path) -> str | None:
+    *_, end = path.read_text(encoding="utf-8").splitlines()
+    return None if end == r"\end{tabular}" else "not a whole table"
+
+
+def _metrics(path: Path) -> str | None:
+    found = json.loads(path.read_text(encoding="utf-8")).values()
+    numbers = all(isinstance(value, int | float) and math.isfinite(value) for value in found)
+    return None if numbers else "values that are not finite numbers"
+
+
+def _finite_json(path: Path) -> str | None:
+    constants: list[str] = []
+    json.loads(path.read_text(encoding="utf-8"), parse_constant=constants.append)
+    return "numbers that are not finite" if constants else None
+
+
 def _parquet(path: Path) -> str | None:
     pyarrow.parquet.read_table(path)
     return None
@@ -106,6 +123,9 @@ CHECKS: dict[str, Callable[[Path], str | None]] = {
         "frequencies": _frequencies,
         "csv": _csv,
         "xml": _xml,
+        "latex": _latex,
+        "metrics": _metrics,
+        "json": _finite_json,
         "parquet": _parquet,
     }.items()
 }

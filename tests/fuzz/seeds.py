@@ -106,7 +106,7 @@ GATES = b"""[tool.ltcal.gate]
 baseline = "before.json"
 gate-on = "value"
 allow-undefined = true
-runs = ["pred.json"]
+runs = ["pred"]
 
 [tool.ltcal.gate.fail-under]
 "bbox/AP" = 0.0

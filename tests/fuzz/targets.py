@@ -97,12 +97,17 @@ def targets() -> dict[str, Target]:
     found += [*_query_logits(), *_earlier_outputs()]
     found += [*_fits(), *_fitted_files()]
     found += _inspections(found)
-    found += _class_sources()
+    found += [*_class_sources(), *_slices()]
     return {target.name: target for target in found}
 
 
 REPORT = {"out.json": "report", "out.csv": "csv", "out.xml": "xml"}
 _WRITE_REPORT = ("--json", "out.json", "--csv", "out.csv", "--junit", "out.xml")
+FURTHER = {"images.csv": "csv", "runs.csv": "csv", "runs.tex": "latex", "metrics.json": "metrics"}
+"""Outputs that follow from the same report: written for one reader of each kind of metrics, as they take time."""
+_WRITE_FURTHER = (
+    "--per-image", "images.csv", "--csv-runs", "runs.csv", "--latex", "runs.tex", "--metrics-json", "metrics.json",
+)  # fmt: skip
 _FULL = ("--fixed-ap", "--pooled-ap", "--reliability", "--per-category", *_WRITE_REPORT)
 _MAP = "beta:least=1,fallback=all,sizes=2"
 _ANNOTATED = ("--annotations", "val.json")
@@ -221,8 +226,10 @@ def _annotations() -> list[Target]:
     found = []
     for kind, content in (("lvis", LVIS), ("coco", COCO)):
         for iou_type, entries in (("bbox", RESULTS), ("segm", MASK_RESULTS)):
-            arguments = ("report", "pred.json", *_ANNOTATED, "--protocol", kind, "--iou-type", iou_type, *_FULL)
-            case = Case(arguments, {"pred.json": text(entries), "val.json": content}, REPORT)
+            rules = ("--protocol", kind, "--iou-type", iou_type, *_FULL, *_WRITE_FURTHER)
+            arguments = ("report", "pred.json", *_ANNOTATED, *rules, "--thresholds", "thresholds.json")
+            outputs = REPORT | FURTHER | {"thresholds.json": "json"}
+            case = Case(arguments, {"pred.json": text(entries), "val.json": content}, outputs)
             found.append(Target(f"annotations {kind} {iou_type}: report", case, "val.json", _JSON))
     count = ("compute-freq", "val.json", "--weights", "--fractal-dimension", "-o", "out.csv")
     case = Case(count, {"val.json": LVIS}, {"out.csv": "frequencies"})
@@ -324,7 +331,8 @@ def _classifier_logits() -> list[Target]:
     found = []
     for path, inputs, damage in kinds:
         rescore = Case(("rescore", path, *_ADJUSTED, "out.npz", "--keep-logits"), inputs | freq, scores)
-        report = Case(("report", path, *methods, *_WRITE_REPORT), inputs | freq, REPORT)
+        outputs = (*_WRITE_REPORT, *_WRITE_FURTHER)
+        report = Case(("report", path, *methods, *outputs), inputs | freq, REPORT | FURTHER)
         found.append(Target(f"classifier {path}: rescore", rescore, path, damage))
         found.append(Target(f"classifier {path}: report", report, path, damage))
     learned = npz({"alpha": torch.ones(3), "beta": torch.zeros(3)})
@@ -442,6 +450,33 @@ def _class_sources() -> list[Target]:
             count = Case(("compute-freq", *options, path, "-o", "out.csv"), {path: content}, output)
             found.append(Target(f"{path}: compute-freq", count, path, damage))
     return found
+
+
+def _slices() -> list[Target]:
+    """Parts of the images as lists by name, and as tables."""
+    images = {"night": [4, 0], "day, dry": [9], "all": [0, 4, 9]}
+    attributes = b'image_id,file_name,weather,lanes\n4,a.jpg,"rain, fog",2\n0,b.jpg,sun,1\n9,c.jpg,,2\n'
+    table = pa.table({"image_id": [4, 0, 9], "dark": [True, None, False], "lens": [1.5, 2.0, None]})
+    kinds: tuple[tuple[str, bytes, Mutation], ...] = (
+        ("slices.json", text(images), _JSON),
+        ("names.json", text({name: [f"{one}.jpg" for one in ids] for name, ids in images.items()}), _JSON),
+        ("members.csv", b"slice,image_id\nnight,4\nnight,0\nday,9\n", _LINES),
+        ("slices.csv", attributes, _LINES),
+        ("slices.parquet", parquet(table), damage_parquet),
+    )
+    found = []
+    for path, content, damage in kinds:
+        inputs = {"pred.json": text(RESULTS), "val.json": LVIS, path: content}
+        options = ("--fixed-ap", "--pooled-ap", "--bootstrap", "--resamples", "2", *_WRITE_REPORT)
+        outputs = REPORT | {"out.ltcal.parquet": "parquet"}
+        if path == "slices.csv":
+            options, outputs = (*options, *_WRITE_FURTHER), outputs | FURTHER
+        report = Case(("report", "pred.json", *_ANNOTATED, "--slices", path, *options), inputs, outputs)
+        found.append(Target(f"{path}: report", report, path, damage))
+    rows = {"logits.npz": npz(classifier_tensors()), "logits.meta.json": text(CLASSIFIER)}
+    rows["rows.csv"] = b"row,lens\n0,wide\n1,long\n5,wide\n"
+    report = Case(("report", "logits.npz", "--slices", "rows.csv", *_WRITE_REPORT), rows, REPORT)
+    return [*found, Target("rows.csv: report", report, "rows.csv", _LINES)]
 
 
 def _earlier_outputs() -> list[Target]:

@@ -62,7 +62,7 @@ def test_a_resample_has_the_metrics_of_the_repeated_images(tmp_path: Path, proto
     truth, predictions = write_case(tmp_path, annotations, found)
     one = evaluate([predictions], truth, options=options, bootstrap=BootstrapOptions(RESAMPLES, seed))
     assert one.resamples is not None
-    resampled = one.resamples.runs["predictions.json"]
+    resampled = one.resamples.runs["predictions"]
     images = sorted(image["id"] for image in annotations["images"])
     for b in range(RESAMPLES):
         weight = Draws(len(images), RESAMPLES, seed).weight(b).tolist()
@@ -85,5 +85,5 @@ def test_every_image_once_gives_the_metrics_themselves(tmp_path: Path, protocol:
         one = evaluate([predictions], truth, options=options, bootstrap=BootstrapOptions(1, 0))
         assert one.resamples is not None
         for name, value in resampled_metrics(one.runs[0]).items():
-            resampled = one.resamples.runs["predictions.json"][name][0]
+            resampled = one.resamples.runs["predictions"][name][0]
             assert resampled == pytest.approx(np.nan if value is None else value, abs=1e-12, nan_ok=True), name

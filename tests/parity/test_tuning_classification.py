@@ -18,10 +18,11 @@ from longtail_cli.files.frequencies import write_frequencies
 from longtail_cli.methods.registry import parse_method
 from longtail_cli.tuning.folds import stratified_folds
 from longtail_cli.tuning.goal import Goal, Keep
+from longtail_cli.workflow.classifier_inputs import groups_of
 from longtail_cli.workflow.options import InputOptions
 from longtail_cli.workflow.prepare_methods import open_with_options
 from longtail_cli.workflow.progress import no_progress
-from longtail_cli.workflow.report_classification import ClassificationReporter, groups_of
+from longtail_cli.workflow.report_classification import ClassificationReporter
 from longtail_cli.workflow.target_shares import target_shares
 from longtail_cli.workflow.tune_classifier import METRICS, NLL, TOP1, ClassifierData
 

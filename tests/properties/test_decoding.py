@@ -12,7 +12,7 @@ from decode_twins import decoded as twin
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_cli.decode.decoding import Decoded, _from_pairs, _pairs_above, decode, joined
+from longtail_cli.decode.decoding import Decoded, _from_pairs, _from_scores, _pairs, decode, joined
 from longtail_cli.decode.options import DecodeOptions
 from longtail_cli.errors import UsageError
 from longtail_cli.methods.apply import activated
@@ -74,9 +74,38 @@ def test_pairs_selected_on_a_gpu_give_the_same(case: tuple[Logits, LogitColumns]
     batch, columns = case
     options = replace(options, objectness="none")
     scores = activated(batch.logits, columns)
-    by_scan = decode(scores, columns, batch, options)
-    by_pairs = _from_pairs(*_pairs_above(scores[:, columns.classes], options.threshold), columns, batch, options)
-    assert all((getattr(by_scan, name) == getattr(by_pairs, name)).all() for name in Decoded.__slots__)
+    of_classes = scores[:, columns.classes]
+    by_scan = _from_scores(scores.numpy(), columns, batch, options)
+    pairs = _pairs(of_classes, of_classes > options.threshold)
+    by_pairs = _from_pairs(*pairs, columns, batch, options, options.detections_per_image)
+    assert all((one == other).all() for one, other in zip(by_scan, by_pairs, strict=True))
+
+
+@given(batches(), all_options(), st.lists(st.sampled_from([0.0, 0.2, 0.5, 1.0]), min_size=5, max_size=5))
+def test_detections_beyond_the_limit(
+    case: tuple[Logits, LogitColumns], options: DecodeOptions, bars: list[float]
+) -> None:
+    """Of those that decoding without a limit would give: the ones within it, and above the bar of their class."""
+    batch, columns = case
+    bar = np.array(bars[: len(columns)], np.float32)
+    limited = decode(activated(batch.logits, columns), columns, batch, options)
+    both = decode(activated(batch.logits, columns), columns, batch, options, bar)
+    every = decode(activated(batch.logits, columns), columns, batch, replace(options, detections_per_image=1000))
+    assert limited.within_limit.all()
+    assert_equal(both.rows(both.within_limit), limited)
+    assert_equal(beyond(both, bar, columns), beyond(every, bar, columns))
+
+
+def beyond(found: Decoded, bar: Any, columns: LogitColumns) -> Decoded:
+    """The detections above the bars, whether they are within the limit or not."""
+    column = [columns.category_id.tolist().index(category) for category in found.category_id.tolist()]
+    above = found.rows(found.score > bar[column])
+    return replace(above, within_limit=np.ones(len(above), bool))
+
+
+def assert_equal(one: Decoded, other: Decoded) -> None:
+    for name in Decoded.__slots__:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
 @pytest.mark.parametrize("spread", [0.0, 1e-3, 1.0])

@@ -205,6 +205,18 @@ class TestEvaluate:
         assert ltcal.read_report(out) == from_file
         assert Path(out).read_text("utf-8") == from_file.to_json()
 
+    def test_metrics_of_images(self, from_file: ltcal.Report) -> None:
+        report = ltcal.evaluate(
+            {"a": PREDICTIONS, "b": PREDICTIONS}, VAL, max_dets=20, per_category=True, per_image=True
+        )
+        assert report.runs[0].metrics == from_file.runs[0].metrics
+        frame = report.images_frame().set_index("run")
+        assert frame.loc["a"].reset_index(drop=True).equals(frame.loc["b"].reset_index(drop=True))
+        groups = from_file.groups["all"]
+        assert (frame.loc["a", "ground_truths"] > 0).sum() == groups.images
+        assert frame.loc["a", "ground_truths"].sum() == groups.instances
+        assert len(from_file.images_frame()) == 0
+
     def test_lists_frames_and_columns_give_the_metrics_of_the_file(
         self, entries: list[dict], from_file: ltcal.Report
     ) -> None:
@@ -272,6 +284,17 @@ class TestEvaluateClassification:
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         with np.load(DIGITS / "logits.npz") as archive:
             return archive["logits"], archive["labels"]
+
+    def test_predictions_for_rows(self) -> None:
+        logits, labels = self.arrays()
+        report = ltcal.evaluate_classification({"a": logits, "b": -logits}, labels, per_image=True)
+        frame = report.images_frame().set_index("run")
+        assert frame.loc["a", "prediction"].tolist() == logits.argmax(axis=1).tolist()
+        assert frame.loc["b", "prediction"].tolist() == logits.argmin(axis=1).tolist()
+        assert [frame.loc[run.name, "correct"].mean() for run in report.runs] == [
+            run.classification.top1 for run in report.runs
+        ]
+        assert len(ltcal.evaluate_classification(logits, labels).images_frame()) == 0
 
     def test_significance(self) -> None:
         logits, labels = self.arrays()

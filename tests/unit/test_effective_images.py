@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from reports import report, run
 
+import longtail_cli as ltcal
 from longtail_cli.evaluation.bootstrap.effective import NORMAL, effective_images, widening
 from longtail_cli.evaluation.bootstrap.resampling import interval
 from longtail_cli.metrics import LEAST_IMAGES
@@ -68,7 +69,21 @@ def test_metrics_that_are_not_resampled_rest_on_nothing():
 
 
 def test_a_note_says_which_intervals_are_withheld():
-    assert withheld_notes(based_on(all=20.0, r=2.5, s=0.0)) == (
-        "no intervals for metrics of rare categories: they effectively rest on 2.5 images, and need 3",
+    assert withheld_notes(based_on(all=20.0, r=2.5, c=1.0, s=0.0)) == (
+        "no intervals for metrics that effectively rest on fewer than 3 images: 2.5 for rare categories, 1.0 for "
+        "common categories",
     )
     assert withheld_notes(report(run("a", 0.0))) == ()
+
+
+def test_one_image_with_many_categories_has_no_intervals():
+    """The mean over four categories, each in one image, would rest on four images."""
+    boxes = [{"image_id": 1, "category_id": n, "bbox": [10 * n, 10, 9, 9]} for n in range(1, 5)]
+    truth = {
+        "images": [{"id": 1, "width": 100, "height": 100}],
+        "categories": [{"id": n, "name": f"c{n}"} for n in range(1, 5)],
+        "annotations": [{**box, "id": n, "area": 81, "iscrowd": 0} for n, box in enumerate(boxes)],
+    }
+    found = ltcal.evaluate([[{**box, "score": 0.5} for box in boxes]], truth, bootstrap=20)
+    assert found.bootstrap.images["all"] == 1.0
+    assert found.runs[0].intervals == {}

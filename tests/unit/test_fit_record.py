@@ -37,11 +37,11 @@ Fitted classifier:loss=iif (l2 0.01), seed 4; ltcal 0.1.0
 1,200 rows of 90 images, 3 classes, 900 of them background, 240 held out to choose; 3,000 left out
 
 Tried
-l2      held-out NLL
-----  --------------
-1             2.2500
-0.1           1.5000
-0.01          1.1250
+l2    held-out NLL
+----  ------------
+1           2.2500
+0.1         1.5000
+0.01        1.1250
 
 Loss 2.5 -> 1 in 2 steps, 40 passes over the rows
 """
@@ -84,10 +84,10 @@ Fitted tau-norm (tau 0.5), seed 4; ltcal 0.1.0
 95 rows, 5 classes
 
 Tried
-tau      balanced accuracy
------  -------------------
-0                    50.00
-0.5                  62.50
+tau  balanced accuracy
+---  -----------------
+0                50.00
+0.5              62.50
 """
     )
 

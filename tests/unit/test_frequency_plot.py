@@ -31,8 +31,8 @@ def test_weights_add_a_part_below() -> None:
     counts = table([500, 50, 5])
     alone = size_of(frequency_plot(counts, {}, "png"))
     below = size_of(frequency_plot(counts, {"iif_raw": np.ones(3)}, "png"))
-    assert alone == (1380, 960)
-    assert below == (1380, 1500)
+    assert alone == (1380, 1020)
+    assert below == (1380, 1560)
 
 
 @pytest.mark.parametrize("image_count", [[0], [0, 0, 0], [7], list(range(300))])

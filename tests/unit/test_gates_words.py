@@ -47,6 +47,18 @@ def test_messages_of_differences_state_both_metrics():
     )
 
 
+def test_a_drop_that_is_none_by_chance_but_may_be_within_the_limit():
+    """Zero is outside of the interval, the limit of 1% inside."""
+    drop = Interval(-0.0103, -0.0038)
+    found = report(detector("before", AP=0.4862), detector("after", AP=0.4793, deltas={"bbox/AP": drop}))
+    (verdict,) = judged(found, gate("bbox/AP=1%", "max-drop"), on="interval")
+    assert verdict.outcome == "passed"
+    assert verdict.message == (
+        "bbox/AP of after is 0.4793, -0.0069 against 0.4862 of before (95% -0.0103 to -0.0038), "
+        "more than the allowed drop of 1% (0.0049), but its interval reaches back within the limit"
+    )
+
+
 def test_messages_print_as_many_digits_as_tell_the_metric_from_its_limit():
     assert message(report(detector(APr=0.17999)), "bbox/APr=0.18") == "bbox/APr of after is 0.179990, under 0.18"
     assert message(report(detector(APr=0.1 + 0.2)), "bbox/APr=0.3") == "bbox/APr of after is 0.3000, not under 0.3"

@@ -10,8 +10,10 @@ from reports import (
     HOSTILE,
     classification_report,
     classification_run,
+    images,
     report,
     resampled_report,
+    rows,
     run,
     trained,
 )
@@ -99,17 +101,46 @@ def test_without_categories_there_are_no_rows():
     assert list(frame)[:3] == ["run", "id", "name"]
 
 
+def test_one_row_per_run_kind_and_image():
+    two = {"a": {"bbox": images("x.jpg"), "segm": images()}, "b": {"bbox": images(threshold=None)}}
+    frame = dataclasses.replace(report(run("a", 0.0), run("b", 0.0)), images=two).images_frame()
+    assert frame["run"].tolist() == ["a"] * 4 + ["b"] * 2
+    assert frame["kind"].tolist() == ["bbox"] * 2 + ["segm"] * 2 + ["bbox"] * 2
+    assert frame["image_id"].tolist() == [3, 1 << 40] * 3
+    assert frame["file_name"].isna().tolist() == [False, False, True, True, True, True]
+    assert frame["main_error"].tolist()[0] == "Miss"
+    assert frame["main_error"].isna().tolist() == [False, True] * 3
+    assert frame["f1"].isna().tolist() == [False, True] * 3
+    assert frame["threshold"].tolist()[:4] == [0.5] * 4
+    assert frame["threshold"].isna().tolist() == [False] * 4 + [True] * 2
+    counts = ["ground_truths", "true_positives", "false_positives", "missed"]
+    assert frame[counts].to_numpy().tolist()[:2] == [[4, 1, 2, 3], [0, 0, 0, 0]]
+    assert list(frame) == ["run", "kind", "image_id", "file_name", *counts, "main_error", "f1", "threshold"]
+
+
+def test_one_row_per_run_and_labelled_row_of_a_classifier():
+    one = classification_report(classification_run("a", 0.0))
+    frame = dataclasses.replace(one, rows={"a": rows("x.jpg")}).images_frame()
+    assert list(frame) == ["run", "row", "file_name", "label", "prediction", "confidence", "correct"]
+    assert frame.to_numpy().tolist() == [["a", 0, "x.jpg", 1, 0, 0.5, False], ["a", 2, "x.jpg", 0, 0, 0.75, True]]
+
+
+def test_without_images_there_are_no_rows():
+    assert len(report(run("a", 0.0)).images_frame()) == 0
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_any_name_can_be_held(name):
-    one = report(run(name, 0.0, category=name))
+    one = dataclasses.replace(report(run(name, 0.0, category=name)), images={name: {"bbox": images(name)}})
     expected = "".join("\N{REPLACEMENT CHARACTER}" if letter in "\x00\x1b\ud800" else letter for letter in name)
     assert one.to_frame()["run"].tolist()[0] == expected
     assert one.categories_frame()[["run", "name"]].to_numpy().tolist()[0] == [expected, expected]
+    assert one.images_frame()[["run", "file_name"]].to_numpy().tolist()[0] == [expected, expected]
 
 
 def test_without_pandas(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    for method in ("to_frame", "categories_frame"):
+    for method in ("to_frame", "categories_frame", "images_frame"):
         with pytest.raises(MissingExtraError) as caught:
             getattr(report(run("a", 0.0)), method)()
         assert str(caught.value) == (

@@ -25,11 +25,23 @@ from longtail_cli.reports.json import from_json, to_json
 
 def test_the_schema():
     document = json.loads(to_json(report(run("a", 0.0))))
-    assert list(document) == ["format", "signature", "runs", "notes", "groups", "bootstrap", "baseline", "gates"]
+    assert list(document) == [
+        "format",
+        "signature",
+        "runs",
+        "notes",
+        "groups",
+        "bootstrap",
+        "baseline",
+        "gates",
+        "warnings",
+        "compared_to",
+        "slices",
+    ]
     assert document["format"] == "ltcal-report/1"
     first = document["runs"][0]
     parts = ["name", "source", "sha256", "method", "metrics", "tide", "categories", "notes", "classification"]
-    assert list(first) == [*parts, "reliability", "intervals", "deltas", "p_values", "oracle"]
+    assert list(first) == [*parts, "reliability", "intervals", "deltas", "p_values", "oracle", "slices"]
     assert first["classification"] is None
     assert first["metrics"]["bbox"] == {"AP": 0.25, "AP50": 0.5, "APr": None, "APpool": {"AP": 0.2, "APr": None}}
     assert list(first["tide"]["bbox"]) == ["protocol", "AP50", "main", "special", "groups", "false_positives"]

@@ -3,10 +3,12 @@
 `tests/data/junit.xsd` is as strict as the two schemas in common use are together.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from gates import gate, judged
 from lxml import etree
 from reports import GATES, HOSTILE, classification_report, classification_run, gated_report, report, run, verdict
 
@@ -27,7 +29,7 @@ def test_one_test_case_per_verdict():
     suite = suite_of(gated_report(run("after", 0.0)))
     cases = suite.findall("testcase")
     assert [(case.get("classname"), case.get("name"), [part.tag for part in case]) for case in cases] == [
-        ("after", "fail-under bbox/AP=0.18", []),
+        ("after", "fail-under bbox/AP=0.18", ["system-out"]),
         ("after", "max-drop bbox/APr=1%", ["failure"]),
         ("after", "fail-under bbox/APs=0.18", ["failure"]),
         ("after", "fail-under bbox/APm=0.18", ["skipped"]),
@@ -45,6 +47,28 @@ def test_a_failure_states_the_reason_in_its_message_and_text():
         "after: bbox/APr failed",
         "after: bbox/APr failed",
     )
+
+
+def test_a_passed_case_states_its_value():
+    found = replace(report(run("after", 0.0)), gates=judged(report(run("after", 0.0)), gate("bbox/AP=0.18")))
+    assert suite_of(found).findtext("testcase/system-out") == "bbox/AP of after is 0.2500, not under 0.18"
+
+
+@pytest.mark.parametrize(
+    ("gates", "expected"),
+    [
+        (GATES, "2 of 5 gates failed, 1 could not be judged"),
+        (GATES[4:], "the gate could not be judged"),
+        (GATES[3:], "1 of 2 gates could not be judged"),
+        (GATES[1:2], "the gate failed"),
+        (GATES[:1] * 2, "both gates passed"),
+        (GATES[:1], "the gate passed"),
+        ((GATES[0], GATES[3]), "both gates passed"),
+        ((), "no gates"),
+    ],
+)
+def test_the_suite_states_the_total(gates, expected):
+    assert suite_of(gated_report(run("after", 0.0), gates=gates)).findtext("system-out") == expected
 
 
 def test_the_properties_hold_the_signature():
@@ -71,17 +95,20 @@ def test_the_same_report_gives_the_same_bytes_and_a_time_only_if_given():
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("gate", GATES[1:], ids=lambda gate: f"{gate.outcome} {gate.allowed}")
-def test_any_name_reads_back_except_for_characters_that_xml_cannot_hold(name, gate):
-    hostile = verdict(gate.outcome, gate.allowed, run=name, metric=name, message=name)
+@pytest.mark.parametrize("one", GATES, ids=lambda one: f"{one.outcome} {one.allowed}")
+def test_any_name_reads_back_except_for_characters_that_xml_cannot_hold(name, one):
+    hostile = verdict(one.outcome, one.allowed, run=name, metric=name, message=name)
     case = suite_of(gated_report(run(name, 0.0), gates=(hostile,))).find("testcase")
     expected = "".join("\N{REPLACEMENT CHARACTER}" if letter in "\x00\x1b\ud800" else letter for letter in name)
     assert case.get("classname") == expected
     assert case.get("name") == f"fail-under {expected}=0.18"
-    assert case[0].get("message") == expected
+    if one.outcome == "passed":
+        assert case.findtext("system-out") == expected.replace("\r", "\n")  # as XML reads text
+    else:
+        assert case[0].get("message") == expected
 
 
-@pytest.mark.parametrize("part", [' tests="5"', ' type="max-drop"', ' classname="after"', "<system-out />"])
+@pytest.mark.parametrize("part", [' tests="5"', ' type="max-drop"', ' classname="after"', "<system-err />"])
 def test_the_schema_requires_what_the_common_ones_require(part):
     text = to_junit(gated_report(run("after", 0.0)))
     assert part in text

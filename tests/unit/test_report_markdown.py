@@ -19,20 +19,32 @@ from longtail_cli.reports.markdown import to_markdown
 from longtail_cli.reports.model import Baseline, Report
 
 
-def test_tables_that_github_renders():
+def test_tables_that_github_renders_with_differences_in_the_cells():
     parts = to_markdown(report(run("before", 0.0), run("after", 0.015))).split("\n\n")
-    assert parts[1] == "**Boxes**"
+    assert parts[1] == '**Boxes, percent; differences are to "before"**'
     assert parts[2].splitlines() == [
-        "| run        |    AP |   AP50 |   APr |",
-        "|:-----------|------:|-------:|------:|",
-        "| before     | 25.00 |  50.00 |     - |",
-        "| after      | 26.50 |  50.00 |     - |",
-        "| difference | +1.50 |  +0.00 |     - |",
+        "| run    |            AP |          AP50 |",
+        "|:-------|--------------:|--------------:|",
+        "| before |         25.00 |         50.00 |",
+        "| after  | 26.50 (+1.50) | 50.00 (+0.00) |",
     ]
 
 
 def test_notes_at_the_end():
     assert to_markdown(report(run("a", 0.0))).endswith("- a note on all\n- a: a note\n")
+
+
+def test_a_note_that_several_runs_share_is_listed_once():
+    notes = {"a": ("shared", "alike", "alike"), "b": ("shared", "of two"), "c": ("shared", "of two")}
+    runs = [dataclasses.replace(run(name, 0.0), notes=own) for name, own in notes.items()]
+    assert to_markdown(report(*runs)).endswith("\n\n- a note on all\n- all runs: shared\n- a: alike\n- b, c: of two\n")
+
+
+def test_warnings_come_before_the_gates():
+    one = dataclasses.replace(gated_report(run("a", 0.0)), warnings=("no <b>", "twice"))
+    parts = to_markdown(one).split("\n\n")
+    assert parts[1] == "> **Warning:** no &lt;b&gt;\n>\n> **Warning:** twice"
+    assert parts[2].startswith("**2 of 5 gates failed")
 
 
 def test_names_cannot_break_the_table_or_the_page():
@@ -44,7 +56,7 @@ def test_names_cannot_break_the_table_or_the_page():
 
 def test_confusion_by_group_with_the_run_in_the_title():
     parts = to_markdown(classification_report(classification_run("none", 0.0))).split("\n\n")
-    assert parts[3] == "**Mass of the scores by group, none**"
+    assert parts[3] == "**Mass of the scores by group, percent, none**"
     assert parts[4].splitlines() == [
         "| true group   |   to many |   to few |",
         "|:-------------|----------:|---------:|",
@@ -55,12 +67,14 @@ def test_confusion_by_group_with_the_run_in_the_title():
 
 def test_names_of_runs_cannot_break_titles():
     text = to_markdown(classification_report(classification_run("<b>*a*\n# b", 0.0)))
-    assert "**Mass of the scores by group, &lt;b&gt;\\*a\\* \\# b**" in text
+    assert "**Mass of the scores by group, percent, &lt;b&gt;\\*a\\* \\# b**" in text
 
 
 def test_gates_come_first_with_a_mark_beside_the_word():
     parts = to_markdown(gated_report(run("after", 0.0))).split("\n\n")
-    assert parts[1] == "**Gates: 2 pass, 3 fail (values are fractions)**"
+    assert parts[1] == (
+        "**2 of 5 gates failed, 1 could not be judged (values and limits are fractions, as in the JSON)**"
+    )
     assert [line.split("|")[1].strip() for line in parts[2].splitlines()[2:]] == [
         "❌ **failed**",
         "❌ **undefined**",
@@ -152,11 +166,11 @@ def test_no_limit_is_exceeded_and_every_line_is_whole():
 
 def test_without_space_for_tables_gates_stay_with_a_line_on_what_is_missing():
     one = gated_report(*changed(20).runs)
-    text = to_markdown(one, 1200)
+    text = to_markdown(one, 1250)
     assert "❌ **failed**" in text
     assert "6 of 6 tables omitted to stay within the size limit; the JSON report has all metrics." in text
     assert to_markdown(one, 200).splitlines()[-1] == (
-        "All gates, tables and notes omitted to stay within the size limit; the JSON report has all metrics."
+        "All warnings, gates, tables and notes omitted to stay within the size limit; the JSON report has all metrics."
     )
     assert to_markdown(one, 20) == ""
 

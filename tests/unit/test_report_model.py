@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from reports import classification_report, classification_run, gated_report, report, run, verdict
+from reports import classification_report, classification_run, gated_report, images, report, rows, run, verdict
 
 from longtail_cli.metrics import ReliabilityBin, Resamples
 from longtail_cli.reports.model import Run
@@ -117,8 +117,9 @@ def test_reports_are_comparable_if_their_signatures_agree():
     assert not one.comparable(other)
 
 
-def test_reports_are_equal_without_their_resamples_and_weights():
+def test_reports_are_equal_without_what_the_json_leaves_out():
     one = report(run("a", 0.0))
+    assert one == dataclasses.replace(one, images={"a": {"bbox": images()}}, rows={"a": rows()})
     assert one == dataclasses.replace(one, resamples=Resamples(0, "", {}), weights={"raw": (1.0, 2.0)})
     assert one != dataclasses.replace(one, notes=())
 
@@ -127,7 +128,8 @@ def test_renderers_are_methods():
     one = report(run("a", 0.0))
     assert one.to_json().startswith('{\n "format": "ltcal-report/1"')
     assert one.to_text().startswith("LVIS protocol")
-    assert "**Boxes**" in one.to_markdown()
+    assert "FalseNeg" in one.to_text(verbose=True)
+    assert "**Boxes, percent**" in one.to_markdown()
     assert "<!DOCTYPE html>" in one.to_html()
     assert "ltcal report a.json" in one.to_html("ltcal report a.json")
 

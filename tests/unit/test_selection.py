@@ -1,5 +1,7 @@
 """Selection and order of the detections that are evaluated."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from builders import detections, ground_truth
@@ -18,9 +20,10 @@ from longtail_cli.evaluation.selection import (
     capped,
     descending,
     image_order,
-    images_over,
     in_order,
     judged_rows,
+    per_image,
+    within_limits,
 )
 
 BOX = [0.0, 0.0, 10.0, 10.0]
@@ -82,16 +85,25 @@ def test_fixed_ap_has_no_cap_per_image(monkeypatch):
     assert best_per_category(found).tolist() == [False, True, True, True]
 
 
-def test_images_that_reach_and_exceed_the_cap():
+def test_detections_of_each_image():
     found = detections([(0, 0, 0.1, BOX)] * 3 + [(2, 0, 0.1, BOX)] * 2 + [(3, 0, 0.1, BOX)])
-    assert images_over(found, 2) == (2, 1)
+    assert per_image(found.image, 6).tolist() == [3, 0, 2, 1, 0, 0]
+
+
+def test_the_limit_of_the_decoder_comes_with_that_of_the_protocol():
+    found = detections([(0, 0, 0.9, BOX), (0, 0, 0.8, BOX), (0, 0, 0.7, BOX), (1, 0, 0.1, BOX)])
+    assert within_limits(found, None) is None
+    assert within_limits(found, 2).tolist() == [True, True, False, True]
+    decoded = replace(found, within_limit=np.array([True, False, False, True]))
+    assert within_limits(decoded, None).tolist() == within_limits(decoded, 2).tolist() == [True, False, False, True]
+    assert within_limits(decoded, 3).tolist() == [True, False, False, True]
 
 
 def test_no_detections():
     truth = ground_truth([(0, 0, BOX)])
     selection = selected(detections([]), COCO, truth, 1)
     assert (selection.row.tolist(), selection.start.tolist()) == ([], [0, 0])
-    assert images_over(detections([]), 300) == (0, 0)
+    assert per_image(detections([]).image, 3).tolist() == [0, 0, 0]
     assert best_per_image(detections([]), 300) is None
 
 

@@ -9,7 +9,7 @@ from tunings import NORCAL, candidate, classification_tuning, detection_tuning, 
 
 from longtail_cli.errors import MissingExtraError
 from longtail_cli.reports.page.tuning import grid_of, to_html
-from longtail_cli.reports.plots.formats import as_svg
+from longtail_cli.reports.plots.formats import as_file, as_svg
 from longtail_cli.reports.plots.style import styled
 from longtail_cli.reports.plots.tuning_figures import plots_of, rendered
 
@@ -27,12 +27,12 @@ def test_the_plots(tuning):
     assert [plot.name for plot in plots_of(tuning)] == ["tuning-tradeoff", "tuning-strength"]
 
 
-@pytest.mark.parametrize("tuning", TUNINGS, ids=IDS)
 @pytest.mark.parametrize(("file_format", "magic"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
-def test_plot_files_are_reproducible(tuning, file_format, magic):
-    first = rendered(tuning, file_format)
-    assert all(content.startswith(magic) for content in first.values())
-    assert rendered(tuning, file_format) == first
+def test_plot_files_are_reproducible(file_format, magic):
+    plot = plots_of(detection_tuning())[-1]
+    first = as_file(plot, file_format)
+    assert first.startswith(magic)
+    assert as_file(plot, file_format) == first
 
 
 def test_plots_without_data_are_omitted():
@@ -44,7 +44,7 @@ def test_plots_without_data_are_omitted():
 
 def test_every_candidate_is_a_labelled_point():
     for plot in plots_of(detection_tuning()):
-        root = ElementTree.fromstring(as_svg(plot))
+        root = ElementTree.fromstring(as_svg(plot, plot.name))
         labels = [element.get("data-label", "").split("\n")[0] for element in root.iter()]
         assert {one.spec for one in detection_tuning().candidates[1:]} <= set(labels), plot.name
 
@@ -131,17 +131,17 @@ def test_the_grid_sorts_by_numbers():
     assert grid.rows[2][3].key == detection_tuning().candidates[2].objective
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_names_are_escaped(name):
+def test_names_are_escaped():
     first, *others = detection_tuning().candidates
-    hostile = replace(first, spec=name, space=name, settings={"t": 1.0})
+    hostile = [replace(first, spec=name, space=name, settings={"t": 1.0}) for name in HOSTILE]
+    script = next(name for name in HOSTILE if "<script>" in name)
     one = replace(
         detection_tuning(),
-        candidates=(first, hostile, *others),
-        chosen=replace(detection_tuning().chosen, spec=name, fold_specs=(name, "b")),
-        notes=(name,),
+        candidates=(first, *hostile, *others),
+        chosen=replace(detection_tuning().chosen, spec=script, fold_specs=HOSTILE),
+        notes=HOSTILE,
     )
-    page = to_html(one, name)
+    page = to_html(one, " ".join(HOSTILE))
     assert "<script>alert" not in page
     page.encode("utf-8")
 

@@ -89,6 +89,13 @@ class Matched:
     """For Fixed AP and pooled AP; or None."""
     points: Points | None
     """For TIDE (`aligned`); or None."""
+    wide_score: Floats | None = None
+    """float64 [N], the scores for `wide`; None if they are those of `scored`."""
+
+    @property
+    def wide_scored(self) -> Scored:
+        """The detections with their scores for `wide`."""
+        return self.scored if self.wide_score is None else replace(self.scored, score=self.wide_score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,8 @@ class Comparable:
 
     by_score: Matched
     by_rank: Matched
-    """With scores that fall with the rank of a detection in its category; the same order within each category."""
+    """With scores that fall with the rank of a detection in its category; the same order within each category. The
+    rank is that among the detections within the limit of the decoder, for `wide` among all."""
 
 
 def falling_with_rank(category: Ints, score: Floats, num_categories: int) -> Floats:
@@ -129,14 +137,19 @@ def side_by_side(first: Matched, second: Matched) -> Matched:
     position = np.empty(len(order), np.int32)
     position[order] = np.arange(len(order))
     joined = _Joined(scored, len(first.scored.image), order, position)
+    wide_score = None
+    if first.wide_score is not None or second.wide_score is not None:
+        wide_score = np.concatenate([one.wide_scored.score for one in both])
+    wide_scored = scored if wide_score is None else replace(scored, score=wide_score)
     return Matched(
         scored=scored,
         objects=_objects(first.objects, image, order),
         capped=_matches(first.capped, second.capped, joined),
         wide=None if first.wide is None or second.wide is None
-        else _matches(first.wide, second.wide, joined),
+        else _matches(first.wide, second.wide, replace(joined, scored=wide_scored)),
         points=None if first.points is None or second.points is None
         else _points(first.points, second.points, joined),
+        wide_score=wide_score,
     )  # fmt: skip
 
 
@@ -185,7 +198,7 @@ def _matches(first: Matches, second: Matches, joined: _Joined) -> Matches:
     own = index[selection.row]
     ranks = [one.selection.rank for one in (first, second) if one.selection.rank is not None]
     return Matches(
-        selection=replace(selection, rank=np.concatenate(ranks)[own] if ranks else None),
+        selection=replace(selection, rank=np.concatenate(ranks)[own] if len(ranks) == 2 else None),
         true_positive=np.concatenate([first.true_positive, second.true_positive])[own],
         ignored=np.concatenate([first.ignored, second.ignored])[own],
         taken=joined.objects(first.taken, second.taken)[own],

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import numpy.typing as npt
 
 from longtail_cli.engine import score_rows as engine
+from longtail_cli.evaluation.bootstrap.resampling import Resampled, Weightings
 from longtail_cli.evaluation.classification.kernels import BINS
 from longtail_cli.evaluation.classification.metrics import GROUPS, check_groups, check_rows, ratios
 from longtail_cli.metrics import Value, mean, ratio
+from longtail_cli.parallel import THREADS
 from longtail_cli.tables import Ints, Longs, Singles
 
 Bytes = npt.NDArray[np.uint8]
+
+_COLUMNS = ("label", "hit", "in_first_five", "confidence", "bin", "log_loss", "squares")
 
 
 class RowTally:
@@ -60,9 +66,29 @@ class RowTally:
 def side_by_side(first: RowTally, second: RowTally) -> RowTally:
     """The rows of two runs on the same data: 2i is row i of the first run, 2i + 1 of the second."""
     both = RowTally(2 * len(first), first.classes, first.group)
-    for name in ("label", "hit", "in_first_five", "confidence", "bin", "log_loss", "squares"):
+    for name in _COLUMNS:
         setattr(both, name, np.column_stack([getattr(first, name), getattr(second, name)]).ravel())
     return both
+
+
+def rows_at(rows: RowTally, index: Longs) -> RowTally:
+    """Some of the rows. index: int64 [n]."""
+    part = RowTally(len(index), rows.classes, rows.group)
+    for name in _COLUMNS:
+        setattr(part, name, getattr(rows, name)[index])
+    return part
+
+
+def row_metrics(rows: RowTally) -> dict[str, Value]:
+    """The metrics of all rows; see `resampled_metrics`."""
+    return resampled_metrics(rows, np.ones(len(rows), np.uint8))
+
+
+def resampled_rows(rows: RowTally, draws: Weightings) -> Resampled:
+    """The metrics by name with the rows counted in each of these ways."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(lambda b: resampled_metrics(rows, draws.weight(b)), range(draws.number)))
+    return {name: np.array([one[name] for one in found], np.float64) for name in found[0]}
 
 
 def resampled_metrics(rows: RowTally, weight: Bytes) -> dict[str, Value]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from longtail_cli.escapes import one_line
 from longtail_cli.reports.fitting.model import FitRecord, RowCounts
 from longtail_cli.reports.format import Table
-from longtail_cli.reports.text_tables import table_text
+from longtail_cli.reports.text_layout import table_text
 
 
 def to_text(record: FitRecord) -> str:
     """What was fitted on which rows, what was tried, and the notes."""
-    tables = [table_text(_tried(record))] if record.tried else []
+    tables = [table_text(_tried(record), None)] if record.tried else []
     notes = "\n".join(f"- {one_line(note)}" for note in record.notes)
     rows = _rows(record.rows, record.fitted_on.kind)
     parts = [one_line(_headline(record)), rows, *tables, _course(record), notes]

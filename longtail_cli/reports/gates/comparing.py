@@ -12,10 +12,10 @@ def differences(ours: Signature, theirs: Signature) -> tuple[str, ...]:
     """Why metrics of `ours` cannot be compared with those of the baseline `theirs`; empty if they can.
 
     One sentence each, with a fix. Annotations, the split of their images, protocol, max_dets, IoU types (the baseline
-    must hold ours), TIDE mode and rules (if both hold a breakdown) and frequency groups must agree; the version of the
-    tool and the rest of a frequency table need not.
+    must hold ours), TIDE mode and rules (if both hold a breakdown), frequency groups and the images of slices (of those
+    that both hold) must agree; the version of the tool and the rest of a frequency table need not.
     """
-    checks = (_annotations, _split, _protocol, _max_dets, _iou_types, _tide, _groups)
+    checks = (_annotations, _split, _protocol, _max_dets, _iou_types, _tide, _groups, _slices)
     found = (check(ours, theirs) for check in checks)
     return tuple(sentence for sentence in found if sentence)
 
@@ -87,6 +87,14 @@ def _groups(ours: Signature, theirs: Signature) -> str | None:
     if here is None or there is None:
         return f"frequency groups: {_some(here)} here, {_some(there)} in the baseline; {fix}"
     return f"frequency groups: categories are in other groups here than in the baseline; {fix}"
+
+
+def _slices(ours: Signature, theirs: Signature) -> str | None:
+    here, there = ours.slices_sha256, theirs.slices_sha256
+    other = [name for name in here if there.get(name, here[name]) != here[name]]
+    if not other:
+        return None
+    return f"slices: other images than in the baseline in {', '.join(other)}; evaluate both with the same `slices=`"
 
 
 def _some(groups_sha256: str | None) -> str:

@@ -40,6 +40,7 @@ def judge(
     allow_undefined: bool,
     allow_oracle: bool = False,
     runs: Sequence[str] = (),
+    runs_option: str = "gate",
 ) -> tuple[Verdict, ...]:
     """The verdicts, run by run and gate by gate; empty without gates.
 
@@ -50,6 +51,7 @@ def judge(
         p-value is judged by its value. The message says so.
     allow_undefined: whether an undefined metric passes. allow_oracle: whether oracle runs are judged like others; else
         they do not pass. runs: names of the runs to judge, with or without the mark of oracle runs; empty means all.
+    runs_option: the parameter or the entry of a file that `runs` was given in, for errors.
 
     ``max-drop`` and ``max-rise`` compare a run with `Report.reference`, except the reference itself; they do not pass
     if the baseline cannot be compared. A relative limit is a share of the magnitude of the reference's metric.
@@ -57,7 +59,7 @@ def judge(
     there is nothing to compare with.
     """
     check_choice("on", on, get_args(JudgedOn))
-    judged = _chosen(report, runs)
+    judged = _chosen(report, runs, runs_option)
     _check_reference(report, judged, gates)
     metrics = {run.name: metrics_of(run) for run in judged}
     base = metrics_of(report.reference)
@@ -92,8 +94,11 @@ def _adjusted(given: Sequence[GateInput]) -> list[GateInput]:
     ]
 
 
-def outcome_error(report: Report) -> LtcalError | None:
-    """The error that ends the build: NotComparableError before GateError; None if every gate lets it pass."""
+def outcome_error(report: Report, source: str = "gate") -> LtcalError | None:
+    """The error that ends the build: NotComparableError before GateError; None if every gate lets it pass.
+
+    source: what asked for the gates, for the error.
+    """
     refused = ("not comparable", "oracle")
     failed = [verdict for verdict in report.gates if not verdict.allowed and verdict.outcome not in refused]
     problems = [
@@ -101,13 +106,13 @@ def outcome_error(report: Report) -> LtcalError | None:
     ]
     refusals, fixes = _refusals(report)
     if refusals:
-        return NotComparableError("gate", [*refusals, *problems], "; ".join(fixes))
+        return NotComparableError(source, [*refusals, *problems], "; ".join(fixes))
     if not failed:
         return None
     fix = "see the tables for what changed; move a limit only on purpose"
     if any(verdict.outcome == "undefined" for verdict in failed):
         fix += ", and pass `allow_undefined=True` only if the data cannot define the metric"
-    return GateError("gate", problems, fix)
+    return GateError(source, problems, fix)
 
 
 def _refusals(report: Report) -> tuple[list[Problem], list[str]]:
@@ -129,12 +134,12 @@ def _refusals(report: Report) -> tuple[list[Problem], list[str]]:
     return problems, fixes
 
 
-def _chosen(report: Report, names: Sequence[str]) -> list[Run]:
+def _chosen(report: Report, names: Sequence[str], option: str) -> list[Run]:
     known = {run.name: {run.name, run.name.removesuffix(ORACLE) if run.oracle else run.name} for run in report.runs}
     unknown = [name for name in names if not any(name in own for own in known.values())]
     if unknown:
         problems = [Problem("run", f"one of {', '.join(known)}", name) for name in unknown]
-        raise UsageError("gate", problems, "choose runs of this report")
+        raise UsageError(option, problems, "choose runs of this report, or give one this name with `names=`")
     return [run for run in report.runs if not names or known[run.name] & set(names)]
 
 
@@ -208,6 +213,7 @@ PARAMETERS = {
     "tide": "`tide='aligned'`",
     "categories": "`per_category=True`",
     "reliability": "`reliability=True`",
+    "slices": "`slices=`",
     "bbox": "`iou_types='bbox'`",
     "segm": "`iou_types='segm'`",
     "r": "`frequencies=`",

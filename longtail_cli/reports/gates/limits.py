@@ -18,7 +18,7 @@ AGAINST_REFERENCE: tuple[GateKind, ...] = ("max-drop", "max-rise")
 FLOORS: tuple[GateKind, ...] = ("fail-under", "max-drop")
 """Kinds that fail below their limit; the others fail above it."""
 
-_FRACTIONS = ("bbox/", "segm/", "tide/", "reliability/", "categories/", "classification/")
+_FRACTIONS = ("bbox/", "segm/", "tide/", "reliability/", "categories/", "classification/", "slices/")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 

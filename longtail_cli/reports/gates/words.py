@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from longtail_cli.metrics import Interval, Value
 from longtail_cli.reports.format import is_count, plain
 from longtail_cli.reports.gates.limits import AGAINST_REFERENCE, FLOORS, Gate
-from longtail_cli.reports.metric_names import part_of
+from longtail_cli.reports.metric_names import part_of, slice_of
 from longtail_cli.reports.model import Report, Run, Verdict
 from longtail_cli.reports.reliance import is_withheld, reliance
 
@@ -79,12 +79,41 @@ def judgement(given: GateInput, beyond: bool, passed: bool) -> str:
     return f"{about}{interval}, {side} {given.gate.written}{reprieve}{_basis(given)}"
 
 
+_NOT_SIGNIFICANT = ", but the difference is not significant"
+_WITHIN_INTERVAL = ", but its interval reaches back within the limit"
+
+
+def reprieved(verdict: Verdict) -> bool:
+    """Whether a gate passed although its metric is beyond the limit."""
+    return verdict.outcome == "passed" and any(one in verdict.message for one in (_NOT_SIGNIFICANT, _WITHIN_INTERVAL))
+
+
 def _reprieve(given: GateInput) -> str:
     if given.p_adjusted is not None:
-        return ", but the difference is not significant"
+        return _NOT_SIGNIFICANT
     if is_withheld(given.report, given.gate.metric):
         return f", but it is not judged: it {reliance(given.report, given.gate.metric)}, too few for an interval"
-    return ", but its interval reaches back within the limit"
+    return _WITHIN_INTERVAL
+
+
+NOT_JUDGED = ("not comparable", "oracle")
+"""Outcomes of gates that do not let the build pass, and yet did not fail."""
+
+
+def verdict_line(report: Report) -> str:
+    """The gates in one line: ``1 of 3 gates failed, 1 could not be judged``, ``all 3 gates passed``, ``no gates``."""
+    number, stopping = len(report.gates), [verdict for verdict in report.gates if not verdict.allowed]
+    unjudged = sum(verdict.outcome in NOT_JUDGED for verdict in stopping)
+    counts = {"failed": len(stopping) - unjudged, "could not be judged": unjudged}
+    found = [(what, count) for what, count in counts.items() if count]
+    if not number:
+        return "no gates"
+    if number == 1:
+        return f"the gate {found[0][0] if found else 'passed'}"
+    if not found:
+        return "both gates passed" if number == 2 else f"all {number:,} gates passed"
+    (what, count), *others = found
+    return ", ".join([f"{count:,} of {number:,} gates {what}", *(f"{count:,} {what}" for what, count in others)])
 
 
 def undefined(given: GateInput, allowed: bool) -> str:
@@ -114,6 +143,8 @@ def data_of(report: Report) -> str:
 def why_undefined(report: Report, metric: str) -> str:
     """What is missing: groups, categories of the group, objects, or hits."""
     group = group_of(metric)
+    if slice_of(metric) is not None:
+        return f"no {GROUP_NAMES[group]} in the slice" if group in GROUP_NAMES else "no object of the slice counts"
     size = report.groups.get(group or "all")
     if is_count(metric) and size is not None and size.categories > 0:
         return f"recall {int(metric[-2:]) / 100} is not reached"
@@ -165,8 +196,11 @@ def _interval(interval: Interval, decimals: int) -> str:
 
 
 def _basis(given: GateInput) -> str:
-    """What a metric of a group is based on; empty for other metrics."""
+    """What a metric of a group, or one over all categories in a slice, is based on; empty for other metrics."""
     size = given.report.groups.get(group_of(given.gate.metric) or "")
+    found = slice_of(given.gate.metric)
+    if found is not None:
+        size = given.report.slices.get(found) if part_of(given.gate.metric) == "all" else None
     if size is None:
         return ""
     if given.report.signature.protocol == "classification":

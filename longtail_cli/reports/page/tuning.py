@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from longtail_cli.escapes import xml_text
 from longtail_cli.metrics import Value
 from longtail_cli.reports.format import shown
-from longtail_cli.reports.page.html import Cell, Grid, rendered_page
+from longtail_cli.reports.page.about import Fact
+from longtail_cli.reports.page.grid import Cell, Grid
+from longtail_cli.reports.page.html import rendered_page
 from longtail_cli.reports.plots.tuning_figures import plots_of
 from longtail_cli.reports.tuning.model import Candidate, Tuning
 from longtail_cli.reports.tuning.tables import (
@@ -65,8 +66,8 @@ def _cell(name: str, value: Value) -> Cell:
     return Cell(shown(name.rpartition("/")[2], value), value)
 
 
-def about(tuning: Tuning) -> list[tuple[str, str]]:
-    """By which rules and on which data, name and value."""
+def about(tuning: Tuning) -> list[Fact]:
+    """By which rules and on which data."""
     data = tuning.tuned_on
     rows = [
         ("version", tuning.version),
@@ -78,4 +79,5 @@ def about(tuning: Tuning) -> list[tuple[str, str]]:
         ("head", f"{data.kind}: {data.head}, background {data.background}, {len(data.category_ids)} categories"),
         ("tuned on", f"{len(data.rows):,} rows" if data.rows else f"{len(data.images):,} images"),
     ]
-    return rows + [(one.role, f"{xml_text(one.name)}, sha256 {one.sha256}") for one in data.inputs]
+    files = [Fact(one.role, one.name, one.sha256) for one in data.inputs]
+    return [*(Fact(name, value) for name, value in rows), *files]

@@ -11,7 +11,8 @@ from longtail_cli.metrics import Interval, Tide, TideGains, Value
 from longtail_cli.reports.format import GROUP_TITLES
 from longtail_cli.reports.metric_names import metrics_of
 from longtail_cli.reports.model import Report
-from longtail_cli.reports.plots.plot import Drawing, Plot, short
+from longtail_cli.reports.plots.category_points import nouns_of
+from longtail_cli.reports.plots.plot import Drawing, Plot, lone, stem_of, title_of
 from longtail_cli.reports.plots.style import (
     COLUMN,
     INK,
@@ -19,12 +20,13 @@ from longtail_cli.reports.plots.style import (
     MUTED,
     PAPER,
     WIDE,
+    Look,
     horizontal_grid,
     legend,
-    look_of,
+    looks_of,
     sheet,
 )
-from longtail_cli.reports.text_tables import IOU_TITLES, sides_of
+from longtail_cli.reports.text_tables import sides_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 BARS_WIDTH = 0.78
 """Of all bars of a tick together; ticks are 1 apart."""
+
+SIDE_BY_SIDE = 3
+"""With more runs than this, panels are below one another, so that the bars stay wide enough."""
 
 AP = {"AP": "all", "APr": GROUP_TITLES["r"], "APc": GROUP_TITLES["c"], "APf": GROUP_TITLES["f"]}
 RECALL = {"balanced": "all", "many": "many", "medium": "medium", "few": "few"}
@@ -43,6 +48,7 @@ class Bars:
     """The values of a run, one per tick."""
 
     run: str
+    look: Look
     values: Sequence[Value]
     intervals: Sequence[Interval | None] = ()
     """One per tick, or empty."""
@@ -59,29 +65,30 @@ class Panel:
 
 
 def group_plots(report: Report, kind: str) -> list[Plot]:
-    """One plot, or none if no run defines any of the metrics. kind: ``bbox``, ``segm`` or ``classification``."""
+    """One plot, or none if there would be a single bar at most. kind: ``bbox``, ``segm`` or ``classification``."""
     parts = RECALL if kind == "classification" else AP
     found = [(side, metrics_of(run), run.intervals) for side, run in sides_of(report)]
     names = [
         name for name in (f"{kind}/{part}" for part in parts) if _any_defined([name], [one for _, one, _ in found])
     ]
+    looks = looks_of(report)
     runs = [
-        Bars(side, [metrics.get(name) for name in names], [intervals.get(name) for name in names])
+        Bars(side, looks[side], [metrics.get(name) for name in names], [intervals.get(name) for name in names])
         for side, metrics, intervals in found
         if _any_defined(names, [metrics])
     ]
-    if not runs:
+    if len(runs) * len(names) < 2:
         return []
     ticks = [parts[name.rpartition("/")[2]] for name in names]
     metric = "Recall" if kind == "classification" else "AP"
-    stem = "recall-by-group" if kind == "classification" else f"ap-by-group-{kind}"
+    title, each = (f"{metric} by frequency group", " of each group") if len(names) > 1 else (metric, "")
     whiskers = " Whiskers: 95% intervals." if any(any(bars.intervals) for bars in runs) else ""
     panel = Panel("", ticks, list(map(float, range(len(ticks)))), runs)
     return [
         Plot(
-            stem,
-            f"{IOU_TITLES.get(kind, 'Classes')}: {metric} by frequency group",
-            f"Mean over the categories of each group.{whiskers}",
+            stem_of(f"{metric.lower()}-by-group", kind),
+            title_of(report, kind, title, lone([bars.run for bars in runs])),
+            f"Mean over the {nouns_of(kind)}{each}.{whiskers}",
             f"Bars of {metric} for {', '.join(ticks)}.",
             partial(_draw_groups, panel, f"{metric} (%)"),
         )
@@ -98,7 +105,7 @@ def _draw_groups(panel: Panel, label: str) -> Drawing:
     _draw_bars(axes, panel)
     axes.set_ylabel(label)
     axes.margins(y=0.08)
-    _add_legend(figure, [bars.run for bars in panel.runs])
+    _add_legend(figure, panel.runs)
     return Drawing(figure)
 
 
@@ -113,13 +120,16 @@ def tide_plots(report: Report, kind: str) -> list[Plot]:
     for group in last.groups:
         of_group = [(side, tide.groups[group]) for side, tide in alike if group in tide.groups]
         parts[f"{GROUP_TITLES.get(group, group)} categories"] = list(of_group)
-    panels = [_panel(title, gains) for title, gains in parts.items() if any(one.AP50 is not None for _, one in gains)]
+    looks = looks_of(report)
+    panels = [
+        _panel(title, gains, looks) for title, gains in parts.items() if any(one.AP50 is not None for _, one in gains)
+    ]
     if not panels:
         return []
     return [
         Plot(
             f"tide-{kind}",
-            f"{IOU_TITLES[kind]}: TIDE error breakdown ({last.protocol})",
+            title_of(report, kind, f"TIDE error breakdown ({last.protocol})", lone([side for side, _ in alike])),
             "AP50 gain from fixing each kind of error; FalsePos and FalseNeg: from fixing all false positives and all "
             "false negatives.",
             f"Bars of the AP50 gain by kind of error, for {', '.join(panel.title for panel in panels)}.",
@@ -129,18 +139,22 @@ def tide_plots(report: Report, kind: str) -> list[Plot]:
     ]
 
 
-def _panel(title: str, gains: Sequence[tuple[str, Tide | TideGains]]) -> Panel:
+def _panel(title: str, gains: Sequence[tuple[str, Tide | TideGains]], looks: Mapping[str, Look]) -> Panel:
     """Main errors, then after a gap the special ones."""
     main, special = list(gains[-1][1].main), list(gains[-1][1].special)
     positions = [float(index) for index in range(len(main))]
     positions += [len(main) + 0.5 + index for index in range(len(special))]
-    bars = [Bars(side, [{**one.main, **one.special}.get(key) for key in (*main, *special)]) for side, one in gains]
+    bars = [
+        Bars(side, looks[side], [{**one.main, **one.special}.get(key) for key in (*main, *special)])
+        for side, one in gains
+    ]
     return Panel(title, [*main, *special], positions, bars)
 
 
 def _draw_panels(panels: Sequence[Panel]) -> Drawing:
-    rows, columns = (len(panels) + 1) // 2, min(len(panels), 2)
-    figure = sheet(WIDE if columns == 2 else COLUMN, 0.7 + 2.4 * rows)
+    columns = min(len(panels), 2) if len(panels[0].runs) <= SIDE_BY_SIDE else 1
+    rows = -(-len(panels) // columns)
+    figure = sheet(WIDE if len(panels) > 1 else COLUMN, 0.7 + (2.4 if columns == 2 else 2.0) * rows)
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
         _draw_bars(axes, panel)
@@ -150,7 +164,7 @@ def _draw_panels(panels: Sequence[Panel]) -> Drawing:
         axes.remove()
     for axes in grid[:, 0]:
         axes.set_ylabel("AP50 gain (points)")
-    _add_legend(figure, [bars.run for bars in panels[0].runs])
+    _add_legend(figure, panels[0].runs)
     return Drawing(figure)
 
 
@@ -162,7 +176,7 @@ def _draw_bars(axes: Axes, panel: Panel) -> None:
     width = BARS_WIDTH / len(panel.runs)
     printed = len(panel.runs) <= 3 and len(panel.ticks) <= 5
     for side, bars in enumerate(panel.runs):
-        look = look_of(side)
+        look = bars.look
         shift = (side - (len(panel.runs) - 1) / 2) * width
         intervals = bars.intervals or [None] * len(bars.values)
         for position, value, interval in zip(panel.positions, bars.values, intervals, strict=True):
@@ -189,11 +203,12 @@ def _whisker(axes: Axes, x: float, interval: Interval | None) -> None:
         axes.errorbar([x], [middle], yerr=ends, fmt="none", ecolor=INK, elinewidth=0.8, capsize=2, capthick=0.8)
 
 
-def _add_legend(figure: Figure, runs: Sequence[str]) -> None:
+def _add_legend(figure: Figure, runs: Sequence[Bars]) -> None:
     """The names of the runs; none for a lone run."""
     from matplotlib.patches import Patch
 
     if len(runs) > 1:
-        looks = [look_of(side) for side in range(len(runs))]
-        patches = [Patch(facecolor=look.colour, hatch=look.hatch, edgecolor=PAPER, linewidth=0) for look in looks]
-        legend(figure, [(patch, short(name)) for patch, name in zip(patches, runs, strict=True)])
+        legend(figure, [
+            (Patch(facecolor=bars.look.colour, hatch=bars.look.hatch, edgecolor=PAPER, linewidth=0), bars.run)
+            for bars in runs
+        ])  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 
 from longtail_cli.reports.fitting.model import ClassNorms, FitRecord
 from longtail_cli.reports.plots.plot import Drawing, Plot
-from longtail_cli.reports.plots.style import BLUE, GREY, legend, sheet
+from longtail_cli.reports.plots.style import GREY, LOOKS, legend, sheet
 from longtail_cli.tables import Floats
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def _draw(norms: ClassNorms) -> Drawing:
     figure = sheet()
     axes = figure.subplots()
     entries: list[tuple[Artist, str]] = []
-    for name, lengths, colour, marker in (("before", norms.before, GREY, "s"), ("after", norms.after, BLUE, "o")):
+    for name, lengths, colour, marker in (
+        ("before", norms.before, GREY, "s"),
+        ("after", norms.after, LOOKS[0].colour, "o"),
+    ):
         if not lengths:
             continue
         values = np.array(lengths)[order]

@@ -6,7 +6,7 @@ from functools import partial
 
 from longtail_cli.reports.fitting.model import FitRecord, Tried
 from longtail_cli.reports.plots.plot import Drawing, Plot, short
-from longtail_cli.reports.plots.style import BLUE, INK, PAPER, sheet
+from longtail_cli.reports.plots.style import INK, LOOKS, PAPER, sheet
 
 SETTINGS = ("l2", "tau")
 """Those that are chosen among several values."""
@@ -43,7 +43,7 @@ def _draw_curve(curve: tuple[float, ...]) -> Drawing:
 
     figure = sheet()
     axes = figure.subplots()
-    axes.plot(range(len(curve)), curve, color=BLUE, linewidth=1.4, marker="o", markersize=2.5)
+    axes.plot(range(len(curve)), curve, color=LOOKS[0].colour, linewidth=1.4, marker="o", markersize=2.5)
     axes.set(xlabel="step", ylabel="loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return Drawing(figure)
@@ -56,7 +56,7 @@ def _draw_tried(tried: tuple[Tried, ...], name: str, chosen: float) -> Drawing:
     axes = figure.subplots()
     ordered = sorted(tried, key=lambda one: one.value)
     x, y = [one.value for one in ordered], [UNITS[name] * one.score for one in ordered]
-    axes.plot(x, y, color=BLUE, linewidth=1.3, marker="o", markersize=4)
+    axes.plot(x, y, color=LOOKS[0].colour, linewidth=1.3, marker="o", markersize=4)
     for value, score in zip(x, y, strict=True):
         if value == chosen:
             axes.scatter([value], [score], s=110, marker="*", color=INK, edgecolors=PAPER, linewidths=0.6, zorder=4)

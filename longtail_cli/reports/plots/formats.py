@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from longtail_cli.reports.plots import style
 from longtail_cli.reports.plots.plot import Plot
-from longtail_cli.reports.plots.style import styled
+from longtail_cli.reports.plots.style import entitle, styled
 
 Format = Literal["png", "pdf"]
 
@@ -18,32 +18,34 @@ _UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
 
 
 def as_file(plot: Plot, file_format: Format) -> bytes:
-    """PNG at 300 dots per inch, or PDF with the font embedded as Type 42.
+    """The plot under its title: PNG at 300 dots per inch, or PDF with the font embedded as Type 42.
 
     Raises MissingExtraError if matplotlib is not installed.
     """
     content = io.BytesIO()
     with styled():
-        plot.draw().figure.savefig(content, format=file_format, metadata=_UNDATED[file_format])
+        figure = plot.draw().figure
+        entitle(figure, plot.title)
+        figure.savefig(content, format=file_format, metadata=_UNDATED[file_format])
     return content.getvalue()
 
 
-def as_svg(plot: Plot) -> str:
-    """An ``<svg>`` element for a page that defines the colours of `VARIABLES`; its ids begin with the plot's name.
+def as_svg(plot: Plot, prefix: str) -> str:
+    """An ``<svg>`` element for a page that defines the colours of `VARIABLES`.
 
-    Points carry their labels in ``data-label``. Raises MissingExtraError if matplotlib is not installed.
+    prefix: of its ids, which makes them unique in a page. It is without the title, which the page writes. Points carry
+    their labels in ``data-label``. Raises MissingExtraError if matplotlib is not installed.
     """
     content = io.StringIO()
     with styled():
         drawing = plot.draw()
         drawing.figure.savefig(content, format="svg", metadata={"Date": None})
-    return inline(content.getvalue(), plot.name, plot.alt, drawing.labels)
+    return inline(content.getvalue(), prefix, plot.alt, drawing.labels)
 
 
 VARIABLES = {
     style.INK: "--ink", style.MUTED: "--muted", style.GREY: "--grey", style.LINE: "--line", style.PAPER: "--paper",
-    style.BLUE: "--blue", style.ORANGE: "--orange", style.GREEN: "--green", style.VERMILLION: "--vermillion",
-    style.SKY: "--sky", style.PURPLE: "--purple",
+    style.GAIN: "--gain", style.LOSS: "--loss", **{look.colour: look.variable for look in style.LOOKS},
 }  # fmt: skip
 """The colours of the plots, and their CSS variables, which the page redefines in dark mode."""
 
@@ -55,10 +57,11 @@ _FONT = re.compile(r"font-family: [^;]*;?\s*")
 _GEOMETRY = ("d", "x", "y", "transform", "points", "width", "height")
 
 
-def inline(text: str, name: str, alt: str, labels: Mapping[str, Sequence[str]]) -> str:
+def inline(text: str, prefix: str, alt: str, labels: Mapping[str, Sequence[str]]) -> str:
     """The ``<svg>`` element of a document that matplotlib wrote.
 
-    name: prefix of the ids, which makes them unique in a page. labels: by id of a group, the labels of its points.
+    prefix: of the ids, which are numbered, as thousands of points refer to them. labels: by id of a group, the labels
+    of its points.
     """
     root = ET.fromstring(text)
     for tag in ("metadata", "style"):
@@ -67,9 +70,9 @@ def inline(text: str, name: str, alt: str, labels: Mapping[str, Sequence[str]]) 
         own = labels.get(group.get("id", ""))
         if own is not None:
             _label(group, own)
-    used = set(_references(root))
+    ids = {own: f"{prefix}-{number}" for number, own in enumerate(dict.fromkeys(_references(root)))}
     for element in root.iter():
-        _adapt(element, name, used)
+        _adapt(element, ids)
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute, None)
     root.attrib |= {"role": "img", "aria-label": alt}
@@ -107,23 +110,29 @@ def _references(root: ET.Element) -> Iterator[str]:
             yield from _REFERENCE.findall(value)
 
 
-def _adapt(element: ET.Element, name: str, used: set[str]) -> None:
-    """Plain tags, unique ids, coordinates to a hundredth of a point, colours and fonts of the page."""
+def _adapt(element: ET.Element, ids: Mapping[str, str]) -> None:
+    """Plain tags, unique ids, coordinates to a hundredth of a point, colours and fonts of the page.
+
+    ids: the new ids of the elements that are referred to, by their own.
+    """
     element.tag = element.tag.removeprefix(_SVG)
     if element.tag != "text" and element.tag != "tspan":
         element.text = None
     element.tail = None
     own = element.attrib.pop("id", None)
-    if own in used:
-        element.set("id", f"{name}-{own}")
+    if own is not None and own in ids:
+        element.set("id", ids[own])
+    fill = element.attrib.pop("fill", None)  # of hatching; an attribute cannot hold a CSS variable
+    if fill is not None:
+        element.set("style", f"fill: {fill}; {element.get('style', '')}".rstrip("; "))
     target = element.attrib.pop(f"{_XLINK}href", None)
     if target is not None:
-        element.set("href", f"#{name}-{target.removeprefix('#')}")
+        element.set("href", f"#{ids[target.removeprefix('#')]}")
     for key, value in element.attrib.items():
         if key in _GEOMETRY:
             value = _NUMBER.sub(lambda number: f"{float(number[0]):.2f}", value).replace("\n", "").strip()
         if key == "style":
             value = _COLOUR.sub(lambda colour: f"var({VARIABLES[colour[0]]})", _FONT.sub("", value))
         if key != "data-label":
-            value = _REFERENCE.sub(rf"url(#{name}-\1)", value)
+            value = _REFERENCE.sub(lambda reference: f"url(#{ids[reference[1]]})", value)
         element.set(key, value)

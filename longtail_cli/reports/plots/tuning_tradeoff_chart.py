@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from longtail_cli.reports.format import shown
 from longtail_cli.reports.plots.plot import Drawing, Plot, short
-from longtail_cli.reports.plots.style import GREY, INK, MUTED, PAPER, legend, look_of, sheet
+from longtail_cli.reports.plots.style import GREY, INK, LOOKS, MUTED, PAPER, legend, look_of, sheet
 from longtail_cli.reports.tuning.curves import SpaceCurves, both_defined, curves_of, front, tradeoff_metrics
 from longtail_cli.reports.tuning.model import Candidate, Tuning
 
@@ -38,8 +38,8 @@ LINE = 0.17
 """Height in inches of a line of the legend."""
 LETTER = 0.024
 """Width of a letter as a share of the axes."""
-FILLED = 6
-"""Spaces with filled marks; the looks repeat after them, with hollow marks."""
+FILLED = len(LOOKS)
+"""Spaces with filled marks; the colours repeat after them, with hollow marks."""
 
 
 def _draw(tuning: Tuning, names: tuple[str, str]) -> Drawing:
@@ -59,7 +59,7 @@ def _draw(tuning: Tuning, names: tuple[str, str]) -> Drawing:
         if own:
             entries.append((_draw_space(axes, space, number, own, names), short(space.space)))
             labels[f"space-{number}"] = [_label(one, tuning.objective, names) for one in own]
-    marked = [("none", tuning.candidates[0], "D", GREY, "no adjustment")]
+    marked = [("none", tuning.candidates[0], "o", GREY, "no adjustment")]
     chosen = [one for one in defined if one.spec == tuning.chosen.candidate][-1:]
     marked += [("chosen", one, "*", INK, f"chosen: {short(one.spec)}") for one in chosen]
     for gid, one, marker, colour, title in marked:
@@ -78,7 +78,7 @@ def _draw_space(
     """The lines and points of a space, thin if there are several. Returns the legend entry."""
     from matplotlib.lines import Line2D
 
-    look = look_of(number)
+    look = look_of(number - 1)
     fill = look.colour if number <= FILLED else PAPER
     width = 1.4 if len(space.curves) == 1 else 0.6
     for curve in space.curves if space.numeric else ():
