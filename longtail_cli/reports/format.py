@@ -6,6 +6,7 @@ metrics that are not fractions (`PLAIN`) as they are, with four decimals.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from longtail_cli.metrics import Interval, Value
@@ -94,3 +95,8 @@ def between_signed(name: str, interval: Interval | None) -> str:
     if interval is None:
         return UNDEFINED
     return f"{difference(name, interval.low, 0.0)} to {difference(name, interval.high, 0.0)}"
+
+
+def in_words(names: Sequence[str]) -> str:
+    """The names with commas and "and"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -193,7 +193,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Runs under one signature; differences are taken to the run of the baseline, or else to the first run.
+    """Runs under one signature; differences are taken to `reference`.
 
     There is at least one run, names are unique, and all runs hold the same metrics of the same categories. Raises
     ValueError otherwise, and for a metric that is NaN or infinite: undefined is None.

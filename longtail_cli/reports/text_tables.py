@@ -149,12 +149,12 @@ def headline(report: Report) -> str:
     signature = report.signature
     part = "" if signature.split is None else f" ({signature.split})"
     if signature.protocol == "classification":
-        about = f"{signature.images} images{part}, {signature.categories} classes"
+        about = f"{signature.images:,} images{part}, {signature.categories:,} classes"
         return f"Classification of {about}; ltcal {signature.version}"
     cap = "image" if signature.protocol == "lvis" else "image and category"
     return (
         f"{signature.protocol.upper()} protocol, at most {signature.max_dets} detections per {cap}; "
-        f"{signature.images} images{part}, {signature.categories} categories; ltcal {signature.version}"
+        f"{signature.images:,} images{part}, {signature.categories:,} categories; ltcal {signature.version}"
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.evaluation.protocol import Protocol
 from longtail_cli.metrics import Metrics
+from longtail_cli.reports.format import in_words
 from longtail_cli.reports.model import Run
 from longtail_cli.tables import Bools, GroundTruth
 from longtail_cli.workflow.detection_facts import DetectionFacts
@@ -174,8 +175,3 @@ def _unmoved_sentence(names: Sequence[str], others: Sequence[str], protocol: Pro
         f"within each category is the same, and {enough}. Pooled AP, reliability and errors between classes can "
         "differ; to change AP, adjust full logits"
     )
-
-
-def in_words(names: Sequence[str]) -> str:
-    """The names with commas and "and"."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,8 +12,9 @@ import numpy as np
 from longtail_cli.evaluation.bootstrap.permutation import Comparable, Swaps, p_values
 from longtail_cli.evaluation.detections import Candidates, DetectionMetrics, Evaluated, Evaluation, Ordered
 from longtail_cli.evaluation.reliability import are_confidences
+from longtail_cli.evaluation.thresholds import thresholds
 from longtail_cli.files.source import printable
-from longtail_cli.metrics import ImageMetrics
+from longtail_cli.metrics import ImageMetrics, Thresholds
 from longtail_cli.reports.model import Run
 from longtail_cli.tables import Detections, Longs
 from longtail_cli.workflow.category_rows import TrainCounts, category_rows
@@ -22,7 +25,6 @@ from longtail_cli.workflow.intervals import Outcome
 from longtail_cli.workflow.locate_detections import same_geometry
 from longtail_cli.workflow.progress import Progress
 from longtail_cli.workflow.slices import ImageSlices
-from longtail_cli.workflow.thresholds import with_thresholds
 
 
 def evaluate_sources(
@@ -87,7 +89,7 @@ def _outcome(
     resampled = {name: values for one in metrics for name, values in (one.resampled or {}).items()}
     shown = _run(evaluations, metrics, source, run, train)
     outcome = Outcome(shown, resampled, facts, _images(evaluations, metrics))
-    return with_thresholds(outcome, evaluations, candidates, found)
+    return _with_thresholds(outcome, evaluations, candidates, found)
 
 
 def _p_values(
@@ -145,6 +147,32 @@ def _images(evaluations: Sequence[Evaluation], found: Sequence[DetectionMetrics]
         for one, metrics in zip(evaluations, found, strict=True)
         if metrics.images is not None
     }
+
+
+def _with_thresholds(
+    outcome: Outcome, evaluations: Sequence[Evaluation], candidates: Sequence[Candidates], found: Sequence[Evaluated]
+) -> Outcome:
+    """The outcome with its thresholds by IoU type, and a note on categories without; unchanged unless asked for.
+
+    candidates, found: of the run, for each evaluation.
+    """
+    by_type: dict[str, Thresholds] = {
+        one.iou_type: thresholds(
+            evaluated.matched.scored, own.overlaps, evaluated.matched.capped, one.ground_truth.categories, one.groups
+        )
+        for one, own, evaluated in zip(evaluations, candidates, found, strict=True)
+        if one.options.thresholds
+    }
+    notes = [note for iou_type, one in by_type.items() for note in _threshold_notes(one, iou_type)]
+    return replace(outcome, run=replace(outcome.run, notes=(*outcome.run.notes, *notes)), thresholds=by_type)
+
+
+def _threshold_notes(one: Thresholds, iou_type: str) -> list[str]:
+    reasons = Counter(row.f1.reason for row in one.categories if row.f1.reason is not None)
+    if not reasons:
+        return []
+    causes = ", ".join(f"{number} with {reason}" for reason, number in reasons.items())
+    return [f"no score threshold for {reasons.total()} of {len(one.categories)} categories ({iou_type}): {causes}"]
 
 
 def _score_note(evaluations: Sequence[Evaluation], detections: Detections) -> tuple[str, ...]:

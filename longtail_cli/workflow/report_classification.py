@@ -27,13 +27,13 @@ from longtail_cli.methods.apply import Adjuster
 from longtail_cli.methods.base import Method
 from longtail_cli.methods.registry import parse_method
 from longtail_cli.metrics import CategoryMetrics, Value
+from longtail_cli.reports.format import in_words
 from longtail_cli.reports.model import GroupSize, Report, Run, Signature
 from longtail_cli.tables import FrequencyTable, LogitColumns, Longs
 from longtail_cli.workflow.category_rows import groups_sha256, iif_curves
 from longtail_cli.workflow.classifier_counts import ClassificationInput, resampled_by_name, tally_methods
 from longtail_cli.workflow.classifier_inputs import check_same, groups_of, notes_of, open_classifier
 from longtail_cli.workflow.compared_runs import Comparison
-from longtail_cli.workflow.detection_remarks import in_words
 from longtail_cli.workflow.intervals import Outcome, add_intervals
 from longtail_cli.workflow.logit_batches import BatchAdjuster
 from longtail_cli.workflow.options import BootstrapOptions, InputOptions, device_of, load_frequencies

@@ -13,8 +13,7 @@ from longtail_cli.reports.page.about import about
 from longtail_cli.reports.page.cards import cards_of
 from longtail_cli.reports.page.glossary import GLOSSARY, entry_of
 from longtail_cli.reports.page.grid import grid_of
-from longtail_cli.reports.page.html import title_of, to_html
-from longtail_cli.reports.page.layout import classes_of
+from longtail_cli.reports.page.html import classes_of, title_of, to_html
 from longtail_cli.reports.page.matrix import REACH, matrices_of, slice_matrices
 from longtail_cli.reports.plots.plot import Drawing, Plot
 from longtail_cli.reports.text_tables import without_rows
@@ -270,3 +269,9 @@ def test_how_a_report_was_made():
     assert facts["most detections per image"].value == "300"
     assert (facts["run 1"].value, facts["run 1"].digest) == ("run 1.json", "00ff")
     assert "TIDE" not in {fact.name for fact in about(CLASSIFIERS)}
+
+
+def test_a_note_that_runs_share_is_shown_once():
+    both = (replace(run(name, 0.0), notes=("scores are ties",)) for name in ("before", "after"))
+    page = to_html(report(*both), "")
+    assert page.count("scores are ties") == page.count("all runs: scores are ties") == 1

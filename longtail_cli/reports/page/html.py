@@ -15,12 +15,11 @@ from longtail_cli.reports.page.about import about
 from longtail_cli.reports.page.cards import cards_of
 from longtail_cli.reports.page.glossary import entries_in, entry_of
 from longtail_cli.reports.page.grid import grid_of
-from longtail_cli.reports.page.layout import classes_of
 from longtail_cli.reports.page.matrix import matrices_of, slice_matrices
 from longtail_cli.reports.plots.figures import plots_of
 from longtail_cli.reports.plots.formats import as_svg
 from longtail_cli.reports.plots.plot import Plot, short
-from longtail_cli.reports.text_tables import gate, headline, in_order, outcome, tables_of, without_rows
+from longtail_cli.reports.text_tables import gate, headline, in_order, notes_of, outcome, tables_of, without_rows
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -61,7 +60,7 @@ def to_html(report: Report, command: str) -> str:
         grid=grid_of(report),
         command=command,
         about=about(report),
-        notes=[*report.notes, *(f"{run.name}: {note}" for run in report.runs for note in run.notes)],
+        notes=notes_of(report),
     )
 
 
@@ -128,3 +127,20 @@ def _term(text: str) -> Markup:
     if entry is None:
         return _breakable(text)
     return Markup('<button type="button" class="term" aria-describedby="{}">{}</button>').format(entry.id, text)
+
+
+def classes_of(plots: Sequence[Plot]) -> list[str]:
+    """The CSS classes of each plot, so that no row of two or three columns ends in a gap.
+
+    A wide plot takes two columns, and any later plot may fill the third. What is left goes to the last plot that is not
+    wide: ``row-of-2`` and ``row-of-3`` make it as wide as the page, ``double-of-3`` as wide as two columns.
+    """
+    narrow = [number for number, plot in enumerate(plots) if not plot.wide]
+    wide = len(plots) - len(narrow)
+    left = (len(narrow) - wide) % 3 if len(narrow) > wide else 0
+    last = ["row-of-2"] if len(narrow) % 2 else []
+    last += {1: ["row-of-3"], 2: ["double-of-3"]}.get(left, [])
+    found = ["wide" if plot.wide else "" for plot in plots]
+    if narrow:
+        found[narrow[-1]] = " ".join(last)
+    return found
