@@ -12,7 +12,14 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-THREADS = os.cpu_count() or 1
+
+def processors() -> int:
+    """Those that batch systems and Ray give a process in ``OMP_NUM_THREADS``, or all of the machine."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(given) if given.isascii() and given.isdigit() and int(given) else os.cpu_count() or 1
+
+
+THREADS = processors()
 
 _PARTS = 4 * THREADS  # more than threads, as parts differ in work
 _LEAST = 1 << 12  # rows that are worth a thread

@@ -55,11 +55,12 @@ def recall_at(matches: Matches, max_rank: int) -> Floats:
     selection = matches.selection
     if selection.rank is None:
         raise ValueError("ranks exist only under COCO")
-    within = selection.rank < max_rank
-    hits = (matches.true_positive[:, :1] >> np.arange(len(IOU_THRESHOLDS), dtype=np.uint16)) & 1
-    total = np.concatenate([np.zeros((1, hits.shape[1]), np.int64), np.cumsum(hits * within[:, None], axis=0)])
-    found = np.diff(total[selection.start], axis=0)
-    return np.asarray((found / _or_nan(matches.num_objects[:, :1])).T)
+    hits = matches.true_positive[:, 0]
+    row = np.flatnonzero((selection.rank < max_rank) & (hits != 0))
+    category = np.searchsorted(selection.start, row, side="right") - 1
+    number = len(matches.num_objects)
+    found = [np.bincount(category[(hits[row] >> t) & 1 != 0], minlength=number) for t in range(len(IOU_THRESHOLDS))]
+    return np.asarray(found / _or_nan(matches.num_objects[:, 0]))
 
 
 def single_curve(start: Longs, true_positive: Bools, num_objects: Longs, recalls: Floats, epsilon: float) -> Floats:

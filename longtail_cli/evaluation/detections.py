@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -125,7 +126,7 @@ class Evaluated:
     """For a permutation test against another run."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evaluation:
     """Ground truth prepared under a protocol for one IoU type, to evaluate any number of sets of detections."""
 
@@ -136,8 +137,6 @@ class Evaluation:
     """bool [C] by group name."""
     options: EvaluationOptions
     objects: Objects
-    judged: npt.NDArray[np.uint8] | None
-    """uint8 [I, C], see `protocol.judgements`; None under COCO."""
     draws: Weightings | None
     """Resamples for a bootstrap, or folds; or None."""
     resampled_sizes: bool = True
@@ -148,11 +147,15 @@ class Evaluation:
         cls, ground_truth: GroundTruth, protocol: Protocol, iou_type: IouType, groups: Mapping[str, Bools],
         options: EvaluationOptions, draws: Weightings | None = None, *, resampled_sizes: bool = True,
     ) -> Evaluation:  # fmt: skip
-        """Sort the objects by image and look up what each image judges. Raises UsageError for unknown IoU types."""
+        """Sort the objects by image. Raises UsageError for unknown IoU types."""
         check_choice("iou_types", iou_type, IOU_TYPES)
         objects = objects_of(ground_truth, protocol)
-        judged = judgements(ground_truth, objects) if protocol.federated else None
-        return cls(ground_truth, protocol, iou_type, groups, options, objects, judged, draws, resampled_sizes)
+        return cls(ground_truth, protocol, iou_type, groups, options, objects, draws, resampled_sizes)
+
+    @cached_property
+    def judged(self) -> npt.NDArray[np.uint8] | None:
+        """uint8 [I, C], see `protocol.judgements`; None under COCO. Computed for the first candidates."""
+        return judgements(self.ground_truth, self.objects) if self.protocol.federated else None
 
     def candidates(self, detections: Detections) -> Candidates:
         """What the metrics need besides the scores, so that equal boxes can share it."""

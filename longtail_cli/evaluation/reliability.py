@@ -48,17 +48,28 @@ def reliability(
 
     If not `defined`, as some scores are not confidences (`are_confidences`), every error is None and every bin empty.
     """
+    return of_sums(sums_of(detections, pairs, matches, defined=defined), groups)
+
+
+def sums_of(detections: Scored | Detections, pairs: Overlaps, matches: Matches, *, defined: bool) -> Floats:
+    """What the errors of each category follow from: float64 [C, BINS, 4], zeros if not `defined`; see `reliability`."""
     sums = np.zeros((len(matches.num_objects), BINS, 4))
-    if defined:
-        counts = matches.num_objects[:, 0] > 0
+    if not defined:
+        return sums
+    counts = matches.num_objects[:, 0] > 0
 
-        def add(first: int, last: int) -> None:
-            engine.add_detections(
-                first, last, detections.score, matches.selection.row, matches.selection.start, pairs.start,
-                pairs.object, pairs.iou, matches.true_positive, matches.ignored, matches.taken, counts, sums,
-            )  # fmt: skip
+    def add(first: int, last: int) -> None:
+        engine.add_detections(
+            first, last, detections.score, matches.selection.row, matches.selection.start, pairs.start, pairs.object,
+            pairs.iou, matches.true_positive, matches.ignored, matches.taken, counts, sums,
+        )  # fmt: skip
 
-        in_threads(add, matches.selection.cuts)
+    in_threads(add, matches.selection.cuts)
+    return sums
+
+
+def of_sums(sums: Floats, groups: Mapping[str, Bools]) -> ReliabilityResult:
+    """The calibration errors. sums: of all categories, see `sums_of`. groups: bool [C] by name."""
     errors = {"D-ECE": _errors(sums, HITS), "LaECE": _errors(sums, IOU)}
     members = {"all": np.ones(len(sums), bool), **groups}
     metrics = Reliability(

@@ -18,7 +18,7 @@ are tried. Of equally good thresholds the highest is taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,13 @@ TAU = float(IOU_THRESHOLDS[0])
 """The minimum IoU of a true positive."""
 
 
+FalseAbove = Callable[[Floats], Longs]
+"""Takes thresholds, float64 [T], from high to low; returns how many false positives reach each of them, int64 [T]."""
+
+CategoryPoints = tuple[int, int, OperatingPoint, OperatingPoint]
+"""Of a category: ground truths, detections that count, and the points of F1 and LRP."""
+
+
 def thresholds(
     detections: Scored, pairs: Overlaps, matches: Matches, categories: Categories, groups: Mapping[str, Bools]
 ) -> Thresholds:
@@ -44,12 +51,26 @@ def thresholds(
     positives of categories without ground truth, as pooled AP does.
     """
     counted = _counted(detections, pairs, matches)
+    together = _best(counted.hit, np.sort(counted.miss), counted.gap, int(counted.objects.sum()))
+    return described([_of_category(counted, c) for c in range(len(categories))], together, categories, groups)
+
+
+def of_categories(detections: Scored, pairs: Overlaps, matches: Matches) -> list[CategoryPoints]:
+    """The best thresholds of each category of `matches`, see `thresholds`."""
+    counted = _counted(detections, pairs, matches)
+    return [_of_category(counted, c) for c in range(len(counted.objects))]
+
+
+def described(
+    points: Sequence[CategoryPoints], together: tuple[OperatingPoint, OperatingPoint], categories: Categories,
+    groups: Mapping[str, Bools],
+) -> Thresholds:  # fmt: skip
+    """The best thresholds. points: of each category. together: of F1 and of LRP, over all. groups: bool [C] by name."""
     group = {c: name for name, member in groups.items() for c in np.flatnonzero(member).tolist()}
     rows = tuple(
-        CategoryThresholds(key, name, group.get(c), *_of_category(counted, c))
+        CategoryThresholds(key, name, group.get(c), *points[c])
         for c, (key, name) in enumerate(zip(categories.id.tolist(), categories.name, strict=True))
     )
-    together = _best(counted.hit, np.sort(counted.miss), counted.gap, int(counted.objects.sum()))
     defined = [row for row in rows if row.ground_truths]
     return Thresholds(TAU, *together, _mean([row.f1 for row in defined]), _mean([row.lrp for row in defined]), rows)
 
@@ -104,8 +125,7 @@ def _matched_iou(pairs: Overlaps, matches: Matches, hits: Longs) -> Floats:
     return iou
 
 
-def _of_category(counted: _Counted, c: int) -> tuple[int, int, OperatingPoint, OperatingPoint]:
-    """Ground truths, detections that count, and the points of F1 and LRP."""
+def _of_category(counted: _Counted, c: int) -> CategoryPoints:
     own, wrong = slice(*counted.hit_start[c : c + 2]), slice(*counted.miss_start[c : c + 2])
     hit, miss, objects = counted.hit[own], counted.miss[wrong], int(counted.objects[c])
     return objects, len(hit) + len(miss), *_best(hit, miss[::-1], counted.gap[own], objects)
@@ -125,25 +145,30 @@ class _Kept:
     """float64 [T], sum of 1 - IoU over the true positives."""
 
 
-def _kept(hit: Floats, miss: Floats, gap: Floats) -> _Kept:
-    """What the scores of H >= 1 true positives keep, as thresholds.
-
-    hit, gap: float64 [H], their scores and 1 - IoU, in any order. miss: float64 [F], scores of false positives, from
-    low to high.
-    """
+def _kept(hit: Floats, gap: Floats, false_above: FalseAbove) -> _Kept:
+    """What the scores of H >= 1 true positives keep, as thresholds. hit, gap: float64 [H], see `best_points`."""
     order = np.argsort(-hit, kind="stable")
     falling = hit[order]
     last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
     threshold = falling[last]
-    false = len(miss) - np.searchsorted(miss, threshold)
-    return _Kept(threshold, last + 1, false, np.cumsum(gap[order])[last])
+    return _Kept(threshold, last + 1, false_above(threshold), np.cumsum(gap[order])[last])
 
 
 def _best(hit: Floats, miss: Floats, gap: Floats, objects: int) -> tuple[OperatingPoint, OperatingPoint]:
-    """The points of F1 and of LRP. Parameters as of `_kept`; objects: G."""
+    """As `best_points`. miss: float64 [F], scores of false positives, from low to high."""
+    return best_points(hit, gap, lambda threshold: len(miss) - np.searchsorted(miss, threshold), len(miss), objects)
+
+
+def best_points(
+    hit: Floats, gap: Floats, false_above: FalseAbove, false: int, objects: int
+) -> tuple[OperatingPoint, OperatingPoint]:
+    """The points of F1 and of LRP.
+
+    hit, gap: float64 [H], scores of true positives and their 1 - IoU. false: the number of false positives. objects: G.
+    """
     if not len(hit):
-        return _nothing_found(len(miss), objects, 0.0), _nothing_found(len(miss), objects, 1.0)
-    kept = _kept(hit, miss, gap)
+        return _nothing_found(false, objects, 0.0), _nothing_found(false, objects, 1.0)
+    kept = _kept(hit, gap, false_above)
     return _best_f1(kept, objects), _best_lrp(kept, objects)
 
 

@@ -40,6 +40,10 @@ DIGESTED = 16
 """Resamples that are hashed for the digest; the others follow from the same generator."""
 
 
+HELD = 1 << 27
+"""Bytes of weights that may be held in memory: 128 MiB, 1,000 resamples of 134,217 images."""
+
+
 class Weightings(Protocol):
     """Ways to count the images, for each of which every metric is computed."""
 
@@ -90,18 +94,51 @@ class Draws:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Weightings in memory."""
+
+    weights: ImageWeights
+    """uint8 [B, I]."""
+
+    @property
+    def images(self) -> int:
+        return len(self.weights[0])
+
+    @property
+    def number(self) -> int:
+        return len(self.weights)
+
+    def weight(self, b: int, /) -> ImageWeights:
+        found: ImageWeights = self.weights[b]
+        return found
+
+
+def drawn_once(draws: Weightings) -> Weightings:
+    """The same weightings, in memory if they take at most `HELD` bytes, for those that go through them many times."""
+    if draws.images * draws.number > HELD:
+        return draws
+    return Drawn(np.array([draws.weight(b) for b in range(draws.number)]))
+
+
 def resampled(reduction: Reduction, draws: Weightings) -> Resampled:
     """The metrics of each resample, or of each other weighting of the images, as `reduction` computes them."""
+    return by_lanes(lambda first: reduction(lane_weights(draws, first)), draws.number)
 
-    def lanes(first: int) -> list[dict[str, Value]]:
-        weight = np.zeros((draws.images, LANES), np.uint8)
-        for lane in range(min(LANES, draws.number - first)):
-            weight[:, lane] = draws.weight(first + lane)
-        return reduction(weight)
 
+def lane_weights(draws: Weightings, first: int) -> ImageWeights:
+    """The weights of the images in `LANES` weightings from `first` on, zeros beyond the last: uint8 [I, LANES]."""
+    weight = np.zeros((draws.images, LANES), np.uint8)
+    for lane in range(min(LANES, draws.number - first)):
+        weight[:, lane] = draws.weight(first + lane)
+    return weight
+
+
+def by_lanes(metrics: Callable[[int], list[dict[str, Value]]], number: int) -> Resampled:
+    """Join the metrics of `number` >= 1 weightings. metrics: gives those of `LANES` of them, from a first one on."""
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(chain.from_iterable(pool.map(lanes, range(0, draws.number, LANES))))
-    return {name: np.array([one[name] for one in found[: draws.number]], np.float64) for name in found[0]}
+        found = list(chain.from_iterable(pool.map(metrics, range(0, number, LANES))))
+    return {name: np.array([one[name] for one in found[:number]], np.float64) for name in found[0]}
 
 
 def interval(resampled: Floats, value: float, images: float | None = None) -> tuple[float, float] | None:
