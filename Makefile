@@ -11,7 +11,7 @@ DEMO := examples/digit_scenes
 BUILD := build/demo
 SOURCES := pyproject.toml constraints.txt $(wildcard build_tools/* longtail_cli/engine/*.py)
 
-.PHONY: demo test test-bounds fuzz lint bench evidence clean
+.PHONY: demo test test-cluster test-bounds fuzz lint bench evidence clean
 
 demo: $(VENV)/.installed
 	@mkdir -p $(BUILD)
@@ -25,6 +25,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(PYTEST)
+
+# Starts Ray clusters and an S3 server on this machine, one test after another.
+test-cluster: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/cluster
 
 test-bounds: $(VENV)/.installed-test
 	$(BIN)/python build_tools/kernels.py --bounds-check

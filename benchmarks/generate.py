@@ -54,14 +54,14 @@ class Predictions:
     masks: bool
 
 
-def image_counts(num_images: int) -> Ints:
+def image_counts(num_images: int, exponent: float = 0.45) -> Ints:
     """Images per category [C]: from `LARGEST_SHARE` of the images down to 1, in shuffled id order.
 
-    The exponent 0.45 gives 3.2 categories per image for 19,809 images, about as many as in LVIS.
+    exponent: 0.45 gives 3.2 categories per image for 19,809 images, about as many as in LVIS; a larger one gives more.
     """
     largest = max(2.0, LARGEST_SHARE * num_images)
     rank = np.linspace(0, 1, NUM_CATEGORIES)
-    counts = np.rint(largest ** (1 - rank**0.45)).astype(np.int64)
+    counts = np.rint(largest ** (1 - rank**exponent)).astype(np.int64)
     return np.random.default_rng(0).permutation(counts)
 
 
@@ -192,17 +192,15 @@ def number_text(value: np.float64, places: int, options: Predictions) -> str:
     return f"{value:.{places}f}" if options.digits < 15 else repr(float(np.float32(value)))
 
 
-def write_case(folder: Path, num_images: int, *, points: int, predictions: Predictions | None) -> None:
-    """Write the files listed in the docstring of this module into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_annotations(path: Path, counts: Ints, num_images: int, points: int) -> list[tuple[Ints, Floats]]:
+    """Write annotations with `counts` images per category [C]; returns the categories and boxes of each image."""
     rng = np.random.default_rng(1)
-    counts = image_counts(num_images)
     positives = positives_of(counts, num_images, rng)
     images = []
     for present in positives:
         categories = np.repeat(present, rng.geometric(0.28, len(present)))
         images.append((categories, np.round(random_boxes(len(categories), rng), 2)))
-    with (folder / "annotations.json").open("w") as file:
+    with path.open("w") as file:
         file.write('{"categories":')
         write_joined(file, category_entries(counts))
         file.write(',"images":')
@@ -210,6 +208,13 @@ def write_case(folder: Path, num_images: int, *, points: int, predictions: Predi
         file.write(',"annotations":')
         write_joined(file, object_entries(images, points, rng))
         file.write("}")
+    return images
+
+
+def write_case(folder: Path, num_images: int, *, points: int, predictions: Predictions | None) -> None:
+    """Write the files listed in the docstring of this module into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images = write_annotations(folder / "annotations.json", image_counts(num_images), num_images, points)
     if predictions:
         for name, rescored in (("predictions.json", False), ("rescored.json", True)):
             with (folder / name).open("w") as file:

@@ -1,7 +1,8 @@
 """The Python API: arrays, tables, data frames or paths in; objects, data frames and plots out.
 
-The functions are exported by `longtail_cli` itself. They raise the errors of `longtail_cli.errors`, and issue
-notes on a result as an `LtcalWarning`. pandas, torch and matplotlib are imported when they are needed.
+Paths may be URLs of shared stores, as text; see docs/formats.md. The functions are exported by `longtail_cli` itself.
+They raise the errors of `longtail_cli.errors`, and issue notes on a result as an `LtcalWarning`. pandas, torch and
+matplotlib are imported when they are needed.
 """
 
 from __future__ import annotations
@@ -38,13 +39,22 @@ from longtail_cli.files.frequencies import read_frequencies as _read_frequencies
 from longtail_cli.files.output import outputs_of
 from longtail_cli.files.paths import expanded, paths_in
 from longtail_cli.files.recognise import kind_of
+from longtail_cli.files.urls import is_url
 from longtail_cli.methods.base import Method
 from longtail_cli.reports.gates.limits import parse_gate
 from longtail_cli.reports.model import Report
 from longtail_cli.reports.tuning.model import Tuning
 from longtail_cli.tables import FrequencyTable
 from longtail_cli.workflow.method_specs import method_of, spec_files
-from longtail_cli.workflow.options import BootstrapOptions, ConventionOptions, InputOptions, require_torch
+from longtail_cli.workflow.options import (
+    BootstrapOptions,
+    ConventionOptions,
+    ExecutionOptions,
+    InputOptions,
+    memory_of,
+    require_torch,
+)
+from longtail_cli.workflow.url_arguments import takes_urls
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +74,7 @@ MethodLike: TypeAlias = "str | Method | Tuning | Fit"
 """A spec, ``"@tuned.json"``, ``"@fitted.npz"``, a method, a tuning, whose choice is applied, or a fit."""
 
 
+@takes_urls("source", "counts")
 def count(
     source: Any = None,
     *,
@@ -92,6 +103,7 @@ def count(
     return table
 
 
+@takes_urls("source", "annotations", "labels", "frequencies")
 def inspect(
     source: str | os.PathLike[str],
     annotations: str | os.PathLike[str] | None = None,
@@ -126,6 +138,7 @@ def inspect(
     return inspect_file(Path(source), beside, options)
 
 
+@takes_urls("frequencies", "method")
 def adjust(
     logits: Array,
     frequencies: Frequencies | None,
@@ -156,6 +169,7 @@ def adjust(
     return cast(Array, adjusted)
 
 
+@takes_urls("predictions", "frequencies", "method", "annotations", output="output")
 def rescore(
     predictions: Detections,
     frequencies: Frequencies | None,
@@ -169,6 +183,8 @@ def rescore(
     contiguous: bool = False,
     image_offset: int | None = None,
     box_format: BoxFormat | None = None,
+    engine: str = "local",
+    memory: int | str | None = None,
 ) -> Any:
     """Detections with adjusted scores.
 
@@ -179,18 +195,23 @@ def rescore(
     annotations: those of the detections as for `evaluate`: ids, names and boxes are checked against them. Needed for
         formats without ids or with relative boxes, of which COCO results are written.
     category_offset, contiguous, image_offset, box_format: as for `evaluate`; the output has the ids of the annotations.
+    engine, memory: as for `evaluate`; `output` is then a new folder with a file for each part, or a Parquet file.
     Returns a `RescoreSummary` for a path, else the same kind as `predictions`.
     Raises InputError if scores, categories or annotations do not fit, UsageError if the method needs the full logits,
     the file holds logits or `output` is a file that is read, OutputError if it cannot be written to.
     """
     from longtail_cli.workflow import rescore_results
 
+    execution = ExecutionOptions(engine, None if memory is None else memory_of(memory))
     convention = ConventionOptions(category_offset, contiguous, image_offset, box_format)
     source, truth = _shards(predictions) if merge else _path_or(predictions), _path_or(annotations)
     paths = paths_in(source)
     if bool(paths) != (output is not None):
         problem = Problem("`output=`", "a path if predictions are a path, and only then", repr(output))
         raise UsageError("rescore", [problem], "pass `output=` for a file, and leave it out for data in memory")
+    if execution.in_parts and not paths:
+        problem = Problem("predictions", "paths, of which `engine=` and `memory=` read parts", "data in memory")
+        raise UsageError("rescore", [problem], "save the data, or leave out `engine=` and `memory=`")
     if isinstance(source, Path) and kind_of(source) == "logits":
         problem = Problem("content", "detections, with one score each", "logits")
         raise UsageError(str(source), [problem], "run `ltcal rescore`, or adjust arrays with `longtail_cli.adjust`")
@@ -199,8 +220,19 @@ def rescore(
         read = [*paths, *spec_files([method] if isinstance(method, str) else [], [chosen])]
         read += [Path(frequencies)] if isinstance(frequencies, str | os.PathLike) else []
         read += [truth] if isinstance(truth, Path) else []
+        if execution.in_parts:
+            from longtail_cli.workflow.partitioned.inputs import result_files
+            from longtail_cli.workflow.partitioned.rescore import rescore_in_parts
+
+            shards = [file for path in paths for file in result_files(str(path))]
+            summary: RescoreSummary = rescore_in_parts(
+                shards, _table(frequencies), chosen, out, execution, inputs=read, annotations=truth,
+                convention=convention, score_space=score_space,
+            )  # fmt: skip
+            _warn(summary.notes)
+            return summary
         with outputs_of([out], inputs=read, stream_suffix=".json") as staged:
-            summary: RescoreSummary = rescore_results.rescore(
+            summary = rescore_results.rescore(
                 source, _table(frequencies), chosen, staged[out], annotations=truth, convention=convention,
                 score_space=score_space,
             )  # fmt: skip
@@ -213,6 +245,7 @@ def rescore(
     return rescored
 
 
+@takes_urls("annotations", "methods", "frequencies", "slices", divided="predictions")
 def evaluate(
     predictions: Detections | Sequence[Detections] | Mapping[str, Detections],
     annotations: Any,
@@ -250,6 +283,8 @@ def evaluate(
     image_offset: int | None = None,
     box_format: BoxFormat | None = None,
     keys: Mapping[str, str] | None = None,
+    engine: str = "local",
+    memory: int | str | None = None,
 ) -> Report:
     """Evaluate detections, side by side if there are several: AP by frequency group, TIDE, and further metrics.
 
@@ -277,10 +312,14 @@ def evaluate(
     category_offset, contiguous, image_offset, box_format: what ids and boxes mean, where a file or a format says
         something else or nothing, see `longtail_cli.workflow.options.ConventionOptions` and docs/inputs.md.
     keys: the name in the file of `logits`, `labels` and so on, for names that are not known.
+    engine: ``local`` for this process, or a Ray cluster: ``ray``, ``auto`` or ``ray://HOST:PORT``; see docs/scale.md.
+    memory: bytes that the process may use, or with Ray each worker, as a number or a text such as ``"4GB"``: then files
+        are read and matched in parts, with the same result. None for no bound.
     Raises InputError for data that is not valid and UsageError for options that do not fit it.
     """
-    from longtail_cli.workflow import report_detection
+    from longtail_cli.workflow.partitioned.executions import evaluation_of
 
+    execution = ExecutionOptions(engine, None if memory is None else memory_of(memory))
     inputs, titles = _several_shards(predictions) if merge else _several(predictions)
     chosen = _methods(methods)
     options = EvaluationOptions(
@@ -298,7 +337,7 @@ def evaluate(
     )
     decode = DecodeOptions(threshold, nms_iou, detections_per_image, objectness)
     convention = ConventionOptions(category_offset, contiguous, image_offset, box_format)
-    return report_detection.evaluate(
+    return evaluation_of(execution)(
         inputs,
         _path_or(annotations),
         frequencies=_table_or_path(frequencies),
@@ -312,6 +351,7 @@ def evaluate(
     )
 
 
+@takes_urls("predictions", "labels", "methods", "frequencies", "slices")
 def evaluate_classification(
     predictions: Any,
     labels: Any = None,
@@ -368,6 +408,7 @@ def evaluate_classification(
     )
 
 
+@takes_urls("annotations", "labels", "frequencies", "target", divided="predictions")
 def tune(
     predictions: Detections,
     annotations: Any = None,
@@ -400,6 +441,8 @@ def tune(
     image_offset: int | None = None,
     box_format: BoxFormat | None = None,
     keys: Mapping[str, str] | None = None,
+    engine: str = "local",
+    memory: int | str | None = None,
 ) -> Tuning:
     """The best adjustment for a model, chosen on these predictions, with cross-fitted figures. See docs/tune.md.
 
@@ -424,11 +467,12 @@ def tune(
     convention = ConventionOptions(category_offset, contiguous, image_offset, box_format)
     input_options = InputOptions(head, background, _ids(category_ids), device, decode, convention, keys or {})
     resampling = None if bootstrap is None else BootstrapOptions(bootstrap)
+    execution = ExecutionOptions(engine, None if memory is None else memory_of(memory))
     if annotations is not None:
-        from longtail_cli.workflow.tune_detection import tune_detection
+        from longtail_cli.workflow.partitioned.executions import tuning_of
 
         types = (iou_types,) if isinstance(iou_types, str) else tuple(iou_types)
-        return tune_detection(
+        return tuning_of(execution)(
             _shards(predictions) if merge else _path_or(predictions),
             _path_or(annotations),
             frequencies=_table_or_path(frequencies),
@@ -437,6 +481,9 @@ def tune(
             input_options=input_options,
             bootstrap=resampling,
         )
+    if execution.in_parts:
+        problem = Problem("predictions", "detections, with `annotations=`", "logits of a classifier")
+        raise UsageError("`engine=` and `memory=`", [problem], "leave these out: classifiers are tuned in one process")
     require_torch()
     from longtail_cli.workflow.tune_classification import tune_classification
 
@@ -455,6 +502,7 @@ def tune(
     )
 
 
+@takes_urls("predictions", "annotations", "labels", "frequencies", "target", "held_out")
 def fit(
     predictions: Detections,
     annotations: Any = None,
@@ -531,6 +579,7 @@ def fit(
     return fitted
 
 
+@takes_urls("path")
 def read_fit(path: str | os.PathLike[str]) -> Fit:
     """A fit from its file. Raises InputError if it is not one."""
     from longtail_cli.workflow.saved_method import read_fit as read
@@ -538,6 +587,7 @@ def read_fit(path: str | os.PathLike[str]) -> Fit:
     return read(Path(path))
 
 
+@takes_urls("path")
 def read_tuning(path: str | os.PathLike[str]) -> Tuning:
     """A tuning from its JSON. Raises InputError if it is not one."""
     from longtail_cli.workflow.saved_method import read_tuning as read
@@ -545,6 +595,7 @@ def read_tuning(path: str | os.PathLike[str]) -> Tuning:
     return read(Path(path))
 
 
+@takes_urls("baseline")
 def judge(
     report: Report,
     gates: Mapping[str, Mapping[str, float | str]],
@@ -577,6 +628,7 @@ def judge(
     return judged(report, GatePlan(tuple(parsed), on, allow_undefined, tuple(runs), before, path, allow_oracle))
 
 
+@takes_urls("path")
 def read_report(path: str | os.PathLike[str]) -> Report:
     """A report from its JSON, with the resamples beside it. Raises InputError if it is not one."""
     from longtail_cli.workflow.judge import read_report as read
@@ -584,6 +636,7 @@ def read_report(path: str | os.PathLike[str]) -> Report:
     return read(Path(path))
 
 
+@takes_urls("path")
 def read_frequencies(path: str | os.PathLike[str]) -> FrequencyTable:
     """A frequency table from a .csv, .json or .parquet file, or a shipped one by its name, such as ``"lvis-v1"``.
 
@@ -599,8 +652,8 @@ def _resampling(resamples: int | None, seed: int, significance: bool) -> Bootstr
 
 
 def _path_or(source: Any) -> Any:
-    """A path if `source` is one, else `source`."""
-    return Path(source) if isinstance(source, str | os.PathLike) else source
+    """A path if `source` is one, else `source`, such as a URL that is read in parts."""
+    return Path(source) if isinstance(source, str | os.PathLike) and not is_url(source) else source
 
 
 def _several(predictions: Any) -> tuple[list[Any], tuple[str, ...]]:
@@ -613,8 +666,14 @@ def _several(predictions: Any) -> tuple[list[Any], tuple[str, ...]]:
     return [_path_or(predictions)], ()
 
 
-def _shards(predictions: Any) -> tuple[Path, ...]:
-    """The paths of shards, or of the files that fit a pattern. Raises UsageError for anything else."""
+def _shards(predictions: Any) -> tuple[Any, ...]:
+    """The paths of shards, or of the files that fit a pattern; if some are URLs that are read in parts, all as given.
+
+    Raises UsageError for anything else.
+    """
+    several = predictions if isinstance(predictions, list | tuple) else (predictions,)
+    if any(map(is_url, several)):
+        return tuple(several)
     paths = paths_in(predictions)
     if not paths:
         problem = Problem("`merge=`", "the paths of shards, or a pattern for them", type(predictions).__name__)
@@ -693,4 +752,4 @@ def _classifier_tensors(rows: Any, head: HeadName | None) -> Mapping[str, Any]:
 
 def _warn(notes: Iterable[str]) -> None:
     for note in notes:
-        warnings.warn(note.removeprefix("warning: "), LtcalWarning, stacklevel=3)
+        warnings.warn(note.removeprefix("warning: "), LtcalWarning, stacklevel=4)  # past `takes_urls`

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from importlib.util import find_spec
 from typing import ClassVar
 
@@ -78,6 +79,10 @@ class LtcalError(Exception):
         self.fix = fix
         self.total = len(problems) if total is None else total
         super().__init__(str(self))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors travel between processes."""
+        return partial(type(self), total=self.total), (self.source, self.problems, self.fix)
 
     def __str__(self) -> str:
         if self.total == 1:

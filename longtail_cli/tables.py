@@ -206,9 +206,15 @@ class Results(_Columns):
     """The file it was read from, as the user gave it."""
     convention: Convention = Convention()
     """What ids and boxes mean: by default ids of the annotations, and xywh in pixels."""
+    entry: Longs | None = None
+    """int64 [N], ascending, the number of each row in the whole file; None if all rows of the file are here."""
 
     def __len__(self) -> int:
         return len(self.score)
+
+    def entry_of(self, row: int) -> int:
+        """The number of a row in the whole file."""
+        return row if self.entry is None else int(self.entry[row])
 
 
 @dataclass(frozen=True, slots=True)

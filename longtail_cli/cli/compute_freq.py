@@ -11,7 +11,7 @@ import click
 from longtail_cli.choices import NORMALIZERS, TASKS, ZERO_COUNT_POLICIES
 from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT
 from longtail_cli.cli.status import print_status
-from longtail_cli.cli.streams import inputs
+from longtail_cli.cli.streams import inputs, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,7 +114,7 @@ def compute_freq(
     from longtail_cli.workflow.compute_freq import weight_columns
 
     written = [path for path in (output, plot) if path is not None]
-    with outputs_of(written, inputs=inputs([source, counts]), stream_suffix=".csv") as staged:
+    with outputs_of(written, inputs=inputs([source, counts]), stream_suffix=".csv", url_of=url_of) as staged:
         if output is not None:
             format_of(staged[output])
         draw = None if plot is None else _plotter(staged[plot])

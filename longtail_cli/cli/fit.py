@@ -10,8 +10,9 @@ import click
 
 from longtail_cli.choices import IOU_TYPES, PROTOCOL_CHOICES, SCORE_SPACES, TARGETS
 from longtail_cli.cli.merging import input_of, merge_option
-from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, column_options
-from longtail_cli.cli.streams import WordOrInput, as_given, inputs
+from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, OUTPUT_FOLDER, SPEC, column_options
+from longtail_cli.cli.status import print_status
+from longtail_cli.cli.streams import WordOrInput, as_given, inputs, url_of
 
 if TYPE_CHECKING:
     from longtail_cli.choices import IouType, ProtocolChoice, ScoreSpace
@@ -36,7 +37,9 @@ def _negatives(ctx: click.Context, param: click.Parameter, text: str) -> float:
 @click.option(
     "--freq", "frequencies", type=INPUT, help="Frequency table of the training set, or a name such as lvis-v1."
 )
-@click.option("--method", required=True, metavar="SPEC", help="What to fit, such as bcts or classifier:loss=iif.")
+@click.option(
+    "--method", required=True, type=SPEC, metavar="SPEC", help="What to fit, such as bcts or classifier:loss=iif."
+)
 @click.option("-o", "--output", required=True, type=OUTPUT, help="File (.npz) for --method @FILE.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
 @click.option(
@@ -76,7 +79,7 @@ def _negatives(ctx: click.Context, param: click.Parameter, text: str) -> float:
     callback=_negatives,
     help="Proposals: background rows, drawn at random, for each row with a class.",
 )
-@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Write plots to this folder.")
+@click.option("--plots", type=OUTPUT_FOLDER, help="Write plots to this folder.")
 @click.option(
     "--protocol",
     type=click.Choice(PROTOCOL_CHOICES),
@@ -153,7 +156,7 @@ def fit(
         inputs=input_options,
     )
     folders = {} if plots is None else {plots: (".png", ".pdf")}
-    with outputs_of([output], inputs=read, folders=folders) as staged, working("fit") as progress:
+    with outputs_of([output], inputs=read, folders=folders, url_of=url_of) as staged, working("fit") as progress:
         found = as_given(
             fitted(
                 source,
@@ -169,7 +172,7 @@ def fit(
         _write(found, staged, output, plots)
     if not is_stdout(output):
         click.echo(fit_with_flags(found).to_text(), nl=False)
-        click.echo(f"apply it with --method @{name_of(output)}", err=True)
+        print_status([f"apply it with --method @{name_of(output)}"])
 
 
 def _write(found: Fit, staged: Mapping[Path, Path], output: Path, plots: Path | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, column_options
-from longtail_cli.cli.streams import as_given, inputs
+from longtail_cli.cli.streams import as_given, inputs, url_of
 
 if TYPE_CHECKING:
     from longtail_cli.reports.inspection.model import Inspection
@@ -52,7 +52,7 @@ def inspect(
 
     outputs = [] if json_file is None else [json_file]
     read = inputs([*files, annotations, labels, frequencies, input_options.category_ids])
-    with outputs_of(outputs, inputs=read) as staged, working("inspect") as progress:
+    with outputs_of(outputs, inputs=read, url_of=url_of) as staged, working("inspect") as progress:
         beside = read_beside(annotations, labels, frequencies)
         found = [as_given(inspect_file(one, beside, input_options, progress)) for one in files]
         if json_file is not None and not any(one.problem for one in found):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from longtail_cli.choices import BACKGROUNDS, BOX_FORMATS, HEADS, OBJECTNESS
-from longtail_cli.cli.streams import InputPath
+from longtail_cli.cli.streams import InputPath, OutputPath, SpecText
 
 if TYPE_CHECKING:
     from longtail_cli.choices import Automatic, BackgroundName, BoxFormat, HeadName, ObjectnessName
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 Command = Callable[..., None]
 
 INPUT, INPUT_OR_FOLDER = InputPath(dir_okay=False), InputPath()
-OUTPUT = click.Path(path_type=Path, dir_okay=False)
+PREDICTIONS = InputPath(deferred=True)
+"""Of commands that may read them in parts."""
+OUTPUT, OUTPUT_FOLDER = OutputPath(), OutputPath(file=False, folder=True)
+OUTPUT_OR_FOLDER = OutputPath(folder=True)
+SPEC = SpecText()
 
 
 def bundled(kind: str, argument: str, options: Sequence[Callable[[Command], Command]]) -> Callable[..., Command]:
@@ -148,6 +152,34 @@ DECODE_OPTIONS = (
         help="Logits: multiply the score by the objectness (product), or take the square root of that (sqrt).",
     ),
 )
+
+
+def _size(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
+    from longtail_cli.workflow.options import memory_of
+
+    return None if text is None else memory_of(text)
+
+
+EXECUTION_OPTIONS = (
+    click.option(
+        "--engine",
+        default="local",
+        show_default=True,
+        metavar="local|ray|auto|ray://HOST:PORT",
+        help="Detections: run in this process, or on a Ray cluster: of this machine, the one it is in, or another.",
+    ),
+    click.option(
+        "--memory",
+        metavar="SIZE",
+        callback=_size,
+        help="Detections: process the images in parts, so that a process uses at most this much memory, such as 4GB.",
+    ),
+)
+
+
+def execution_options(command: Command) -> Command:
+    """Add `EXECUTION_OPTIONS` to a command, which gets them as `execution`."""
+    return bundled("longtail_cli.workflow.options:ExecutionOptions", "execution", EXECUTION_OPTIONS)(command)
 
 
 def column_options(command: Command) -> Command:

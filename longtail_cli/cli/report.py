@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from longtail_cli.cli import report_options
-from longtail_cli.cli.merging import inputs_of, merge_option
-from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, input_options
+from longtail_cli.cli.merging import Location, inputs_of, locations_of, merge_option
+from longtail_cli.cli.options import INPUT, PREDICTIONS, SPEC, execution_options, input_options
 from longtail_cli.cli.status import print_status
-from longtail_cli.cli.streams import as_given, inputs
+from longtail_cli.cli.streams import as_given, check_reachable, inputs
 
 if TYPE_CHECKING:
     from longtail_cli.cli.report_options import Outputs
@@ -23,12 +23,18 @@ if TYPE_CHECKING:
     from longtail_cli.methods.base import Method
     from longtail_cli.reports.model import Report
     from longtail_cli.workflow.judge import GatePlan
-    from longtail_cli.workflow.options import BootstrapOptions, BootstrapRequest, GateRequest, InputOptions
+    from longtail_cli.workflow.options import (
+        BootstrapOptions,
+        BootstrapRequest,
+        ExecutionOptions,
+        GateRequest,
+        InputOptions,
+    )
     from longtail_cli.workflow.progress import Progress
 
 
 @click.command()
-@click.argument("predictions", nargs=-1, required=True, type=INPUT_OR_FOLDER)
+@click.argument("predictions", nargs=-1, required=True, type=PREDICTIONS)
 @merge_option
 @click.option("--annotations", type=INPUT, help="Detections: the COCO or LVIS annotations they were made for.")
 @click.option("--labels", type=INPUT, help="Classification: the true classes, if the file does not hold them.")
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
     "--method",
     "specs",
     multiple=True,
+    type=SPEC,
     metavar="SPEC",
     help="Adjust with this method first, or with what a tuning chose (@tuned.json); repeatable, one run each.",
 )
@@ -58,6 +65,7 @@ if TYPE_CHECKING:
 @report_options.outputs
 @click.option("--verify", is_flag=True, help="Recompute with the official packages; exit 1 unless equal to 1e-9.")
 @input_options
+@execution_options
 def report(
     predictions: tuple[Path, ...],
     merge: bool,
@@ -74,6 +82,7 @@ def report(
     outputs: Outputs,
     verify: bool,
     input_options: InputOptions,
+    execution: ExecutionOptions,
 ) -> None:
     """Evaluate PREDICTIONS side by side; differences are to the baseline, to --reference, or to the first run.
 
@@ -94,12 +103,14 @@ def report(
     from longtail_cli.workflow.judge import check_one_reference, judged, plan_bootstrap, plan_gates
     from longtail_cli.workflow.method_specs import method_of, spec_files
 
-    given_inputs = inputs_of(predictions, merge)
+    given_inputs = (locations_of if execution.in_parts else inputs_of)(predictions, merge)
     _check_options(given_inputs, annotations, labels, specs)
     if verify:
-        _check_verifiable(given_inputs, annotations, specs, input_options)
+        _check_verifiable(given_inputs, annotations, specs, input_options, execution)
     if annotations is None:
-        _refuse_for_classification(evaluation, outputs)
+        _refuse_for_classification(evaluation, outputs, execution)
+    paths = [*predictions, *(path for one in given_inputs for path in paths_in(one))]
+    check_reachable(paths, execution)
     methods = tuple(map(method_of, specs))
     plan = plan_gates(gates, Path())
     check_one_reference(reference, plan)
@@ -107,7 +118,6 @@ def report(
     with_intervals = plan_bootstrap(intervals, plan, plotted=False) is not None
     asked = Asked(evaluation.per_category, evaluation.reliability, with_intervals)
     beside = (annotations, labels, frequencies, slices, input_options.category_ids)
-    paths = [path for one in given_inputs for path in paths_in(one)]
     read = inputs([*paths, *beside, *plan.files, *spec_files(specs, methods)])
     computed = replace(
         evaluation,
@@ -116,7 +126,9 @@ def report(
         reliability=evaluation.reliability or outputs.plotted,
         thresholds=outputs.thresholds_file is not None,
     )
-    given = _Inputs(given_inputs, annotations, labels, frequencies, slices, methods, names, reference, input_options)
+    given = _Inputs(
+        given_inputs, annotations, labels, frequencies, slices, methods, names, reference, input_options, execution
+    )
     with report_outputs(outputs, read) as staged, working("report") as progress:
         result = as_given(judged(_evaluate(given, computed, bootstrap, progress), plan))
         progress("writing", None)
@@ -136,7 +148,7 @@ def report(
 class _Inputs:
     """The inputs of the evaluation. annotations: None for classification."""
 
-    predictions: tuple[Path | tuple[Path, ...], ...]
+    predictions: tuple[Location | tuple[Location, ...], ...]
     annotations: Path | None
     labels: Path | None
     frequencies: Path | None
@@ -145,12 +157,12 @@ class _Inputs:
     names: tuple[str, ...]
     reference: str | None
     input_options: InputOptions
+    execution: ExecutionOptions
 
 
 def _evaluate(
     inputs: _Inputs, options: EvaluationOptions, bootstrap: BootstrapOptions | None, progress: Progress
 ) -> Report:
-    from longtail_cli.workflow import report_detection
     from longtail_cli.workflow.options import require_torch
 
     if inputs.annotations is None:
@@ -171,7 +183,9 @@ def _evaluate(
             reference=inputs.reference,
             progress=progress,
         )
-    return report_detection.evaluate(
+    from longtail_cli.workflow.partitioned.executions import evaluation_of
+
+    return evaluation_of(inputs.execution)(
         inputs.predictions,
         inputs.annotations,
         frequencies=inputs.frequencies,
@@ -218,15 +232,15 @@ def _end(result: Report, plan: GatePlan) -> None:
 
 
 def _check_options(
-    predictions: Sequence[Path | tuple[Path, ...]],
+    predictions: Sequence[Location | tuple[Location, ...]],
     annotations: Path | None,
     labels: Path | None,
     specs: Sequence[str],
 ) -> None:
     """Raise click's UsageError for options that contradict each other or lack an input."""
-    from longtail_cli.files.recognise import kind_of
+    from longtail_cli.files.recognise import kind_of_location
 
-    kinds = {kind_of(one) for one in predictions}
+    kinds = {kind_of_location(one) for one in predictions}
     if annotations is not None and labels is not None:
         raise click.UsageError("--annotations is for detections and --labels for classification: give one of them")
     if annotations is None and "results" in kinds:
@@ -234,10 +248,11 @@ def _check_options(
 
 
 def _check_verifiable(
-    predictions: Sequence[Path | tuple[Path, ...]],
+    predictions: Sequence[Location | tuple[Location, ...]],
     annotations: Path | None,
     specs: Sequence[str],
     options: InputOptions,
+    execution: ExecutionOptions,
 ) -> None:
     """Raise click's UsageError for what the official packages do not read."""
     from longtail_cli.files.frameworks.formats import detection_format
@@ -245,6 +260,8 @@ def _check_verifiable(
     from longtail_cli.files.recognise import kind_of
     from longtail_cli.workflow.options import ConventionOptions
 
+    if execution.in_parts:
+        raise click.UsageError("--verify reads all detections in one process: leave it out, or --engine and --memory")
     paths = [one for one in predictions if isinstance(one, Path)]
     if annotations is None or specs or len(paths) < len(predictions) or "logits" in map(kind_of, paths):
         raise click.UsageError("--verify is for unadjusted result files: write one with rescore, and verify that")
@@ -253,7 +270,7 @@ def _check_verifiable(
         raise click.UsageError("--verify is for COCO results as they are: write them with rescore --method none first")
 
 
-def _refuse_for_classification(evaluation: EvaluationOptions, outputs: Outputs) -> None:
+def _refuse_for_classification(evaluation: EvaluationOptions, outputs: Outputs, execution: ExecutionOptions) -> None:
     """Raise click's UsageError if options were given that only apply to detections."""
     given = {
         "--fixed-ap": evaluation.fixed_ap,
@@ -262,6 +279,8 @@ def _refuse_for_classification(evaluation: EvaluationOptions, outputs: Outputs) 
         "--iou-type": evaluation.iou_types,
         "--reliability": evaluation.reliability,
         "--thresholds": outputs.thresholds_file,
+        "--engine": execution.engine != "local",
+        "--memory": execution.memory,
     }
     options = [option for option, value in given.items() if value]
     if options:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from longtail_cli.choices import IOU_TYPES, JUDGED_ON, PROTOCOL_CHOICES, SCORE_SPACES, TIDE_MODES
-from longtail_cli.cli.options import INPUT, OUTPUT, bundled
+from longtail_cli.cli.options import INPUT, OUTPUT, OUTPUT_FOLDER, bundled
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ outputs = bundled(
         click.option("--html", "html_file", type=OUTPUT, help="Write a self-contained HTML page with plots."),
         click.option(
             "--plots",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=OUTPUT_FOLDER,
             help="Write the plots to this folder as PNG and PDF.",
         ),
         click.option("--verbose", is_flag=True, help="Print all metrics: object sizes, AR, TIDE by group, intervals."),

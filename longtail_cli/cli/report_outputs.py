@@ -12,6 +12,7 @@ from typing import Literal
 
 from longtail_cli.cli.flags import report_with_flags
 from longtail_cli.cli.report_options import Outputs
+from longtail_cli.cli.streams import url_of
 from longtail_cli.errors import Problem, UsageError
 from longtail_cli.files.image_metrics import check_suffix, write_images
 from longtail_cli.files.output import outputs_of, write_bytes, write_text
@@ -45,6 +46,7 @@ def report_outputs(outputs: Outputs, inputs: Sequence[Path]) -> AbstractContextM
         stream_suffix=".csv",
         folders={} if outputs.plots is None else {outputs.plots: (".png", ".pdf")},
         appended=[Path(os.environ[SUMMARY])] if outputs.github_summary else [],
+        url_of=url_of,
     )
 
 

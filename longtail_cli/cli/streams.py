@@ -1,23 +1,29 @@
-"""Inputs that can be read once, such as ``-``, named pipes and ``<(...)``: copied to a file that all readers can use.
+"""Inputs that are copied to files that all readers can use: streams, which can be read once, such as ``-``, named pipes
+and ``<(...)``; and what URLs name. Outputs at URLs have such files until they are uploaded.
 
 Messages and reports call them what the user typed.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import stat
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from longtail_cli.errors import InputError, Problem
+from longtail_cli.files.texts import texts_mapped
+from longtail_cli.files.urls import Url, is_url, local_path, parse_url
+
+if TYPE_CHECKING:
+    from longtail_cli.files.stores.mirror import Mirror
+    from longtail_cli.workflow.options import ExecutionOptions
 
 T = TypeVar("T")
 
@@ -28,12 +34,27 @@ _SUFFIXES = {b"PAR1": ".parquet", b"\x93NUMPY": ".npy"}
 
 
 class Streams:
-    """The streams that a command reads, copied to files that are removed with the command."""
+    """The files of a command for streams and URLs, which are removed with the command."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self._folder: Path | None = None
         self._given: dict[Path, Path] = {}
+        self._mirror: Mirror | None = None
+
+    @property
+    def used(self) -> bool:
+        """Whether there is any such file."""
+        return bool(self._given) or self._mirror is not None
+
+    @property
+    def mirror(self) -> Mirror:
+        """The files for URLs; made when it is first asked for."""
+        if self._mirror is None:
+            from longtail_cli.files.stores.mirror import Mirror
+
+            self._mirror = Mirror(self._stack)
+        return self._mirror
 
     @property
     def originals(self) -> tuple[Path, ...]:
@@ -65,11 +86,15 @@ class Streams:
             raise InputError(shown, [problem], fix) from error
         return path
 
+    def is_copy(self, path: Path) -> bool:
+        """Whether `path` is the copy of a stream."""
+        return path in self._given
+
     def as_given(self, text: str) -> str:
-        """The text with streams as the user gave them instead of the copies."""
+        """The text with streams and URLs as the user gave them instead of the copies."""
         for path, given in self._given.items():
             text = text.replace(str(path), _shown(given))
-        return text
+        return text if self._mirror is None else self._mirror.as_given(text)
 
     def _new_path(self, name: str) -> Path:
         from longtail_cli.files.staging import private_folder, temporary_folder
@@ -90,15 +115,51 @@ def reading_streams(ctx: click.Context) -> Iterator[None]:
 
 
 class InputPath(click.Path):
-    """The path of an input. ``-`` is stdin; streams are copied to a file, whose path is the value."""
+    """The path of an input. ``-`` is stdin; streams and what URLs name are copied to a file, whose path is the value.
 
-    def __init__(self, *, dir_okay: bool = True) -> None:
+    deferred: what URLs name is not copied before `copied` is called, as some commands read it in parts.
+    """
+
+    def __init__(self, *, dir_okay: bool = True, deferred: bool = False) -> None:
         super().__init__(path_type=Path, dir_okay=dir_okay)
+        self._deferred = deferred
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        path = cast(Path, super().convert(value, param, ctx))
         streams = _streams(ctx)
+        if streams is not None and is_url(value):
+            path = local_path(value)
+            if path is None:
+                path = streams.mirror.path_of(parse_url(value))
+                if not self._deferred:
+                    copied([path])
+            value = path
+        path = cast(Path, super().convert(value, param, ctx))
         return streams.copied(path) if streams is not None and _is_stream(path) else path
+
+
+class OutputPath(click.Path):
+    """The path of an output. That of a URL is a file of this machine, from which it is uploaded when all is written."""
+
+    def __init__(self, *, file: bool = True, folder: bool = False) -> None:
+        super().__init__(path_type=Path, dir_okay=folder, file_okay=file)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        streams = _streams(ctx)
+        if streams is not None and is_url(value):
+            value = local_path(value) or streams.mirror.output(parse_url(value))
+        return cast(Path, super().convert(value, param, ctx))
+
+
+class SpecText(click.ParamType[str]):
+    """The spec of a method; a file after ``@`` may be named by a URL."""
+
+    name = "spec"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        file = str(value).strip().removeprefix("@")
+        if file == value or not is_url(file):
+            return str(value)
+        return f"@{InputPath(dir_okay=False).convert(file, param, ctx)}"
 
 
 class WordOrInput(InputPath):
@@ -112,6 +173,30 @@ class WordOrInput(InputPath):
         return value if value in self._words else str(super().convert(value, param, ctx))
 
 
+def copied(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The paths; what URLs name has been copied to them."""
+    paths, streams = tuple(paths), _streams(click.get_current_context(silent=True))
+    if streams is not None and streams.used:
+        from longtail_cli.cli.progress_bar import working
+
+        for path in paths:
+            with working(f"copying {streams.as_given(str(path))}"):
+                streams.mirror.copy(path)
+    return paths
+
+
+def location_of(path: Path) -> Path | str:
+    """The URL that `path` stands for, or `path` itself."""
+    url = url_of(path)
+    return path if url is None else str(url)
+
+
+def url_of(path: Path) -> Url | None:
+    """The URL that `path` stands for; None if it is a file of the user."""
+    streams = _streams(click.get_current_context(silent=True))
+    return None if streams is None or not streams.used else streams.mirror.url_of(path)
+
+
 def inputs(paths: Iterable[object]) -> list[Path]:
     """Those of `paths` that are paths, and what the streams among the inputs were read from."""
     streams = _streams(click.get_current_context(silent=True))
@@ -119,23 +204,17 @@ def inputs(paths: Iterable[object]) -> list[Path]:
     return [*(path for path in paths if isinstance(path, Path)), *originals]
 
 
-def as_given(value: T) -> T:
-    """A text, or any tree of dataclasses with texts, with streams as the user gave them."""
+def check_reachable(paths: Iterable[Path], execution: ExecutionOptions) -> None:
+    """Raise click's UsageError for copies of streams if other processes are to read the paths."""
     streams = _streams(click.get_current_context(silent=True))
-    return value if streams is None or not streams.originals else cast(T, _mapped(value, streams))
+    if execution.engine != "local" and streams is not None and any(map(streams.is_copy, paths)):
+        raise click.UsageError("--engine: stdin and pipes are read by this process alone: save the detections")
 
 
-def _mapped(value: Any, streams: Streams) -> Any:
-    if isinstance(value, str):
-        return streams.as_given(value)
-    if isinstance(value, tuple):
-        return tuple(_mapped(one, streams) for one in value)
-    if isinstance(value, Mapping):
-        return {_mapped(key, streams): _mapped(one, streams) for key, one in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: _mapped(getattr(value, field.name), streams) for field in dataclasses.fields(value)}
-        return dataclasses.replace(value, **fields)
-    return value
+def as_given(value: T) -> T:
+    """A text, or any tree of dataclasses with texts, with streams and URLs as the user gave them."""
+    streams = _streams(click.get_current_context(silent=True))
+    return value if streams is None or not streams.used else cast(T, texts_mapped(value, streams.as_given))
 
 
 def _streams(ctx: click.Context | None) -> Streams | None:

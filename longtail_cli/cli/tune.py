@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from longtail_cli.choices import IOU_TYPES, PROTOCOL_CHOICES, SCORE_SPACES, TARGETS
-from longtail_cli.cli.merging import input_of, merge_option
-from longtail_cli.cli.options import INPUT, INPUT_OR_FOLDER, OUTPUT, input_options
+from longtail_cli.cli.merging import Location, divided_input_of, input_of, merge_option
+from longtail_cli.cli.options import INPUT, OUTPUT, OUTPUT_FOLDER, PREDICTIONS, execution_options, input_options
 from longtail_cli.cli.signals import INTERRUPTED
 from longtail_cli.cli.status import print_status
-from longtail_cli.cli.streams import WordOrInput, as_given, inputs
+from longtail_cli.cli.streams import WordOrInput, as_given, check_reachable, inputs, url_of
 
 if TYPE_CHECKING:
     from longtail_cli.choices import IouType, ProtocolChoice, ScoreSpace
     from longtail_cli.evaluation.options import EvaluationOptions
     from longtail_cli.reports.tuning.model import Tuning
-    from longtail_cli.workflow.options import BootstrapOptions, InputOptions
+    from longtail_cli.workflow.options import BootstrapOptions, ExecutionOptions, InputOptions
     from longtail_cli.workflow.progress import Progress
     from longtail_cli.workflow.tune import TuneOptions
 
 
 @click.command()
-@click.argument("predictions", metavar="INPUT", nargs=-1, required=True, type=INPUT_OR_FOLDER)
+@click.argument("predictions", metavar="INPUT", nargs=-1, required=True, type=PREDICTIONS)
 @merge_option
 @click.option("--annotations", type=INPUT, help="Detections: the COCO or LVIS annotations to tune on.")
 @click.option("--labels", type=INPUT, help="Classification: the true classes, if the file does not hold them.")
@@ -70,9 +70,7 @@ if TYPE_CHECKING:
     "-o", "--output", required=True, type=OUTPUT, help="File for the choice (ltcal-tuned/1), for --method @FILE."
 )
 @click.option("--html", "html_file", type=OUTPUT, help="Write a self-contained HTML page with plots.")
-@click.option(
-    "--plots", type=click.Path(path_type=Path, file_okay=False), help="Write the plots to this folder as PNG and PDF."
-)
+@click.option("--plots", type=OUTPUT_FOLDER, help="Write the plots to this folder as PNG and PDF.")
 @click.option("--bootstrap/--no-bootstrap", default=True, help="Add 95% bootstrap intervals. [on]")
 @click.option("--resamples", type=click.IntRange(min=2), default=1000, show_default=True, help="Bootstrap resamples.")
 @click.option(
@@ -88,6 +86,7 @@ if TYPE_CHECKING:
     help="Whether the scores of a result file are probabilities or logits.",
 )
 @input_options
+@execution_options
 def tune(
     predictions: tuple[Path, ...],
     merge: bool,
@@ -111,6 +110,7 @@ def tune(
     max_dets: int | None,
     score_space: ScoreSpace,
     input_options: InputOptions,
+    execution: ExecutionOptions,
 ) -> None:
     """Choose the best adjustment of INPUT, and say how good it is on images that it was not chosen on.
 
@@ -135,19 +135,22 @@ def tune(
     from longtail_cli.workflow.options import BootstrapOptions
     from longtail_cli.workflow.tune import TuneOptions
 
-    source = input_of(predictions, merge)
+    source = (divided_input_of if execution.in_parts else input_of)(predictions, merge)
     _check_options(source, annotations, labels)
+    if annotations is None and execution.in_parts:
+        raise click.UsageError("--engine and --memory are for detections: classifiers are tuned in one process")
+    check_reachable(paths_in(source), execution)
     _check_packages(html_file, plots)
     table = None if target in TARGETS else Path(target)
     beside = (annotations, labels, frequencies, input_options.category_ids)
-    read = inputs([*paths_in(source), *beside, table, *space_files(spaces)])
+    read = inputs([*predictions, *paths_in(source), *beside, table, *space_files(spaces)])
     options = TuneOptions(spaces, objective, keep, folds, seed, target, split)
     evaluation = EvaluationOptions(protocol, iou_types, max_dets, score_space=score_space)
-    given = _Inputs(source, annotations, labels, frequencies, input_options)
+    given = _Inputs(source, annotations, labels, frequencies, input_options, execution)
     files = [path for path in (output, html_file) if path is not None]
     folders = {} if plots is None else {plots: (".png", ".pdf")}
     resampling = BootstrapOptions(resamples) if bootstrap else None
-    with outputs_of(files, inputs=read, folders=folders) as staged, working("tune") as progress:
+    with outputs_of(files, inputs=read, folders=folders, url_of=url_of) as staged, working("tune") as progress:
         tuning = as_given(_tuned(given, options, evaluation, resampling, progress))
         progress("writing", None)
         _write(tuning, staged, output, html_file, plots)
@@ -160,22 +163,23 @@ def tune(
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
-    """The inputs. annotations: None for classification."""
+    """The inputs, and where they are processed. annotations: None for classification."""
 
-    predictions: Path | tuple[Path, ...]
+    predictions: Location | tuple[Location, ...]
     annotations: Path | None
     labels: Path | None
     frequencies: Path | None
     input_options: InputOptions
+    execution: ExecutionOptions
 
 
-def _check_options(predictions: Path | tuple[Path, ...], annotations: Path | None, labels: Path | None) -> None:
+def _check_options(predictions: Location | tuple[Location, ...], annotations: Path | None, labels: Path | None) -> None:
     """Raise click's UsageError for options that contradict each other or lack an input."""
-    from longtail_cli.files.recognise import kind_of
+    from longtail_cli.files.recognise import kind_of_location
 
     if annotations is not None and labels is not None:
         raise click.UsageError("--annotations is for detections and --labels for classification: give one of them")
-    if annotations is None and kind_of(predictions) == "results":
+    if annotations is None and kind_of_location(predictions) == "results":
         raise click.UsageError("Missing option '--annotations', which result files are tuned on")
 
 
@@ -200,9 +204,9 @@ def _tuned(
     from longtail_cli.workflow.options import require_torch
 
     if inputs.annotations is not None:
-        from longtail_cli.workflow.tune_detection import tune_detection
+        from longtail_cli.workflow.partitioned.executions import tuning_of
 
-        return tune_detection(
+        return tuning_of(inputs.execution)(
             inputs.predictions,
             inputs.annotations,
             frequencies=inputs.frequencies,

@@ -7,8 +7,8 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
@@ -16,9 +16,15 @@ from typing import IO
 from longtail_cli.errors import LtcalError, OutputError, Problem, UsageError
 from longtail_cli.files.paths import FOLDER_SUFFIXES, STDOUT, Key, files_read, is_stream, keys_of, open_path
 from longtail_cli.files.staging import Rename, private_folder, rename_all, signals_held, temporary_folder
+from longtail_cli.files.urls import Url
 
 NOTHING: Mapping[Path, Sequence[str]] = MappingProxyType({})
 _PIECE = 1 << 20
+
+
+def no_url(path: Path) -> Url | None:
+    """None: a path that stands for itself."""
+    return None
 
 
 @contextmanager
@@ -29,6 +35,7 @@ def outputs_of(
     folders: Mapping[Path, Sequence[str]] = NOTHING,
     appended: Iterable[Path] = (),
     stream_suffix: str = "",
+    url_of: Callable[[Path], Url | None] = no_url,
 ) -> Iterator[Mapping[Path, Path]]:
     """The path to write each output to while the block runs. If it ends well, all that was written there appears at
     once under the given names; after an exception nothing has changed.
@@ -40,12 +47,15 @@ def outputs_of(
     folders: folders for further outputs, with the suffixes that these will have. They need not exist.
     appended: files that what is written is appended to.
     stream_suffix: of the path to write to, for streams whose names have none.
+    url_of: the URL that a path stands for, see `longtail_cli.files.stores.mirror`. Such outputs are uploaded before any
+        file gets its name; see `uploaded` for what happens if one of them fails.
 
     Raises UsageError if an output is an input, another output, or would become a part of an input folder; OutputError
     if there is no such folder, or it cannot be written to. An error about a path to write to gets the name as given.
     """
     files, appended, inputs = tuple(files), tuple(appended), tuple(inputs)
     _check((*files, *appended), folders, inputs)
+    _check_buckets([url for path in (*files, *folders) if (url := url_of(path)) is not None])
     with ExitStack() as stack:
         staging = _Staging(stack)
         targets = {path: Path(os.path.realpath(path)) for path in (*files, *folders) if not is_stream(path)}
@@ -65,7 +75,9 @@ def outputs_of(
                 _copy(written[path], path, append=path in appended)
         renames = [(path, one) for path, target in targets.items() if path in written
                    for one in _renames(written[path], target)]  # fmt: skip
-        _commit(renames, staging.decided_in)
+        uploads = {url: one.staged for _, one in renames if (url := url_of(one.target)) is not None}
+        with _uploaded(uploads):
+            _commit([(path, one) for path, one in renames if url_of(one.target) is None], staging.decided_in)
 
 
 def open_output(path: Path) -> IO[bytes]:
@@ -255,6 +267,21 @@ def _names_as_given(staged: Mapping[Path, Path]) -> Iterator[None]:
                 source = name_of(given / Path(error.source).relative_to(path))
                 raise type(error)(source, error.problems, error.fix, total=error.total) from error
         raise
+
+
+def _check_buckets(urls: Sequence[Url]) -> None:
+    if urls:
+        from longtail_cli.files.stores import check_buckets
+
+        check_buckets(urls)
+
+
+def _uploaded(files: Mapping[Url, Path]) -> AbstractContextManager[None]:
+    if not files:
+        return nullcontext()
+    from longtail_cli.files.stores import uploaded  # few outputs have URLs
+
+    return uploaded(files)
 
 
 def _copy(staged: Path, stream: Path, *, append: bool) -> None:

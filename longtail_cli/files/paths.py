@@ -16,6 +16,10 @@ STDOUT = Path("-")
 LOGIT_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
 FOLDER_SUFFIXES = (*LOGIT_SUFFIXES, ".txt")
 """Of files that are read if they are in an input folder: shards of logits, and detections of one image or class."""
+RESULT_SUFFIXES = (".parquet", ".json", ".json.gz")
+"""Of the shards of results in a folder."""
+METADATA_SUFFIX = "meta.json"
+"""With which the names of files about logits end."""
 _WITH_SIDECAR = (*LOGIT_SUFFIXES, ".npy", ".pkl", ".pickle", ".p", ".csv", ".parquet")
 
 _LINKS = 40
@@ -52,8 +56,8 @@ def expanded(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(one for path in paths for one in _matching(path))
 
 
-def name_of_shards(paths: Sequence[Path]) -> str:
-    """What messages and reports call one path, or the shards of a run."""
+def name_of_shards(paths: Sequence[Path | str]) -> str:
+    """What messages and reports call one path or URL, or the shards of a run."""
     first, *others = map(str, paths)
     return f"{first} and {len(others)} more" if others else first
 

@@ -48,7 +48,9 @@ class Adjuster:
     def __init__(
         self, steps: Sequence[Step], columns: LogitColumns, device: torch.device, dtype: torch.dtype = torch.float32
     ) -> None:
-        self._steps, self._columns = tuple(steps), columns
+        self.steps = tuple(steps)
+        """In the order in which they are applied."""
+        self._columns = columns
         self._device, self._dtype = device, dtype
         self._functions: list[ApplyStep] = []
         for step in steps:
@@ -84,11 +86,11 @@ class Adjuster:
     @property
     def keeps_class_order(self) -> bool:
         """Whether the classes of every row are known to keep their order."""
-        return all(isinstance(step, ColumnAffine) and step.keeps_class_order(self._columns) for step in self._steps)
+        return all(isinstance(step, ColumnAffine) and step.keeps_class_order(self._columns) for step in self.steps)
 
     def in_double(self) -> Adjuster:
         """The same steps in float64, for rows that overflow float32."""
-        return Adjuster(self._steps, self._columns, self._device, torch.float64)
+        return Adjuster(self.steps, self._columns, self._device, torch.float64)
 
     def of_batch(self, batch: Logits, out: torch.Tensor | None = None) -> torch.Tensor:
         """The adjusted logits of a batch; `out` as above."""

@@ -11,6 +11,7 @@ to neighbouring floats. This keeps the order exactly, and with it every metric o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -45,6 +46,37 @@ def sigmoid(z: Floats) -> Floats:
     return np.where(z < 0, small, 1.0) / (1.0 + small)
 
 
+@dataclass(frozen=True, slots=True)
+class MovedScores:
+    """What scores become that a map makes equal, or lets swap, among all detections of a file: n different ones."""
+
+    key: Complexes
+    """complex128 [n], the class and the score, ascending."""
+    value: Floats
+    """float64 [n]."""
+
+    @classmethod
+    def of(cls, category: Ints, score: Floats, value: Floats) -> MovedScores:
+        """Of the classes and scores of some detections, perhaps several times the same."""
+        key, first = np.unique(_pairs(category, score), return_index=True)
+        return cls(key, value[first])
+
+    @classmethod
+    def joined(cls, parts: Sequence[MovedScores]) -> MovedScores:
+        """Those of all parts, none of which share a class."""
+        key = np.concatenate([np.zeros(0, np.complex128), *(one.key for one in parts)])
+        order = np.argsort(key)
+        return cls(key[order], np.concatenate([np.zeros(0), *(one.value for one in parts)])[order])
+
+    def applied(self, category: Ints, score: Floats, mapped: Floats) -> Floats:
+        """The mapped scores, float64 [N], in their new positions."""
+        if not len(self.key):
+            return mapped
+        key = _pairs(category, score)
+        at = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
+        return np.where(self.key[at] == key, self.value[at], mapped)
+
+
 class AdjustableScores:
     """The scores of N detections, and their order within each class, which all adjustments share."""
 
@@ -77,18 +109,44 @@ class AdjustableScores:
         """
         if not steps:
             return self._score
+        own, of_cells = self.in_cells(*steps)
+        return own._kept_apart(of_cells, own._mapped(of_cells))
+
+    def adjusted_among(self, moved: MovedScores, *steps: ScoreStep) -> Floats:
+        """As `adjusted`, if these are some of the detections. moved: of all of them."""
+        if not steps:
+            return self._score
+        own, of_cells = self.in_cells(*steps)
+        return moved.applied(own._category, own._score, own._mapped(of_cells))
+
+    def in_cells(self, *steps: ScoreStep) -> tuple[AdjustableScores, list[ScoreStep]]:
+        """The scores with each class and bin of areas as a class of its own, and at least one step for these classes.
+
+        Raises ValueError if a map depends on the area, and there is no `area`.
+        """
         edges = area_edges(steps, _classes(steps[0]))
         of_cells = [by_cell(step, edges) for step in steps]
         if not edges.shape[1]:
-            return self._adjusted(of_cells)
+            return self, of_cells
         if self._area is None:
             raise ValueError("these steps depend on the area of the boxes")
-        cell = cells_of(self._category, self._area(), edges)
-        return AdjustableScores(self._score, cell, self._space)._adjusted(of_cells)
+        return AdjustableScores(self._score, cells_of(self._category, self._area(), edges), self._space), of_cells
 
-    def _adjusted(self, steps: Sequence[ScoreStep]) -> Floats:
-        """The same for steps whose maps do not depend on the area."""
-        changed = np.any([_changes(step) for step in steps], axis=0)
+    @property
+    def columns(self) -> tuple[Ints, Floats]:
+        """The class and the score of each detection."""
+        return self._category, self._score
+
+    def moved(self, *steps: ScoreStep) -> MovedScores:
+        """The scores that have to move to be kept apart, after steps that do not depend on the area."""
+        mapped = self._mapped(steps)
+        apart = self._kept_apart(steps, mapped.copy())
+        row = np.flatnonzero(mapped.view(np.int64) != apart.view(np.int64))
+        return MovedScores.of(self._category[row], self._score[row], apart[row])
+
+    def _mapped(self, steps: Sequence[ScoreStep]) -> Floats:
+        """The score of each detection after steps that do not depend on the area; equal ones are not kept apart."""
+        changed = _changed(steps)
         if not changed.any():
             return self._score
         adjusted = np.empty(len(self._score))
@@ -103,6 +161,13 @@ class AdjustableScores:
                 adjusted[rows] = np.where(changed[own], mapped + 0.0, values)  # -0.0 becomes 0.0
 
         in_parts(adjust, len(adjusted))
+        return adjusted
+
+    def _kept_apart(self, steps: Sequence[ScoreStep], adjusted: Floats) -> Floats:
+        """The mapped scores, which are moved in place, as far apart as they have to be."""
+        changed = _changed(steps)
+        if not changed.any():
+            return adjusted
         start, row = self._best_first
         moved = np.where(changed, direction(steps, len(changed)), 0.0)
         bits = int(np.array(MIN_SCORE[self._space]).view(np.int64))
@@ -123,6 +188,11 @@ class AdjustableScores:
         bits = self._score.view(np.int64)
         in_threads(lambda first, last: ordering.best_first(first, last, start, bits, _SIGN, row), cuts_of(start))
         return start, row
+
+
+def _changed(steps: Sequence[ScoreStep]) -> Bools:
+    """Bool [C], the classes that some step changes. The steps have no area bins."""
+    return np.asarray(np.any([_changes(step) for step in steps], axis=0))
 
 
 def _classes(step: ScoreStep) -> int:
@@ -187,7 +257,7 @@ def _interpolated(score: Floats, step: ScoreKnots, category: Ints) -> Floats:
     return np.where(known, np.minimum(step.y[below] + share * rise, step.y[above]), score)
 
 
-def _pairs(first: Longs, second: Floats) -> Complexes:
+def _pairs(first: Longs | Ints, second: Floats) -> Complexes:
     """Pairs in the order of NumPy's complex numbers: by the first, then by the second."""
     pairs = np.empty(len(first), np.complex128)
     pairs.real, pairs.imag = first, second

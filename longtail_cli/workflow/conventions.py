@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
+from longtail_cli.choices import BoxFormat
 from longtail_cli.errors import MAX_PROBLEMS, InputError, Problem, UsageError
 from longtail_cli.files.faults import raise_faults
 from longtail_cli.files.results.problems import entry_name
@@ -14,12 +16,13 @@ from longtail_cli.workflow.locate_detections import look_up
 from longtail_cli.workflow.names import with_ids_for_names
 from longtail_cli.workflow.offset_guard import check_meaning
 from longtail_cli.workflow.options import ConventionOptions
-from longtail_cli.workflow.readings import RELATIVE, IdReading, Listing, Meaning, as_xywh, meaning_of
+from longtail_cli.workflow.readings import RELATIVE, IdReading, Listing, as_xywh, meaning_of
 
 AS_STATED = ConventionOptions()
 """What the format of the file says."""
 
-_PLAIN = IdReading()
+PLAIN = IdReading()
+"""Numbers are ids of the annotations."""
 
 
 def resolved(results: Results, truth: GroundTruth, options: ConventionOptions = AS_STATED) -> Results:
@@ -31,7 +34,7 @@ def resolved(results: Results, truth: GroundTruth, options: ConventionOptions = 
     settle it; UsageError for options that contradict the file.
     """
     meaning = meaning_of(results.convention, options, results.source)
-    _check_listed(results, truth)
+    check_listed(results, truth)
     results = with_ids_for_names(results, truth)
     warnings = check_meaning(results, truth, meaning)
     source = results.source
@@ -40,7 +43,7 @@ def resolved(results: Results, truth: GroundTruth, options: ConventionOptions = 
     category_id = ids_of("category_id of entry", results.category_id, meaning.categories, categories, source)
     convention = _plain(results.convention, warnings)
     results = replace(results, image_id=image_id, category_id=category_id, convention=convention)
-    return _with_pixel_boxes(results, meaning, truth)
+    return with_pixel_boxes(results, meaning.boxes, truth)
 
 
 def resolved_alone(results: Results, options: ConventionOptions = AS_STATED) -> Results:
@@ -64,7 +67,7 @@ def resolved_alone(results: Results, options: ConventionOptions = AS_STATED) -> 
         category_id=results.category_id + meaning.categories.offset,
         convention=_plain(convention),
     )
-    return _with_pixel_boxes(results, meaning, None)
+    return with_pixel_boxes(results, meaning.boxes, None)
 
 
 def is_plain(convention: Convention, options: ConventionOptions) -> bool:
@@ -78,7 +81,7 @@ def _plain(convention: Convention, warnings: tuple[str, ...] = ()) -> Convention
     return Convention(convention.format, listed=convention.listed, notes=(*convention.notes, *warnings))
 
 
-def _check_listed(results: Results, truth: GroundTruth) -> None:
+def check_listed(results: Results, truth: GroundTruth) -> None:
     """Raise InputError unless a file that identifies images by their order lists as many as the annotations hold."""
     listed, images = results.convention.listed, len(truth.image_id)
     if results.convention.images != "position" or listed in (None, images):
@@ -97,26 +100,40 @@ def ids_of(name: str, numbers: Longs, reading: IdReading, listing: Listing, sour
     name: of a number, before its row. Raises InputError for positions that are out of range, and for ids
     with an offset that are not in the annotations.
     """
-    if reading == _PLAIN:
+    if reading == PLAIN:
         return numbers
     index, known = reading.index(numbers, listing)
     if known:
         ids: Longs = listing.id[index]
         return ids
     rows = np.flatnonzero(index < 0)
+    first = rows[:MAX_PROBLEMS]
+    raise no_such_ids(
+        name, zip(first.tolist(), numbers[first].tolist(), strict=True), len(rows), reading, listing, source
+    )
+
+
+def no_such_ids(
+    name: str, found: Iterable[tuple[int, int]], total: int, reading: IdReading, listing: Listing, source: str
+) -> InputError:
+    """The error of numbers that stand for nothing in the annotations. found: rows and their numbers, the first ones."""
     first = -reading.offset
     expected = f"a number that is an id in the annotations when {reading.offset} is added"
     fix = "correct the offset, or pass the annotations that belong to these detections"
     if reading.position:
         expected = f"a number from {first} to {first + len(listing.id) - 1}, in the order of the annotations"
         fix = "pass the annotations of the data set that the model was tested on"
-    problems = [Problem(f"{name} {row}", expected, str(numbers[row])) for row in rows[:MAX_PROBLEMS].tolist()]
-    raise InputError(source, problems, fix, total=len(rows))
+    problems = [Problem(f"{name} {row}", expected, str(number)) for row, number in found]
+    return InputError(source, problems, fix, total=total)
 
 
-def _with_pixel_boxes(results: Results, meaning: Meaning, truth: GroundTruth | None) -> Results:
-    """The results with boxes as xywh in pixels. truth: for the sizes of the images; None if boxes are not relative."""
-    form, boxes = meaning.boxes, results.bbox
+def with_pixel_boxes(results: Results, form: BoxFormat, truth: GroundTruth | None) -> Results:
+    """The results with boxes, which are as `form` says, as xywh in pixels.
+
+    truth: for the sizes of the images; None if boxes are not relative. Raises InputError for boxes of negative size,
+    and for relative boxes in images of unknown size.
+    """
+    boxes = results.bbox
     if boxes is None or form == "xywh":
         return results
     sizes = None
@@ -141,14 +158,14 @@ def _check_sizes(truth: GroundTruth, used: Longs, source: str) -> None:
         raise InputError(source, problems, "add the sizes of the images to the annotations", total=len(unsized))
 
 
-def _check_boxes(results: Results, boxes: Floats, form: str) -> None:
+def _check_boxes(results: Results, boxes: Floats, form: BoxFormat) -> None:
     """Raise InputError for negative sizes, which corners in the wrong order give. boxes: xywh of the results."""
     rows = np.flatnonzero((boxes[:, 2:] < 0).any(axis=1))
     if len(rows):
         assert results.bbox is not None
         problems = [
             Problem(
-                entry_name(row, int(results.image_id[row])),
+                entry_name(results.entry_of(row), int(results.image_id[row])),
                 f"a box as {form} of a size that is not negative",
                 ", ".join(f"{value:g}" for value in results.bbox[row]),
             )

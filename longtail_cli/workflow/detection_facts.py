@@ -9,7 +9,7 @@ import numpy as np
 from longtail_cli.evaluation.protocol import Protocol
 from longtail_cli.evaluation.selection import per_image
 from longtail_cli.files.source import printable
-from longtail_cli.tables import Bools, Longs
+from longtail_cli.tables import Bools, Floats, Longs
 from longtail_cli.workflow.detection_inputs import RunInput, Source
 
 
@@ -52,33 +52,61 @@ class DetectionFacts:
         return int((self.per_image > protocol.max_dets).sum()) if protocol.federated else 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenRun:
+    """What the facts of a run follow from, beside those of the runs before it."""
+
+    source: str
+    """The input, for messages."""
+    input_number: int
+    """The same for all runs of an input."""
+    from_logits: bool
+    adjusted: bool
+    """Whether a method adjusted the scores."""
+    order_kept: bool | None
+    """See `RunInput.order_kept`."""
+    per_image: Longs
+    """See `DetectionFacts.per_image`."""
+    scores: Floats | int
+    """float64 [N], those of the detections; or a digest of them."""
+
+    @classmethod
+    def of(cls, run: RunInput, source: Source, input_number: int, images: int) -> SeenRun:
+        """A run of `source`. images: I, those of the annotations."""
+        score, within = run.detections.score, run.detections.within_limit
+        image = run.detections.image if within is None else run.detections.image[within]
+        return cls(
+            source=printable(source.name),
+            input_number=input_number,
+            from_logits=source.box_index is not None,
+            adjusted=run.method is not None,
+            order_kept=run.order_kept,
+            per_image=per_image(image, images),
+            scores=score,
+        )
+
+
 class ComparedRuns:
     """The facts of runs, each seen beside the runs before it."""
 
-    def __init__(self, images: int) -> None:
-        """images: I, those of the annotations."""
-        self._images = images
-        self._runs = self._inputs = 0
-        self._source: Source | None = None
-        self._first, self._score = 0, np.zeros(0)  # of the runs with the boxes of the last one, the first, its scores
+    def __init__(self) -> None:
+        self._runs = 0
+        self._first = 0  # of the runs with the boxes of the last one
+        self._scores: Floats | int = 0  # of that run
         self._same_order = True  # whether all of these have the same order within every category
 
-    def facts(self, run: RunInput, source: Source, *, same_boxes: bool, same_order: bool) -> DetectionFacts:
+    def facts(self, run: SeenRun, *, same_boxes: bool, same_order: bool) -> DetectionFacts:
         """Those of the next run. same_boxes, same_order: as the run before, the order being that of each category."""
-        score, within = run.detections.score, run.detections.within_limit
-        image = run.detections.image if within is None else run.detections.image[within]
-        if source is not self._source:
-            self._source, self._inputs = source, self._inputs + 1
         if not same_boxes:
-            self._first, self._score, self._same_order = self._runs, score, True
+            self._first, self._scores, self._same_order = self._runs, run.scores, True
         self._same_order &= same_order or not same_boxes
         self._runs += 1
-        rescored = run.method is None and not np.array_equal(self._score, score)
+        rescored = not run.adjusted and not np.array_equal(self._scores, run.scores)
         return DetectionFacts(
-            source=printable(source.name),
-            input_number=self._inputs,
-            from_logits=source.box_index is not None,
-            per_image=per_image(image, self._images),
+            source=run.source,
+            input_number=run.input_number,
+            from_logits=run.from_logits,
+            per_image=run.per_image,
             order_kept=self._same_order if rescored else run.order_kept,
             rescores=self._first if rescored else None,
         )

@@ -100,7 +100,11 @@ def _holds_logits(predictions: Predictions) -> bool:
 
 def held_iou_types(file: ResultFile | LogitsFile) -> tuple[IouType, ...]:
     """The IoU types that the input has data for; ``bbox`` for logits and empty files."""
-    held = file.fields if isinstance(file, ResultFile) else frozenset()
+    return iou_types_of(file.fields if isinstance(file, ResultFile) else frozenset())
+
+
+def iou_types_of(held: frozenset[str]) -> tuple[IouType, ...]:
+    """The IoU types of results with these fields; ``bbox`` for empty files."""
     return tuple(iou_type for iou_type, field in GEOMETRY.items() if field in held) or ("bbox",)
 
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from longtail_cli.evaluation.bootstrap.permutation import Comparable, Swaps, p_values
 from longtail_cli.evaluation.detections import Candidates, DetectionMetrics, Evaluated, Evaluation, Ordered
+from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.evaluation.reliability import are_confidences
 from longtail_cli.evaluation.thresholds import thresholds
 from longtail_cli.files.source import printable
-from longtail_cli.metrics import ImageMetrics, Thresholds
+from longtail_cli.metrics import Thresholds
 from longtail_cli.reports.model import Run
 from longtail_cli.tables import Detections, Longs
 from longtail_cli.workflow.category_rows import TrainCounts, category_rows
 from longtail_cli.workflow.compared_runs import Comparison
-from longtail_cli.workflow.detection_facts import ComparedRuns, DetectionFacts
+from longtail_cli.workflow.detection_facts import ComparedRuns, DetectionFacts, SeenRun
 from longtail_cli.workflow.detection_inputs import RunInput, Source
 from longtail_cli.workflow.intervals import Outcome
 from longtail_cli.workflow.locate_detections import same_geometry
@@ -46,10 +47,10 @@ def evaluate_sources(
     before: Detections | None = None
     candidates: list[Candidates] = []
     ordered: list[Ordered | None] = []
-    compared = ComparedRuns(len(evaluations[0].ground_truth.image_id))
-    for source in sources:
+    compared, images = ComparedRuns(), len(evaluations[0].ground_truth.image_id)
+    for input_number, source in enumerate(sources, 1):
         located = [run.detections for run in source.runs]
-        shared = None if source.box_index is None else _shared_geometry(evaluations, located, source.box_index)
+        shared = None if source.box_index is None else shared_geometry(evaluations, located, source.box_index)
         for number, (run, detections) in enumerate(zip(source.runs, located, strict=True)):
             progress(f"evaluating {run.name}", None)
             same_boxes = shared is None and before is not None and same_geometry(before, detections)
@@ -62,8 +63,11 @@ def evaluate_sources(
             ]
             same_order = all(one.ordered is known for one, known in zip(found, ordered, strict=True))
             ordered = [one.ordered for one in found]
-            facts = compared.facts(run, source, same_boxes=same_boxes, same_order=same_order)
-            outcome = _outcome(evaluations, candidates, found, source, run, train, facts)
+            seen = SeenRun.of(run, source, input_number, images)
+            facts = compared.facts(seen, same_boxes=same_boxes, same_order=same_order)
+            record = _record(evaluations[0].options, source, run)
+            outcome = outcome_of(evaluations, [one.metrics for one in found], record, train, facts)
+            outcome = with_thresholds(outcome, _thresholds(evaluations, candidates, found))
             outcomes.append(outcome if slices is None else slices.added(outcome, evaluations, found))
             if comparison is not None:
                 progress(f"comparing {run.name}", None)
@@ -75,21 +79,56 @@ def evaluate_sources(
     return tuple(outcomes) if comparison is None else comparison.added_to(outcomes)
 
 
-def _outcome(
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a report says about a run, beside its metrics."""
+
+    name: str
+    source: str
+    """The input, as the user gave it."""
+    sha256: str | None
+    """Of the input; None for logits."""
+    method: str | None
+    """The canonical spec; None if the scores are as they were."""
+    notes: tuple[str, ...]
+
+
+def _record(options: EvaluationOptions, source: Source, run: RunInput) -> RunRecord:
+    notes = score_notes(confident=not options.reliability or are_confidences(run.detections.score))
+    return RunRecord(run.name, source.name, source.sha256, run.method, (*notes, *run.notes))
+
+
+def outcome_of(
     evaluations: Sequence[Evaluation],
-    candidates: Sequence[Candidates],
-    found: Sequence[Evaluated],
-    source: Source,
-    run: RunInput,
+    found: Sequence[DetectionMetrics],
+    record: RunRecord,
     train: TrainCounts | None,
     facts: DetectionFacts,
 ) -> Outcome:
-    """The outcome of a run without its slices. candidates, found: of the run, for each evaluation."""
-    metrics = [one.metrics for one in found]
-    resampled = {name: values for one in metrics for name, values in (one.resampled or {}).items()}
-    shown = _run(evaluations, metrics, source, run, train)
-    outcome = Outcome(shown, resampled, facts, _images(evaluations, metrics))
-    return _with_thresholds(outcome, evaluations, candidates, found)
+    """The outcome of a run without its thresholds and slices. found: of the run, for each evaluation."""
+    by_type = {one.iou_type: metrics for one, metrics in zip(evaluations, found, strict=True)}
+    run = Run(
+        name=record.name,
+        source=printable(record.source),
+        sha256=record.sha256,
+        method=record.method,
+        metrics={iou_type: one.as_metrics() for iou_type, one in by_type.items()},
+        tide={iou_type: one.tide for iou_type, one in by_type.items() if one.tide is not None},
+        categories=category_rows(evaluations, found, train),
+        notes=record.notes,
+        reliability={iou_type: one.reliability for iou_type, one in by_type.items() if one.reliability is not None},
+    )
+    return Outcome(
+        run,
+        resampled={name: values for one in found for name, values in (one.resampled or {}).items()},
+        facts=facts,
+        images={iou_type: one.images for iou_type, one in by_type.items() if one.images is not None},
+    )
+
+
+def score_notes(*, confident: bool) -> tuple[str, ...]:
+    """A note if the calibration errors are undefined. confident: see `are_confidences`."""
+    return () if confident else ("D-ECE and LaECE are undefined: some scores lie outside [0, 1]",)
 
 
 def _p_values(
@@ -103,7 +142,7 @@ def _p_values(
     }
 
 
-def _shared_geometry(
+def shared_geometry(
     evaluations: Sequence[Evaluation], located: Sequence[Detections], box_index: Sequence[Longs]
 ) -> list[list[Candidates]]:
     """The candidates of each set of detections, for each evaluation; the overlaps of a box are computed once."""
@@ -119,50 +158,21 @@ def _shared_geometry(
     ]
 
 
-def _run(
-    evaluations: Sequence[Evaluation],
-    found: Sequence[DetectionMetrics],
-    source: Source,
-    run: RunInput,
-    train: TrainCounts | None,
-) -> Run:
-    by_type = {one.iou_type: metrics for one, metrics in zip(evaluations, found, strict=True)}
-    return Run(
-        name=run.name,
-        source=printable(source.name),
-        sha256=source.sha256,
-        method=run.method,
-        metrics={iou_type: one.as_metrics() for iou_type, one in by_type.items()},
-        tide={iou_type: one.tide for iou_type, one in by_type.items() if one.tide is not None},
-        categories=category_rows(evaluations, found, train),
-        notes=(*_score_note(evaluations, run.detections), *run.notes),
-        reliability={iou_type: one.reliability for iou_type, one in by_type.items() if one.reliability is not None},
-    )
-
-
-def _images(evaluations: Sequence[Evaluation], found: Sequence[DetectionMetrics]) -> dict[str, ImageMetrics]:
-    """The metrics of images by IoU type; empty unless they were computed."""
+def _thresholds(
+    evaluations: Sequence[Evaluation], candidates: Sequence[Candidates], found: Sequence[Evaluated]
+) -> dict[str, Thresholds]:
+    """By IoU type; empty unless asked for. candidates, found: of a run, for each evaluation."""
     return {
-        one.iou_type: metrics.images
-        for one, metrics in zip(evaluations, found, strict=True)
-        if metrics.images is not None
-    }
-
-
-def _with_thresholds(
-    outcome: Outcome, evaluations: Sequence[Evaluation], candidates: Sequence[Candidates], found: Sequence[Evaluated]
-) -> Outcome:
-    """The outcome with its thresholds by IoU type, and a note on categories without; unchanged unless asked for.
-
-    candidates, found: of the run, for each evaluation.
-    """
-    by_type: dict[str, Thresholds] = {
         one.iou_type: thresholds(
             evaluated.matched.scored, own.overlaps, evaluated.matched.capped, one.ground_truth.categories, one.groups
         )
         for one, own, evaluated in zip(evaluations, candidates, found, strict=True)
         if one.options.thresholds
     }
+
+
+def with_thresholds(outcome: Outcome, by_type: Mapping[str, Thresholds]) -> Outcome:
+    """The outcome with its thresholds by IoU type, and a note on categories without."""
     notes = [note for iou_type, one in by_type.items() for note in _threshold_notes(one, iou_type)]
     return replace(outcome, run=replace(outcome.run, notes=(*outcome.run.notes, *notes)), thresholds=by_type)
 
@@ -173,9 +183,3 @@ def _threshold_notes(one: Thresholds, iou_type: str) -> list[str]:
         return []
     causes = ", ".join(f"{number} with {reason}" for reason, number in reasons.items())
     return [f"no score threshold for {reasons.total()} of {len(one.categories)} categories ({iou_type}): {causes}"]
-
-
-def _score_note(evaluations: Sequence[Evaluation], detections: Detections) -> tuple[str, ...]:
-    if not evaluations[0].options.reliability or are_confidences(detections.score):
-        return ()
-    return ("D-ECE and LaECE are undefined: some scores lie outside [0, 1]",)

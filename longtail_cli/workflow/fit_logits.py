@@ -66,7 +66,7 @@ def fit_classifier(
     rows = labelled_rows(file, label, _tensors(method), options.seed, progress)
     notes = (*notes_of([file]), *_score_notes(file), *(() if accuracy is None else memorised(accuracy)))
     digests = row_digests(file)
-    inputs = input_digests(file, _sha256(digests), frequencies, frequencies_sha256)
+    inputs = input_digests(file.source, _sha256(digests), frequencies, frequencies_sha256)
     inputs += digests_of_paths({"labels": labels, "target": None if options.target in TARGETS else options.target})
     if held_out is not None:
         stated = options.inputs if isinstance(held_out, Path) else _stating(file.columns, options.inputs)
@@ -111,7 +111,7 @@ def fit_detector(
         names, annotations_sha256 = truth_file.image_names(), truth_file.sha256()
         source = truth_file.source
     present = [] if file.image_id is None else np.unique(file.image_id).tolist()
-    inputs = input_digests(file, sha256_of(file), frequencies, frequencies_sha256)
+    inputs = input_digests(file.source, sha256_of(file), frequencies, frequencies_sha256)
     inputs += (InputDigest("annotations", source, annotations_sha256),)
     rows, number = found.rows, found.counts
     counts = RowCounts(

@@ -62,7 +62,7 @@ def fit_results(
         progress("fitting", None)
         fitted = fit_scores(method, rows, table)
         names = truth_file.image_names()
-        inputs = input_digests(file, sha256_of(file), frequencies, frequencies_sha256)
+        inputs = input_digests(file.source, sha256_of(file), frequencies, frequencies_sha256)
         inputs += (InputDigest("annotations", truth.source, truth_file.sha256()),)
     images = {id_: names[id_] for id_ in np.unique(results.image_id).tolist()}
     counts = RowCounts(

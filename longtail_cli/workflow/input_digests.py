@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def input_digests(
-    file: ResultFile | LogitsFile,
+    source: str,
     predictions_sha256: str | None,
     frequencies: Path | FrequencyTable | None,
     frequencies_sha256: str | None,
 ) -> tuple[InputDigest, ...]:
-    """The digests of the predictions and of the frequency table, of those that are files."""
+    """The digests of the predictions and of the frequency table, of those that are files. source: the predictions."""
     found = []
     if predictions_sha256 is not None:
-        found.append(InputDigest("predictions", printable(file.source), predictions_sha256))
+        found.append(InputDigest("predictions", printable(source), predictions_sha256))
     if frequencies_sha256 is not None:
         name = printable(str(frequencies)) if isinstance(frequencies, Path) else "in memory"
         found.append(InputDigest("frequencies", name, frequencies_sha256))

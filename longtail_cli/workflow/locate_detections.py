@@ -55,9 +55,14 @@ def areas_in(
 
     def areas() -> Floats:
         held = results if results.bbox is not None else resolve(file.read(frozenset({"bbox"})))
-        return _boxes_and_areas(held)[1]
+        return box_areas(held)
 
     return areas
+
+
+def box_areas(results: Results) -> Floats:
+    """The `Detections.area` of results with boxes in pixels or masks: float64 [N]. Raises InputError without both."""
+    return _boxes_and_areas(results)[1]
 
 
 def sharing(detections: Detections, before: Detections | None) -> Detections:
@@ -93,13 +98,21 @@ def look_up(name: str, ids: Longs, known: Longs, source: str) -> tuple[Ints, lis
     if complete:
         return index, []
     rows = np.flatnonzero(index < 0)
-    unknown = np.unique(ids[rows])
+    where = f"{len(rows)} of {len(ids)} entries, first in entry {rows[0]}"
+    return index, [unknown_ids(name, np.unique(ids), known, where, source)]
+
+
+def unknown_ids(name: str, ids: Longs, known: Longs, where: str, source: str) -> Fault:
+    """The fault of ids (int64, ascending and unique) some of which are not in `known`, the ids of `source`.
+
+    where: how many entries have such an id, and which is the first.
+    """
+    unknown = np.setdiff1d(ids, known, assume_unique=True)
     shown = ", ".join(map(str, unknown[:_SHOWN_IDS].tolist()))
     more = f", ... ({len(unknown)} different ones)" if len(unknown) > _SHOWN_IDS else ""
-    where = f"`{name}` of {len(rows)} of {len(ids)} entries, first in entry {rows[0]}"
     mismatch = f"pass the annotations that belong to these detections, or map each `{name}` to the ids in them"
-    fix = _off_by_one(name, np.unique(ids), known) or mismatch
-    return index, [fault(where, f"an id in {source}", shown + more, fix)]
+    fix = _off_by_one(name, ids, known) or mismatch
+    return fault(f"`{name}` of {where}", f"an id in {source}", shown + more, fix)
 
 
 def index_of(ids: Longs, known: Longs) -> tuple[Ints, bool]:

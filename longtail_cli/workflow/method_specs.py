@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longtail_cli.errors import Problem, UsageError
+from longtail_cli.files.urls import is_url
 from longtail_cli.methods.base import Method
 from longtail_cli.methods.registry import METHODS, parse_method
 from longtail_cli.methods.specs import NO_DEFAULTS
@@ -71,6 +72,9 @@ def space_of(text: str) -> Space:
 def _path(spec: str) -> Path | None:
     """The path of a spec ``@PATH``; None for others. Raises UsageError for a chain with a file in it."""
     text = spec.strip()
+    if is_url(text.removeprefix(FILE)):
+        problem = Problem("spec", "a file of this machine", "a URL")
+        raise UsageError("`method=`", [problem], "copy the file to this machine, and pass its path")
     path = Path(text.removeprefix(FILE)) if text.startswith(FILE) else None
     in_chain = f"+{FILE}" in text.replace(" ", "") or ("+" in text and path is not None and not path.exists())
     if in_chain:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from longtail_cli.files.logits.reader import LogitsFile
@@ -13,32 +15,38 @@ SAMPLED_LOGITS = 1 << 19
 """About how many logits are kept."""
 
 
+SampledRows = tuple[torch.Tensor, torch.Tensor | None]
+"""Logits and features."""
+
+
 class RowSample:
     """Some rows of a file, taken from its batches while they are read for the first time."""
 
     def __init__(self, file: LogitsFile, unadjusted: Adjuster) -> None:
         """unadjusted: the adjuster of the method ``none``."""
-        self._share = min(1.0, SAMPLED_LOGITS / max(1, file.rows * file.width))
+        self._share = sampled_share(file)
         self._unadjusted = unadjusted
-        self._taken: dict[int, _Rows] = {}
-        self._rows: _Rows | None = None
+        self._taken: dict[int, SampledRows] = {}
+        self._rows: SampledRows | None = None
         self._before = torch.empty(0)
 
     def offer(self, batch: Logits) -> None:
         """Take some rows of the batch, unless they were taken before or the sample is closed."""
         if self._rows is None and batch.first not in self._taken:
-            row = torch.linspace(0, len(batch) - 1, max(1, round(len(batch) * self._share))).long()
-            features = None if batch.features is None else batch.features[row]
-            self._taken[batch.first] = batch.logits[row], features
+            self._taken[batch.first] = sampled_rows(batch, self._share)
 
     def close(self) -> None:
         """Every batch was offered."""
         if self._rows is None and self._taken:
-            logits, features = zip(*(self._taken[first] for first in sorted(self._taken)), strict=True)
-            known = [one for one in features if one is not None]
-            self._rows = torch.cat(logits), torch.cat(known) if known else None
+            self.fill([self._taken[first] for first in sorted(self._taken)])
             self._taken.clear()
-            self._before = _scores(self._unadjusted, self._rows)
+
+    def fill(self, parts: Sequence[SampledRows]) -> None:
+        """Take the rows of all batches, in the order of the file; at least one batch."""
+        logits, features = zip(*parts, strict=True)
+        known = [one for one in features if one is not None]
+        self._rows = torch.cat(logits), torch.cat(known) if known else None
+        self._before = _scores(self._unadjusted, self._rows)
 
     def moved(self, adjuster: Adjuster) -> float:
         """The mean distance between the scores of a row before and after, in [0, 1]; 0 without rows.
@@ -54,11 +62,18 @@ class RowSample:
         return float((after[:, adjuster.columns.classes] - before[:, one.columns.classes]).abs().mean())
 
 
-_Rows = tuple[torch.Tensor, torch.Tensor | None]
-"""Logits and features."""
+def sampled_share(file: LogitsFile) -> float:
+    """Which share of the rows of a file is taken, in [0, 1]."""
+    return min(1.0, SAMPLED_LOGITS / max(1, file.rows * file.width))
 
 
-def _scores(adjuster: Adjuster, rows: _Rows) -> torch.Tensor:
+def sampled_rows(batch: Logits, share: float) -> SampledRows:
+    """Copies of some rows of a batch, spread over it; at least one."""
+    row = torch.linspace(0, len(batch) - 1, max(1, round(len(batch) * share))).long()
+    return batch.logits[row], None if batch.features is None else batch.features[row]
+
+
+def _scores(adjuster: Adjuster, rows: SampledRows) -> torch.Tensor:
     with one_thread_each():  # faster for so few rows
         scores = activated(adjuster(*rows), adjuster.columns)
         overflow = overflowed(scores, adjuster.columns)

@@ -29,7 +29,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -138,7 +137,8 @@ def examined(results: Results, truth: GroundTruth, options: ConventionOptions) -
     Raises InputError for names that are not in the annotations, and UsageError for options that contradict the file.
     """
     meaning = meaning_of(results.convention, options, results.source)
-    return _Examination(with_ids_for_names(results, truth), truth, meaning).verdict
+    results = with_ids_for_names(results, truth)
+    return Examination(sample_of(results), numbers_in(results), truth, meaning).verdict
 
 
 def check_meaning(results: Results, truth: GroundTruth, meaning: Meaning) -> tuple[str, ...]:
@@ -148,12 +148,7 @@ def check_meaning(results: Results, truth: GroundTruth, meaning: Meaning) -> tup
     """
     if meaning.settled == PARTS:
         return ()
-    examination = _Examination(results, truth, meaning)
-    if examination.surely_right:
-        return ()
-    verdict = examination.verdict
-    _refuse_what_fits_better(verdict, results.source, truth.source)
-    return _doubts(verdict, truth.source)
+    return Examination(sample_of(results), numbers_in(results), truth, meaning).warnings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +163,15 @@ class _Matches:
     """int32 [P], of the object."""
 
 
-class _Examination:
+class Examination:
     """A sample of the detections of a file, and the objects they may be of."""
 
-    def __init__(self, results: Results, truth: GroundTruth, meaning: Meaning) -> None:
-        """results: without names. meaning: what is stated."""
-        self._results, self._truth, self._meaning = results, truth, meaning
-        self._sample = sample_of(results)
+    def __init__(self, sample: Results, numbers: Mapping[IdPart, Longs], truth: GroundTruth, meaning: Meaning) -> None:
+        """sample: as of `sample_of`, without names. numbers: of the whole file, as of `numbers_in`.
+
+        meaning: what is stated.
+        """
+        self._sample, self._all, self._truth, self._meaning = sample, numbers, truth, meaning
         self._objects = objects_of(truth, Protocol("coco", 1))
         self._listings = {"images": Listing.of_images(truth), "categories": Listing.of_categories(truth)}
 
@@ -191,8 +188,17 @@ class _Examination:
         agreeing = len(self._agreeing(found, stated.categories))
         return RATIO * boxes > len(found.judged) and RATIO * agreeing > boxes
 
+    def warnings(self) -> tuple[str, ...]:
+        """As `check_meaning`, unless all is settled."""
+        if self.surely_right:
+            return ()
+        verdict = self.verdict
+        _refuse_what_fits_better(verdict, self._sample.source, self._truth.source)
+        return _doubts(verdict, self._truth.source)
+
     @property
     def verdict(self) -> Verdict:
+        """How all meanings agree with the annotations."""
         meaning = self._meaning
         images = {one: self._of_images(one) for one in self._id_readings("images")}
         forms = dict.fromkeys((meaning.boxes, *(() if "boxes" in meaning.settled else BOX_FORMATS)))
@@ -221,11 +227,6 @@ class _Examination:
         for reading in (stated, *others):
             found.setdefault(reading.index(numbers, self._listings[part])[0].tobytes(), reading)
         return list(found.values())
-
-    @cached_property
-    def _all(self) -> Mapping[Part, Longs]:
-        """The numbers that occur in the whole file, ascending."""
-        return {"images": distinct(self._results.image_id), "categories": distinct(self._results.category_id)}
 
     def _is_known(self, part: IdPart, reading: IdReading) -> bool:
         """Whether all numbers of the file are in the annotations."""
@@ -292,17 +293,34 @@ def sample_of(results: Results) -> Results:
 
     The images are those of detections at regular distances in the file, all images of a small file.
     """
-    number = len(results)
-    spread = np.unique(np.linspace(0, max(number - 1, 0), _PROBES).astype(np.int64))[:number]
-    images = np.unique(results.image_id[spread])
-    images = images[np.unique(np.linspace(0, len(images) - 1, IMAGES).astype(np.int64))] if len(images) else images
-    image, _ = index_of(results.image_id, images)
-    row, start = by_category(image, results.score, np.flatnonzero(image >= 0), len(images))
-    rank = np.arange(len(row)) - np.repeat(start[:-1], np.diff(start))
-    chosen = results_at(results, np.sort(row[rank < PER_IMAGE]))
+    chosen = best_of_images(results, sampled_images(results.image_id[probes(len(results))]))
     if chosen.bbox is not None or chosen.masks is None:
         return chosen
     return replace(chosen, bbox=mask_boxes(chosen.masks))
+
+
+def numbers_in(results: Results) -> Mapping[IdPart, Longs]:
+    """The numbers that occur in results: int64, ascending."""
+    return {"images": distinct(results.image_id), "categories": distinct(results.category_id)}
+
+
+def probes(rows: int) -> Longs:
+    """The detections whose images may be in the sample of a file with so many rows: int64, ascending."""
+    return np.unique(np.linspace(0, max(rows - 1, 0), _PROBES).astype(np.int64))[:rows]
+
+
+def sampled_images(image_id: Longs) -> Longs:
+    """The images of the sample, int64, ascending, of those of all probes."""
+    images = np.unique(image_id)
+    return images[np.unique(np.linspace(0, len(images) - 1, IMAGES).astype(np.int64))] if len(images) else images
+
+
+def best_of_images(results: Results, images: Longs) -> Results:
+    """The detections with the `PER_IMAGE` highest scores of each of these images (int64, ascending)."""
+    image, _ = index_of(results.image_id, images)
+    row, start = by_category(image, results.score, np.flatnonzero(image >= 0), len(images))
+    rank = np.arange(len(row)) - np.repeat(start[:-1], np.diff(start))
+    return results_at(results, np.sort(row[rank < PER_IMAGE]))
 
 
 def distinct(numbers: Longs) -> Longs:

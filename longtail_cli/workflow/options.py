@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -65,6 +66,53 @@ class InputOptions:
     convention: ConventionOptions = field(default_factory=ConventionOptions)
     keys: Mapping[str, str] = field(default_factory=dict)
     """The name in the file of a tensor, by what it is: ``{"logits": "cls_score"}``; for names that are not known."""
+
+
+_ENGINE = re.compile(r"local|ray|auto|ray://[^\s/]+:\d+")
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?\s*", re.IGNORECASE)
+_UNITS = "KMGT"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionOptions:
+    """Where the work runs, and in how much memory. Raises UsageError for another engine, and for no memory at all."""
+
+    engine: str = "local"
+    """``local`` (this process), ``ray`` (a Ray cluster of this machine, started and stopped with the command), ``auto``
+    (the cluster that this machine belongs to), or ``ray://HOST:PORT``."""
+    memory: int | None = None
+    """Bytes that the process may use (of each worker with Ray), at least; None for no bound."""
+
+    def __post_init__(self) -> None:
+        if not _ENGINE.fullmatch(self.engine):
+            problem = Problem("value", "local, ray, auto or ray://HOST:PORT", repr(self.engine))
+            raise UsageError("`engine=`", [problem], "choose one of these; port 10001 is that of Ray by default")
+        if self.memory is not None and self.memory < 1:
+            raise _no_size(str(self.memory))
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the data is processed in parts."""
+        return self.engine != "local" or self.memory is not None
+
+
+def memory_of(size: int | str) -> int:
+    """Bytes, from a number of them or a text such as ``4GB`` (10^9 bytes each) or ``512MiB`` (2^20).
+
+    Raises UsageError for anything else.
+    """
+    if isinstance(size, int):
+        return size
+    found = _SIZE.fullmatch(size)
+    if found is None:
+        raise _no_size(repr(size))
+    prefix = (found[2] or "").upper()
+    power = _UNITS.index(prefix[0]) + 1 if prefix else 0
+    return int(float(found[1]) * (1024 if prefix.endswith("I") else 1000) ** power)
+
+
+def _no_size(found: str) -> UsageError:
+    return UsageError("`memory=`", [Problem("value", "a size such as 4GB or 512MiB", found)], "state how many bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +183,11 @@ def require_torch() -> None:
     if missing:
         problem = Problem("package", "torch and safetensors, for logits", f"no {' and no '.join(missing)}")
         raise MissingExtraError("logits", [problem], "install them: pip install 'ltcal[logits]'")
+
+
+def gpus_of(name: str) -> int:
+    """How many GPUs a worker needs to compute on the device called `name`, if there are any: 1, or 0 for the CPU."""
+    return 0 if name.startswith("cpu") else 1
 
 
 def device_of(name: str) -> torch.device:

@@ -85,24 +85,13 @@ def evaluate(
         sources = detection_inputs.adjusted_sources(files, names_by_input, adjustments, iou_types, pool, progress)
         truth_read = pool.submit(truth_file.read, masks="segm" in iou_types)
         truth = truth_read.result()
-        labels = group_labels(truth, table)
-        notes = compared_names(table, truth)
-        draws = draws_of(truth, bootstrap)
-        sliced = None if given_slices is None else image_slices(given_slices, truth, draws)
-        evaluations = prepared_evaluations(truth, iou_types, labels, options, draws)
-        reporter = DetectionReporter(
-            evaluations,
-            labels,
-            table,
-            draws,
-            annotations_sha256.result,
-            frequencies_sha256,
-            notes=notes,
-            slices=sliced,
-        )
+        digests = annotations_sha256.result, frequencies_sha256
+        reporter = DetectionReporter.of(truth, iou_types, table, options, bootstrap, *digests)
+        if given_slices is not None:
+            reporter = replace(reporter, slices=image_slices(given_slices, truth, reporter.draws))
         swaps = swaps_of(len(truth.image_id), bootstrap)
         found = reporter.outcomes(sources(truth), progress, swaps, compared_to or 0)
-        outcomes = _with_oracles(found, methods, truth_file)
+        outcomes = with_oracles(found, methods, truth_file)
         return reporter.report(outcomes, compared_to)
 
 
@@ -125,6 +114,23 @@ class DetectionReporter:
     slices: ImageSlices | None = None
     """Parts of the images to have metrics of their own, or None."""
 
+    @classmethod
+    def of(
+        cls,
+        truth: GroundTruth,
+        iou_types: Sequence[IouType],
+        table: FrequencyTable | None,
+        options: EvaluationOptions,
+        bootstrap: BootstrapOptions | None,
+        annotations_sha256: Callable[[], str],
+        frequencies_sha256: str | None,
+    ) -> DetectionReporter:
+        """A reporter by these options. Raises InputError if the protocol or the table do not fit the annotations."""
+        labels, draws = group_labels(truth, table), draws_of(truth, bootstrap)
+        notes = compared_names(table, truth)
+        evaluations = prepared_evaluations(truth, iou_types, labels, options, draws)
+        return cls(evaluations, labels, table, draws, annotations_sha256, frequencies_sha256, notes=notes)
+
     def outcomes(
         self, sources: Iterable[Source], progress: Progress, swaps: Swaps | None = None, reference: int = 0
     ) -> tuple[Outcome, ...]:
@@ -134,9 +140,8 @@ class DetectionReporter:
         """
         from longtail_cli.workflow import detection_runs
 
-        train = self._train_counts
         return detection_runs.evaluate_sources(
-            self.evaluations, sources, train, progress, swaps, reference, self.slices
+            self.evaluations, sources, self.train_counts, progress, swaps, reference, self.slices
         )
 
     def report(self, outcomes: Sequence[Outcome], compared_to: int | None = None) -> Report:
@@ -175,13 +180,14 @@ class DetectionReporter:
         return intervals.add_intervals(report, self.draws, {one.run.name: one.resampled for one in outcomes}, images)
 
     @property
-    def _train_counts(self) -> TrainCounts | None:
+    def train_counts(self) -> TrainCounts | None:
+        """How often each category occurs in training, for the rows of categories; None if that is not known."""
         from longtail_cli.workflow.category_rows import train_counts
 
         return train_counts(self.evaluations[0].ground_truth, self.table)
 
 
-def _with_oracles(
+def with_oracles(
     outcomes: tuple[Outcome, ...], methods: Sequence[Method], truth_file: AnnotationFile
 ) -> tuple[Outcome, ...]:
     """The outcomes, ordered by input, then method, with oracle runs marked; reads the images again if need be."""

@@ -17,7 +17,7 @@ from longtail_cli.files.output import check_free_space
 from longtail_cli.files.results.writer import detections_writer, result_format
 from longtail_cli.methods.apply import Adjuster
 from longtail_cli.methods.base import Method
-from longtail_cli.tables import FrequencyTable, GroundTruth, LogitColumns, Logits, Singles
+from longtail_cli.tables import FrequencyTable, LogitColumns, Logits, Singles
 from longtail_cli.workflow.category_names import compared_names
 from longtail_cli.workflow.classifier_inputs import notes_of
 from longtail_cli.workflow.decode_logits import decode_batches, objectness_note, saturation_note
@@ -65,25 +65,17 @@ def rescore_logits(
     does not fit the file, OutputError if an output cannot be written to, or all scores will not fit on the disk.
     """
     device = device_of(options.device)
-    with nullcontext() if annotations is None else open_annotations(annotations) as truth_file:
-        data_set = None if truth_file is None else truth_file.data_set
-        file = open_with_options(path, options, data_set=data_set, classes=classes_of(table, methods))
-        truth = None if truth_file is None else truth_file.read(masks=False)
-    if file.content == "scores":
-        file = file.as_logits()
-    if len(outs) != len(methods) or len(set(outs)) != len(outs):
-        problem = Problem("files", f"{len(methods)} different ones, one for each method", f"{len(outs)}")
-        raise UsageError("`output=`", [problem], "give one `output=` for each `method=`, in the same order")
-    file, about_names = _resolved(file, truth, table, options)
+    file, about_names = opened_for(path, table, methods, options, annotations)
+    check_one_each(methods, outs)
     prepared = prepare_methods(file, methods, table, options, device)
-    written: Sequence[_Written | None] = [None] * len(prepared)
+    written: Sequence[Written | None] = [None] * len(prepared)
     if file.image_id is None:
         _write_scores(file, prepared, outs, device, keep_logits, progress)
     else:
         if keep_logits:
             problem = Problem("`keep_logits=True`", "classification logits", "detection logits")
             raise UsageError(str(path), [problem], "leave it out: a result file cannot hold logits")
-        written = _write_detections(file, prepared, outs, options, device, progress)
+        written = write_detections(file, prepared, outs, options, device, progress)
     about_file = (*objectness_note(file, options), *notes_of([file]), *about_names)
     return tuple(
         LogitsSummary(
@@ -97,35 +89,55 @@ def rescore_logits(
     )
 
 
-def _resolved(
-    file: LogitsFile, truth: GroundTruth | None, table: FrequencyTable | None, options: InputOptions
+def opened_for(
+    path: Path | str,
+    table: FrequencyTable | None,
+    methods: Sequence[Method],
+    options: InputOptions,
+    annotations: Path | None,
 ) -> tuple[LogitsFile, tuple[str, ...]]:
-    """The file with the ids of the annotations, and notes on their names."""
+    """The logits `path`, or at a URL, with the ids of the annotations if there are any, and notes on their names.
+
+    Raises as `rescore_logits`.
+    """
+    with nullcontext() if annotations is None else open_annotations(annotations) as truth_file:
+        data_set = None if truth_file is None else truth_file.data_set
+        file = open_with_options(path, options, data_set=data_set, classes=classes_of(table, methods))
+        truth = None if truth_file is None else truth_file.read(masks=False)
+    if file.content == "scores":
+        file = file.as_logits()
     if truth is None:
         return resolved_logits_alone(file, options), ()
     return resolved_logits(file, truth, options), compared_names(table, truth)
 
 
+def check_one_each(methods: Sequence[Method], outs: Sequence[Path]) -> None:
+    """Raise UsageError unless there is another output for each method."""
+    if len(outs) != len(methods) or len(set(outs)) != len(outs):
+        problem = Problem("files", f"{len(methods)} different ones, one for each method", f"{len(outs)}")
+        raise UsageError("`output=`", [problem], "give one `output=` for each `method=`, in the same order")
+
+
 @dataclass(slots=True)
-class _Written:
+class Written:
     """How many detections an output has, and how many of score 1."""
 
     entries: int = 0
     ones: int = 0
 
 
-def _write_detections(
+def write_detections(
     file: LogitsFile,
     prepared: Sequence[PreparedMethod],
     outs: Sequence[Path],
     options: InputOptions,
     device: torch.device,
     progress: Progress,
-) -> list[_Written]:
+) -> list[Written]:
     """Write a result file for each method, and return what was written to each."""
     for out in outs:
         result_format(out)
-    written = [_Written() for _ in prepared]
+    written = [Written() for _ in prepared]
     with ExitStack() as together:
         writers = [together.enter_context(detections_writer(out)) for out in outs]
         for batch in decode_batches(file, prepared, options, device, progress):

@@ -22,12 +22,13 @@ from longtail_cli.files.results.problems import entry_name
 from longtail_cli.frequency import uncounted_table
 from longtail_cli.methods.base import Method, Note, RowKind, needs_logits
 from longtail_cli.methods.registry import score_steps
-from longtail_cli.methods.scores import AdjustableScores, direction
+from longtail_cli.methods.scores import AdjustableScores, MovedScores, direction
 from longtail_cli.methods.steps import ScoreStep, Step
 from longtail_cli.tables import (
     Convention,
     Floats,
     FrequencyTable,
+    GroundTruth,
     Ints,
     LogitColumns,
     Longs,
@@ -130,18 +131,46 @@ def rescore(
     annotations, and there are none; OutputError if `out` cannot be written to, or a plain JSON file is certain not to
     fit on the disk: scores never make up half of it, and all else stays.
     """
+    truth = read_truth(annotations)
     with open_results(path) as file:
         if isinstance(path, Path) and path.suffix == out.suffix == ".json":
             check_free_space({out: file.size // 2})
-        advance = bytes_progress(progress, "reading", file.size)
-        results, as_they_are = _read(file, annotations, table, convention, advance)
-        progress("adjusting", None)
-        adjusted = AdjustableResults(results, table, score_space, areas_in(file, results)).adjusted(method)
-        if as_they_are:
-            file.write_rescored(adjusted.results.score, out, bytes_progress(progress, "writing", file.size))
-        else:
-            write_results(adjusted.results, out, bytes_progress(progress, "writing", len(results)))
-    return _summary(adjusted, method)
+        adjusted, _ = rescore_file(file, table, method, out, truth, convention, score_space, progress)
+    per_image = run_lengths(np.sort(adjusted.results.image_id, kind="stable"))  # fast if images are contiguous
+    return summary_of(method, per_image, adjusted.order_kept, adjusted.results.convention.notes + adjusted.notes)
+
+
+def rescore_file(
+    file: ResultFile,
+    table: FrequencyTable | None,
+    method: Method,
+    out: Path,
+    truth: GroundTruth | None,
+    convention: ConventionOptions,
+    score_space: ScoreSpace,
+    progress: Progress,
+) -> tuple[AdjustedResults, Convention]:
+    """Write a result file that was opened to the new file `out` with adjusted scores, as `rescore`.
+
+    Returns the results, and how the file was written.
+    """
+    advance = bytes_progress(progress, "reading", file.size)
+    results, stated, as_they_are = _read(file, truth, table, convention, advance)
+    progress("adjusting", None)
+    adjusted = AdjustableResults(results, table, score_space, areas_in(file, results)).adjusted(method)
+    if as_they_are:
+        file.write_rescored(adjusted.results.score, out, bytes_progress(progress, "writing", file.size))
+    else:
+        write_results(adjusted.results, out, bytes_progress(progress, "writing", len(results)))
+    return adjusted, stated
+
+
+def read_truth(annotations: Any) -> GroundTruth | None:
+    """The annotations of the detections, without their masks; None if there are none."""
+    if annotations is None:
+        return None
+    with open_annotations(annotations) as file:
+        return file.read(masks=False)
 
 
 def rescore_in_memory(
@@ -158,7 +187,7 @@ def rescore_in_memory(
     It has the ids of the annotations and xywh boxes if `convention` says that its own are others. Raises as `rescore`.
     """
     with open_results(predictions) as file:
-        results, as_they_are = _read(file, annotations, table, convention, None)
+        results, _, as_they_are = _read(file, read_truth(annotations), table, convention, None)
         adjusted = AdjustableResults(results, table, score_space, areas_in(file, results)).adjusted(method)
     columns: dict[str, Any] = {"score": adjusted.results.score.copy()}  # not those of `predictions`
     if not as_they_are:
@@ -176,43 +205,41 @@ def rescore_in_memory(
 
 def _read(
     file: ResultFile,
-    annotations: Any,
+    truth: GroundTruth | None,
     table: FrequencyTable | None,
     convention: ConventionOptions,
     advance: Callable[[int], None] | None,
-) -> tuple[Results, bool]:
-    """The results with the ids of the annotations, and whether these are the ids and boxes that the file has.
+) -> tuple[Results, Convention, bool]:
+    """The results with the ids of the annotations, how the file was written, and whether its ids and boxes are theirs.
 
     If they are, only the geometry is read that checking them needs.
     """
-    fields = frozenset() if annotations is None else frozenset({"bbox"})
+    fields = frozenset() if truth is None else frozenset({"bbox"})
     results = file.read(fields, advance)
     as_they_are = results.convention.format == COCO_RESULTS and is_plain(results.convention, convention)
     if not as_they_are and fields != file.fields:
         results = file.read(file.fields)
-    if annotations is None:
-        return resolved_alone(results, convention), as_they_are
-    with open_annotations(annotations) as truth_file:
-        truth = truth_file.read(masks=False)
+    if truth is None:
+        return resolved_alone(results, convention), results.convention, as_they_are
     found = resolved(results, truth, convention)
     check_known(found, truth)
     notes = found.convention.notes + compared_names(table, truth)
-    return replace(found, convention=replace(found.convention, notes=notes)), as_they_are
+    return replace(found, convention=replace(found.convention, notes=notes)), results.convention, as_they_are
 
 
-def _summary(adjusted: AdjustedResults, method: Method) -> RescoreSummary:
-    per_image = _run_lengths(np.sort(adjusted.results.image_id, kind="stable"))  # fast if images are contiguous
+def summary_of(method: Method, per_image: Longs, order_kept: bool, notes: tuple[str, ...]) -> RescoreSummary:
+    """per_image: int64 [I], the number of detections of each image that has any."""
     return RescoreSummary(
         method=method.spec,
-        entries=len(adjusted.results),
+        entries=int(per_image.sum()),
         images=len(per_image),
         images_over={limit: int((per_image > limit).sum()) for limit in LIMITS},
-        order_kept=adjusted.order_kept,
-        notes=adjusted.results.convention.notes + adjusted.notes,
+        order_kept=order_kept,
+        notes=notes,
     )
 
 
-def _run_lengths(ascending: Longs) -> Longs:
+def run_lengths(ascending: Longs) -> Longs:
     """How often each value occurs in `ascending`, int64."""
     edges = np.flatnonzero(ascending[1:] != ascending[:-1]) + 1
     return np.diff(edges, prepend=0, append=len(ascending)) if len(ascending) else np.zeros(0, np.int64)
@@ -222,27 +249,46 @@ class AdjustableResults:
     """Results to be adjusted by any number of methods, which share their classes and the order of their scores."""
 
     def __init__(
-        self, results: Results, table: FrequencyTable | None, score_space: ScoreSpace, areas: Callable[[], Floats]
+        self,
+        results: Results,
+        table: FrequencyTable | None,
+        score_space: ScoreSpace,
+        areas: Callable[[], Floats],
+        category_id: Longs | None = None,
     ) -> None:
         """areas: called for `Detections.area`, once, and only if a method depends on it.
+
+        category_id: int64 [c], the categories of the whole file; None for those of the results.
 
         Raises InputError if a score is not a probability.
         """
         if score_space == "prob":
             check_probabilities(results)
         self._results, self._table, self._space, self._areas = results, table, score_space, cache(areas)
+        self._category_id = results.category_id if category_id is None else category_id
 
-    def adjusted(self, method: Method) -> AdjustedResults:
+    def adjusted(self, method: Method, moved: MovedScores | None = None) -> AdjustedResults:
         """The results with the scores that `method` gives them.
+
+        moved: the scores that it moves among all detections of the file; None if the results are all of them.
 
         Raises InputError if a category is not in the table, UsageError if the method needs a table and there is none,
         or needs the full logits.
         """
         table, category, scores = self._classes
         steps, notes = self._steps(method)
-        adjusted = replace(self._results, score=scores.adjusted(*steps))
+        score = scores.adjusted(*steps) if moved is None else scores.adjusted_among(moved, *steps)
+        adjusted = replace(self._results, score=score)
         _check_finite(adjusted, method.spec)
         return AdjustedResults(adjusted, category, direction(steps, len(table)), note_lines(notes, table))
+
+    def in_cells(self, method: Method) -> tuple[AdjustableScores, list[ScoreStep]] | None:
+        """The scores by cell, and the steps of the method, see `AdjustableScores.in_cells`; None if it changes nothing.
+
+        Raises as `adjusted`.
+        """
+        steps, _ = self._steps(method)
+        return self._classes[2].in_cells(*steps) if steps else None
 
     def keeps_order(self, method: Method) -> bool:
         """Whether no class of the table has its detections reordered. Raises as `adjusted`."""
@@ -258,7 +304,7 @@ class AdjustableResults:
     @cached_property
     def _classes(self) -> tuple[FrequencyTable, Ints, AdjustableScores]:
         """The table, or one of the categories that the file holds; the row of each detection in it; their scores."""
-        table = uncounted_table(self._results.category_id) if self._table is None else self._table
+        table = uncounted_table(self._category_id) if self._table is None else self._table
         category = table_rows(self._results, table)
         return table, category, AdjustableScores(self._results.score, category, self._space, self._areas)
 
@@ -297,7 +343,11 @@ def _check_finite(results: Results, spec: str) -> None:
     bad = np.flatnonzero(~np.isfinite(results.score))
     if len(bad):
         problems = [
-            Problem(entry_name(entry, int(results.image_id[entry])), f"a score that {spec} keeps finite", "an overflow")
+            Problem(
+                entry_name(results.entry_of(entry), int(results.image_id[entry])),
+                f"a score that {spec} keeps finite",
+                "an overflow",
+            )
             for entry in bad[:MAX_PROBLEMS].tolist()
         ]
         raise InputError(results.source, problems, "give the method smaller parameters", total=len(bad))
@@ -309,7 +359,9 @@ def check_probabilities(results: Results) -> None:
     if len(outside):
         problems = [
             Problem(
-                entry_name(entry, int(results.image_id[entry])), "a score in [0, 1]", f"{float(results.score[entry])}"
+                entry_name(results.entry_of(entry), int(results.image_id[entry])),
+                "a score in [0, 1]",
+                f"{float(results.score[entry])}",
             )
             for entry in outside[:MAX_PROBLEMS].tolist()
         ]
@@ -326,7 +378,7 @@ def table_rows(results: Results, table: FrequencyTable) -> Ints:
     ids, first = np.unique(results.category_id[~known], return_index=True)
     entries = np.flatnonzero(~known)[first]
     problems = [
-        Problem(f"category_id {id_} (first in entry {entry})", "a row in the frequency table", "none")
+        Problem(f"category_id {id_} (first in entry {results.entry_of(entry)})", "a row in the frequency table", "none")
         for id_, entry in zip(ids[:MAX_PROBLEMS].tolist(), entries.tolist(), strict=False)
     ]
     fix = "count the training set that the model's categories belong to, with `ltcal compute-freq`"

@@ -96,7 +96,7 @@ def tune_classification(
     search = Search(spaces, goal, data.folds)
     complete = search_all(search, data, progress)
     of_rows = sha256(np.array(data.digests, "<u8").tobytes()).hexdigest()
-    inputs = input_digests(file, of_rows, frequencies, frequencies_sha256)
+    inputs = input_digests(file.source, of_rows, frequencies, frequencies_sha256)
     inputs += digests_of_paths({"labels": labels, "target": None if options.target in TARGETS else options.target})
     inputs += method_digests(spaces)
     tuned_on = _tuned_on(file, data.digests, inputs)

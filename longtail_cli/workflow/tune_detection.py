@@ -24,7 +24,7 @@ from longtail_cli.files.annotations.reader import open_annotations
 from longtail_cli.files.results.file import ResultFile
 from longtail_cli.reports.origin import InputDigest, Origin
 from longtail_cli.reports.tuning.model import Tuning
-from longtail_cli.tables import FrequencyTable, GroundTruth, Longs, Results
+from longtail_cli.tables import FrequencyTable, GroundTruth, LogitColumns, Longs, Results
 from longtail_cli.tuning import default_spaces
 from longtail_cli.tuning.folds import Folds, one_fold, rarest_category, stratified_folds
 from longtail_cli.tuning.goal import Goal, parse_goal
@@ -62,15 +62,15 @@ SIZED = re.compile(r"/A[PR][sml](@|$)")
 
 
 @dataclass(frozen=True, slots=True)
-class _Inputs:
-    """What was read."""
+class TuningInputs:
+    """What the search needs to know of the inputs, beside the predictions."""
 
-    file: Any
-    """A `ResultFile` or a `LogitsFile`."""
+    source: str
+    """The predictions, as the user gave them."""
+    columns: LogitColumns | None
+    """Of logits; None for a result file."""
     path: str | None
     """Of logits, see `default_spaces.as_source`."""
-    results: Results | None
-    """Of a result file."""
     truth: GroundTruth
     image_names: Mapping[int, str]
     """The file name of each image by id."""
@@ -84,7 +84,7 @@ class _Inputs:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class TuningRules:
     """How the detections are decoded and evaluated."""
 
     evaluation: EvaluationOptions
@@ -115,7 +115,8 @@ def tune_detection(
         file = open_inputs([predictions], truth_file, input_options, stack)[0]
         predictions_sha256 = pool.submit(sha256_of, file)
         iou_types = tuple(dict.fromkeys(evaluation.iou_types)) or held_iou_types(file)
-        _check_iou_types(file, iou_types)
+        if not isinstance(file, ResultFile):
+            check_boxes(file.source, iou_types)
         truth = truth_file.read(masks="segm" in iou_types)
         results = None
         if isinstance(file, ResultFile):
@@ -126,10 +127,10 @@ def tune_detection(
             from longtail_cli.workflow.logit_conventions import resolved_logits
 
             file = resolved_logits(file, truth, input_options)
-        inputs = _Inputs(
-            file=file,
+        inputs = TuningInputs(
+            source=file.source,
+            columns=None if isinstance(file, ResultFile) else file.columns,
             path=default_spaces.as_source(predictions),
-            results=results,
             truth=truth,
             image_names=truth_file.image_names(),
             frequencies=frequencies,
@@ -139,18 +140,26 @@ def tune_detection(
             annotations_sha256=annotations_sha256.result(),
             frequencies_sha256=frequencies_sha256,
         )
-        return _tuned(inputs, iou_types, options, _Rules(evaluation, input_options, bootstrap), progress)
+        rules = TuningRules(evaluation, input_options, bootstrap)
+        return tuned(inputs, iou_types, options, rules, _InMemory(file, results), progress)
 
 
-def _check_iou_types(file: Any, iou_types: Sequence[IouType]) -> None:
-    if not isinstance(file, ResultFile) and tuple(iou_types) != ("bbox",):
+def check_boxes(source: str, iou_types: Sequence[IouType]) -> None:
+    """Raise UsageError for logits that are to be tuned on masks."""
+    if tuple(iou_types) != ("bbox",):
         problem = Problem("`iou_types=`", "bbox", ", ".join(iou_types))
-        raise UsageError(file.source, [problem], "logits hold boxes only; tune masks on a result file")
+        raise UsageError(source, [problem], "logits hold boxes only; tune masks on a result file")
 
 
-def _tuned(
-    inputs: _Inputs, iou_types: Sequence[IouType], options: TuneOptions, rules: _Rules, progress: Progress
+def tuned(
+    inputs: TuningInputs,
+    iou_types: Sequence[IouType],
+    options: TuneOptions,
+    rules: TuningRules,
+    data_of: DataOf,
+    progress: Progress,
 ) -> Tuning:
+    """The tuning on these inputs. data_of: gives the predictions on some of the images."""
     truth, spaces = inputs.truth, spaces_of(options, _default_spaces(inputs))
     if any(space.temperature_fitted for space in spaces):
         raise no_fitted_temperature()
@@ -161,8 +170,8 @@ def _tuned(
     check_unseen(spaces, lambda saved: images_in(names, saved.origin.images), "images")
     goal = parse_goal(options.objective or f"{iou_types[0]}/AP", options.keep, _known_metrics(whole))
     folds = stratified_folds(_strata(part), options.folds, options.seed)
-    task = _Task(inputs, goal, iou_types, rules)
-    data = task.data(part, folds, split_of(options, "tuned on"))
+    task = TuningTask(inputs, goal, iou_types, rules)
+    data = data_of(task, part, folds, split_of(options, "tuned on"))
     search = Search(spaces, goal, folds)
     complete = search_all(search, data, progress)
     tuned_on = _tuned_on(inputs, part, method_digests(spaces))
@@ -170,44 +179,23 @@ def _tuned(
     if tuned is None or tuning.partial:
         return tuning
     other = truth_of(truth, ~tuned)
-    held_out = task.data(other, one_fold(len(other.image_id)), split_of(options, "held out"))
+    held_out = data_of(task, other, one_fold(len(other.image_id)), split_of(options, "held out"))
     return with_heldout(tuning, held_out, progress)
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class TuningTask:
     """What is evaluated, and by which rules."""
 
-    inputs: _Inputs
+    inputs: TuningInputs
     goal: Goal
     iou_types: Sequence[IouType]
-    rules: _Rules
+    """Of the report."""
+    rules: TuningRules
 
-    def data(self, part: GroundTruth, folds: Folds, split: str | None) -> DetectionData:
-        """The predictions on the images of `part`. split: see `Signature.split`."""
-        inputs, goal = self.inputs, self.goal
-        reporter = self._reporter(part, split)
-        lanes = self._lanes(part, folds)
-        if inputs.results is not None:
-            from longtail_cli.workflow.tune_results import ResultData
-
-            space = self.rules.evaluation.score_space
-            areas = areas_in(inputs.file, inputs.results, self._resolve)
-            return ResultData(
-                inputs.results, areas, inputs.predictions_sha256, inputs.truth, lanes, folds, goal, inputs.table, space,
-                reporter,
-            )  # fmt: skip
-        from longtail_cli.workflow.tune_detector import DetectorData
-
-        ids, options = inputs.truth.image_id, self.rules.inputs
-        return DetectorData(inputs.file, lanes[0], ids, folds, goal, inputs.table, options, reporter)
-
-    def _resolve(self, found: Results) -> Results:
-        return resolved(found, self.inputs.truth, self.rules.inputs.convention)
-
-    def _reporter(self, part: GroundTruth, split: str | None) -> DetectionReporter:
+    def reporter(self, part: GroundTruth, split: str | None) -> DetectionReporter:
         """Reports with everything that was asked for, and what the goal needs."""
-        inputs, options, needed = self.inputs, self.rules.evaluation, self._needed
+        inputs, options, needed = self.inputs, self.rules.evaluation, self.needed
         shown = replace(
             options,
             fixed_ap=options.fixed_ap or needed.fixed_ap,
@@ -220,15 +208,15 @@ class _Task:
             inputs.frequencies_sha256, split, compared_names(inputs.table, inputs.truth),
         )  # fmt: skip
 
-    def _lanes(self, part: GroundTruth, folds: Folds) -> list[Evaluation]:
+    def lanes(self, part: GroundTruth, folds: Folds) -> list[Evaluation]:
         """Evaluates only what the goal needs, in each lane of the folds."""
         names = self.goal.metrics
         iou_types = [one for one in IOU_TYPES if any(one in name.split("/")[:2] for name in names)]
         sizes = any(SIZED.search(name) for name in names)
-        return prepared_evaluations(part, iou_types, self.inputs.labels, self._needed, folds, resampled_sizes=sizes)
+        return prepared_evaluations(part, iou_types, self.inputs.labels, self.needed, folds, resampled_sizes=sizes)
 
     @property
-    def _needed(self) -> EvaluationOptions:
+    def needed(self) -> EvaluationOptions:
         """The options with only the metrics of the goal."""
         names = self.goal.metrics
         return replace(
@@ -241,14 +229,48 @@ class _Task:
         )
 
 
+DataOf = Callable[[TuningTask, GroundTruth, Folds, str | None], DetectionData]
+"""Called with the task, the images, their folds and `Signature.split`: the predictions on these images."""
+
+
+@dataclass(frozen=True, slots=True)
+class _InMemory:
+    """Predictions of which all that is evaluated is held in this process."""
+
+    file: Any
+    """A `ResultFile` or a `LogitsFile`."""
+    results: Results | None
+    """Of a result file."""
+
+    def __call__(self, task: TuningTask, part: GroundTruth, folds: Folds, split: str | None) -> DetectionData:
+        """See `DataOf`."""
+        inputs, rules, goal = task.inputs, task.rules, task.goal
+        reporter, lanes = task.reporter(part, split), task.lanes(part, folds)
+        if self.results is not None:
+            from longtail_cli.workflow.tune_results import ResultData
+
+            def resolve(found: Results) -> Results:
+                return resolved(found, inputs.truth, rules.inputs.convention)
+
+            space, areas = rules.evaluation.score_space, areas_in(self.file, self.results, resolve)
+            return ResultData(
+                self.results, areas, inputs.predictions_sha256, inputs.truth, lanes, folds, goal, inputs.table, space,
+                reporter,
+            )  # fmt: skip
+        from longtail_cli.workflow.tune_detector import DetectorData
+
+        ids = inputs.truth.image_id
+        return DetectorData(self.file, lanes[0], ids, folds, goal, inputs.table, rules.inputs, reporter)
+
+
 def _strata(truth: GroundTruth) -> Longs:
     return rarest_category(truth.image, truth.category, len(truth.image_id), len(truth.categories))
 
 
-def _default_spaces(inputs: _Inputs) -> Sequence[str]:
-    if inputs.results is not None:
+def _default_spaces(inputs: TuningInputs) -> Sequence[str]:
+    if inputs.columns is None:
         return default_spaces.of_results() if inputs.table is not None else ()
-    return default_spaces.of_detector(inputs.file.columns, inputs.table, inputs.path)
+    return default_spaces.of_detector(inputs.columns, inputs.table, inputs.path)
 
 
 def _known_metrics(evaluations: Sequence[Evaluation]) -> list[str]:
@@ -267,16 +289,15 @@ def _known_metrics(evaluations: Sequence[Evaluation]) -> list[str]:
     return names
 
 
-def _tuned_on(inputs: _Inputs, part: GroundTruth, of_methods: tuple[InputDigest, ...]) -> Origin:
-    file, table = inputs.file, inputs.table
+def _tuned_on(inputs: TuningInputs, part: GroundTruth, of_methods: tuple[InputDigest, ...]) -> Origin:
+    columns, table = inputs.columns, inputs.table
     digests = (
-        *input_digests(file, inputs.predictions_sha256(), inputs.frequencies, inputs.frequencies_sha256),
+        *input_digests(inputs.source, inputs.predictions_sha256(), inputs.frequencies, inputs.frequencies_sha256),
         InputDigest("annotations", inputs.truth.source, inputs.annotations_sha256),
         *of_methods,
     )
     images = {id_: inputs.image_names[id_] for id_ in part.image_id.tolist()}
-    if inputs.results is None:
-        columns = file.columns
+    if columns is not None:
         return Origin("logits", columns.head, columns.background, tuple(columns.category_id.tolist()), digests, images)
     known = inputs.truth.categories.id if table is None else table.category_id
     return Origin("results", "sigmoid", "none", tuple(known.tolist()), digests, images)

@@ -156,16 +156,21 @@ class DetectorData(DetectionData):
         return self._reporter.report(self._reporter.outcomes([source], progress))
 
     def _cross_fitted(self, run: CrossFitted) -> _Kept:
-        """The detections of each image by the method of its fold; their order among images does not matter."""
+        """The detections of each image by the method of its fold, with the images in the order of the file."""
         specs = [method.spec for method in run.methods]
         if len(set(specs)) == 1:
             return self._kept[specs[0]]
         parts = []
         for number, spec in enumerate(specs):
             own = self._kept[spec]
-            image = self._boxes.image[np.searchsorted(self._boxes.index, own.box)]
-            parts.append(own.rows(np.flatnonzero(self.folds.fold[image] == number)))
-        return _joined(parts)
+            parts.append(own.rows(np.flatnonzero(self.folds.fold[self._image_of(own)] == number)))
+        every, first = _joined(parts), np.full(self.folds.images, np.iinfo(np.int64).max)
+        np.minimum.at(first, self._boxes.image, self._boxes.index)
+        return every.rows(np.argsort(first[self._image_of(every)], kind="stable"))
+
+    def _image_of(self, kept: _Kept) -> Ints:
+        """The index of the image of each detection: int32 [M]."""
+        return self._boxes.image[np.searchsorted(self._boxes.index, kept.box)]
 
     def _decode(self, prepared: Sequence[PreparedMethod], progress: Progress) -> tuple[_Boxes, list[_Kept]]:
         """The detections of each method on the images that are tuned on, and their boxes."""

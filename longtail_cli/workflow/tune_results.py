@@ -11,6 +11,7 @@ import numpy as np
 from longtail_cli.choices import ScoreSpace
 from longtail_cli.evaluation.detections import Candidates, Evaluation, Ordered
 from longtail_cli.evaluation.selection import per_image
+from longtail_cli.files.results.rows import results_at
 from longtail_cli.methods.base import Method
 from longtail_cli.reports.model import Report
 from longtail_cli.tables import Floats, FrequencyTable, GroundTruth, Results
@@ -18,18 +19,29 @@ from longtail_cli.tuning.folds import Folds
 from longtail_cli.tuning.goal import Goal
 from longtail_cli.tuning.trials import Figures
 from longtail_cli.workflow.detection_inputs import RunInput, Source
-from longtail_cli.workflow.image_subset import results_of
 from longtail_cli.workflow.locate_detections import locate
 from longtail_cli.workflow.progress import Progress
 from longtail_cli.workflow.report_detection import DetectionReporter
-from longtail_cli.workflow.rescore_results import AdjustableResults
+from longtail_cli.workflow.rescore_results import AdjustableResults, AdjustedResults
+from longtail_cli.workflow.score_sample import ScoreSample, positions, sampled
 from longtail_cli.workflow.tune_data import CrossFitted, DetectionData, detection_figures
-
-SAMPLED = 1 << 14
-"""Detections on which it is measured how far a method moves the scores, at most."""
 
 BY_ORDER = ("AP", "AR")
 """How the metrics begin that follow from the order within each category, which most methods keep."""
+
+
+def follows_from_order(goal: Goal) -> bool:
+    """Whether the metrics of the goal follow from which detections count, and their order within each category."""
+    return all(name.split("/")[1].startswith(BY_ORDER) and "APpool" not in name for name in goal.metrics)
+
+
+def cannot_change(goal: Goal) -> str:
+    """The note on an objective that no candidate can change."""
+    return (
+        f"{goal.objective} cannot change: these methods keep the order of the file's detections within each "
+        "category, and no image holds more of them than are evaluated. Pooled AP, reliability and errors between "
+        "classes can; tune one of them, or tune on logits."
+    )
 
 
 class ResultData(DetectionData):
@@ -60,17 +72,20 @@ class ResultData(DetectionData):
         super().__init__(folds, goal)
         self._sha256, self._evaluations, self._reporter = sha256, evaluations, reporter
         located = locate(results, truth)  # so that unknown images are refused, whatever is tuned on
+        own_areas = cache(areas)
+        self._adjustable = AdjustableResults(results, table, score_space, own_areas)
         inside = np.isin(located.image, np.searchsorted(truth.image_id, evaluations[0].ground_truth.image_id))
-        if not inside.all():
-            results = results_of(results, inside)
+        self._inside = None if inside.all() else np.flatnonzero(inside)
+        if self._inside is not None:
+            results = results_at(results, self._inside)
             located = locate(results, evaluations[0].ground_truth)
         self._located = located
-        own_areas = cache(lambda: areas()[inside])
-        self._adjustable = AdjustableResults(results, table, score_space, own_areas)
-        spread = np.unique(np.linspace(0, max(len(results) - 1, 0), SAMPLED).astype(np.int64))[: len(results)]
-        sampled = np.isin(np.arange(len(results)), spread)
-        self._sample = results_of(results, sampled)
-        self._sampled = AdjustableResults(self._sample, table, score_space, lambda: own_areas()[sampled])
+        row = sampled(positions(located.image, np.arange(len(evaluations[0].ground_truth.image_id))))
+        sample = results_at(results, row)
+        self._sample = ScoreSample(
+            sample.score, AdjustableResults(sample, table, score_space, lambda: own_areas()[inside][row])
+        )
+        self._about_file = results.convention.notes
         self._candidates: list[Candidates] = [one.candidates(located) for one in evaluations]
         self._ordered: list[Ordered | None] = [None for _ in evaluations]
         self._base: Figures | None = None
@@ -81,13 +96,13 @@ class ResultData(DetectionData):
     def figures(self, methods: Sequence[Method], progress: Progress) -> Iterator[Figures]:
         for number, method in enumerate(methods):
             progress("evaluating", number / len(methods))
-            moved = self._moved(method)
+            moved = self._sample.moved(method)
             order_kept = self._adjustable.keeps_order(method)
             self._reordered |= not order_kept
             if self._base is not None and self.only_order_matters and order_kept:
                 yield replace(self._base, moved=moved)
                 continue
-            detections = replace(self._located, score=self._adjustable.adjusted(method).results.score)
+            detections = replace(self._located, score=self._inside_of(self._adjustable.adjusted(method)))
             found = [
                 one.evaluate(detections, candidates, before)
                 for one, candidates, before in zip(self._evaluations, self._candidates, self._ordered, strict=True)
@@ -100,21 +115,14 @@ class ResultData(DetectionData):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        about_file = self._sample.convention.notes
         if self._reordered or not self.only_order_matters:
-            return about_file
-        return (
-            *about_file,
-            f"{self.goal.objective} cannot change: these methods keep the order of the file's detections within each "
-            "category, and no image holds more of them than are evaluated. Pooled AP, reliability and errors between "
-            "classes can; tune one of them, or tune on logits.",
-        )
+            return self._about_file
+        return (*self._about_file, cannot_change(self.goal))
 
     @property
     def only_order_matters(self) -> bool:
         """Whether no adjustment that keeps the order within each category can change a metric of the goal."""
-        by_order = all(name.split("/")[1].startswith(BY_ORDER) and "APpool" not in name for name in self.goal.metrics)
-        return by_order and not self._limit_decides
+        return follows_from_order(self.goal) and not self._limit_decides
 
     @property
     def _limit_decides(self) -> bool:
@@ -129,13 +137,18 @@ class ResultData(DetectionData):
         methods = {method.spec: method for run in runs for method in run.methods}
         adjusted = {spec: self._adjustable.adjusted(method) for spec, method in methods.items()}
         notes = {spec: one.notes for spec, one in adjusted.items()}
-        scores = {spec: one.results.score for spec, one in adjusted.items()}
+        scores = {spec: self._inside_of(one) for spec, one in adjusted.items()}
         inputs = tuple(
             RunInput(run.name, None, replace(self._located, score=self._scores(run, scores)), run.notes(notes))
             for run in runs
         )
         source = Source(self._located.source, self._sha256(), inputs)
         return self._reporter.report(self._reporter.outcomes([source], progress))
+
+    def _inside_of(self, adjusted: AdjustedResults) -> Floats:
+        """The scores of the detections that are tuned on. All are adjusted together, which keeps their order."""
+        score = adjusted.results.score
+        return score if self._inside is None else score[self._inside]
 
     def _scores(self, run: CrossFitted, scores: Mapping[str, Floats]) -> Floats:
         """The score of each detection by the method of its image's fold: float64 [N]. scores: by spec, [N]."""
@@ -144,9 +157,3 @@ class ResultData(DetectionData):
         for number, method in enumerate(run.methods):
             chosen[fold == number] = scores[method.spec][fold == number]
         return chosen
-
-    def _moved(self, method: Method) -> float:
-        """The mean absolute difference between the scores before and after, of detections spread over the file."""
-        score = self._sample.score
-        after = self._sampled.adjusted(method).results.score
-        return float(np.abs(after - score).mean()) if len(score) else 0.0

@@ -124,12 +124,12 @@ def test_thresholds_equal_those_of_one_process(
 
 
 @cases
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_crowded_images(protocol, cap, seed):
     """Hundreds of detections that overlap, with many ties, in a file that is not in the order of the images."""
     rng = np.random.default_rng(seed)
 
-    def places(number):
+    def cells(number):
         return list(
             zip(rng.integers(0, IMAGES, number).tolist(), rng.integers(0, CATEGORIES, number).tolist(), strict=True)
         )
@@ -139,10 +139,10 @@ def test_crowded_images(protocol, cap, seed):
 
     objects, number = int(rng.integers(20, 60)), int(rng.integers(100, 300))
     known = list(
-        zip(places(objects), boxes(objects), [True] * objects, (rng.random(objects) < 0.2).tolist(), strict=True)
+        zip(cells(objects), boxes(objects), [True] * objects, (rng.random(objects) < 0.2).tolist(), strict=True)
     )
-    seen = list(zip(places(number), rng.integers(0, 5, number).tolist(), boxes(number), strict=True))
-    truth, seen = scene(known, seen, places(6), places(6), protocol, ascending=seed % 2 == 0)
+    seen = list(zip(cells(number), rng.integers(0, 5, number).tolist(), boxes(number), strict=True))
+    truth, seen = scene(known, seen, cells(6), cells(6), protocol, ascending=seed % 2 == 0)
     seen = replace(seen, within_limit=best_per_image(seen, 30) if seed % 3 else None)
     options = EvaluationOptions(fixed_ap=True, pooled_ap=True, reliability=True, per_category=True, thresholds=True)
     evaluation = Evaluation.prepare(truth, Protocol(protocol, cap), "bbox", GROUPS, options, Draws(IMAGES, 5, seed))

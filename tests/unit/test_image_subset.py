@@ -11,8 +11,9 @@ import pytest
 from cases import Entry, make_case, write_case
 from opened import read_annotations, read_results
 
+from longtail_cli.evaluation.protocol import Protocol, objects_of
 from longtail_cli.tables import Masks
-from longtail_cli.workflow.image_subset import results_of, truth_of
+from longtail_cli.workflow.image_subset import objects_by_part, results_of, truth_of, truths_of
 
 
 def of_images(annotations: Entry, predictions: list[Entry], images: set[int]) -> tuple[Entry, list[Entry]]:
@@ -59,6 +60,21 @@ def test_the_tables_are_those_of_smaller_files(tmp_path: Path, protocol: Any, ma
     smaller = results_of(results, np.isin(results.image_id, sorted(chosen)))
     if len(smaller):
         assert_equal(smaller, replace(read_results(part[1], fields=geometry), source=smaller.source))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("protocol", "masks"), [("lvis", False), ("coco", True)])
+def test_parts_of_the_images_are_those_of_each_part(tmp_path: Path, protocol: Any, masks: bool, seed: int) -> None:
+    annotations, found = make_case(seed, protocol=protocol, masks=masks, sure_hit=True)
+    truth = read_annotations(write_case(tmp_path, annotations, found)[0], masks=masks)
+    part = np.random.default_rng(seed).integers(0, 4, len(truth.image_id)).astype(np.int32)
+    every = objects_of(truth, Protocol("coco", 1))
+    rows = objects_by_part(truth, part, 4)
+    for number, own in enumerate(truths_of(truth, part, 4)):
+        assert_equal(own, truth_of(truth, part == number))
+        objects = objects_of(own, Protocol("coco", 1))
+        assert truth.id[every.row[rows[number]]].tolist() == own.id[objects.row].tolist()
+    assert number == 3
 
 
 def test_all_images_are_the_same_annotations(tmp_path: Path) -> None:

@@ -25,18 +25,15 @@ from longtail_cli.files.logits.metadata import (
     Stated,
     merge_metadata,
     parsed_metadata,
-    read_sidecar,
     resolved,
 )
-from longtail_cli.files.logits.opening import opened_shards
+from longtail_cli.files.logits.opening import OpenedSource, opened_source
 from longtail_cli.files.logits.queries import ReadDataSet, holds_queries, query_rows
-from longtail_cli.files.logits.ranks import written_by_ranks
 from longtail_cli.files.logits.repeats import without_repeats
 from longtail_cli.files.logits.rows import batch_sizes, count_images, pieces, read_rows, row_counts
-from longtail_cli.files.logits.shards import Allocate, MemoryShard, Shard, TensorBlock, empty
+from longtail_cli.files.logits.shards import Allocate, MemoryShard, SafetensorsShard, Shard, TensorBlock, empty
 from longtail_cli.files.logits.views import KeptRows, ScoresAsLogits, named_shard
 from longtail_cli.files.logits.writer import LogitsWriter
-from longtail_cli.files.paths import sidecars
 from longtail_cli.tables import Bools, LogitColumns, Logits, Longs, Singles
 
 __all__ = ["Declared", "LogitsFile", "LogitsWriter", "open_logits"]
@@ -115,7 +112,7 @@ class LogitsFile:
 
         allocate: gives the memory for the tensor `content`, for callers that reuse memory.
         """
-        names = self._streamed()
+        names = self.streamed
         first = 0
         for shard in self.parts:
             count = shard.tensors[self.content].shape[0]
@@ -140,7 +137,7 @@ class LogitsFile:
 
         It names shard, row and column.
         """
-        shard, first = self._shard_of(batch.first)
+        shard, _ = self._shard_of(batch.first)
         faults = []
         for name, values in ((self.content, batch.logits), ("features", batch.features)):
             if values is not None and not all_finite(values):
@@ -148,20 +145,20 @@ class LogitsFile:
                 _, index = self.location(batch.first + row)
                 faults.append(_not_finite(name, index, column, number, self.columns))
         if self.per_class_boxes and batch.boxes is not None:
-            faults += box_faults(batch.boxes, first)
+            faults += box_faults(batch.boxes, self.location(batch.first)[1])
         raise_faults(str(shard.path), faults)
 
     def location(self, row: int) -> tuple[Path, int]:
         """The file that holds the row, and the index of the row in it."""
         shard, index = self._shard_of(row)
-        return shard.path, shard.index_of(index) if isinstance(shard, KeptRows) else index
+        return shard.path, shard.index_of(index) if isinstance(shard, KeptRows | SafetensorsShard) else index
 
     def kept(self, rows: Bools) -> LogitsFile:
         """The file of a classifier with some of its rows alone, in order. rows: bool [N]."""
         if rows.all():
             return self
         ends = np.cumsum([shard.tensors[self.content].shape[0] for shard in self.parts])
-        names = (*self._streamed(), "labels")
+        names = (*self.streamed, "labels")
         parts = [KeptRows.of(part, own, names) for part, own in zip(self.parts, np.split(rows, ends[:-1]), strict=True)]
         index = np.flatnonzero(rows)
         return replace(
@@ -190,7 +187,8 @@ class LogitsFile:
             row -= count
         raise IndexError("no such row")
 
-    def _streamed(self) -> list[str]:
+    @property
+    def streamed(self) -> list[str]:
         """The tensors that are read with each batch; labels and image ids were read before."""
         held = {"boxes": self.image_id is not None, "objectness": self.has_objectness, "features": self.has_features}
         return list(dict.fromkeys([self.content, *(name for name, present in held.items() if present)]))
@@ -210,7 +208,7 @@ class LogitsFile:
 
 
 def open_logits(
-    source: Path | Mapping[str, Any],
+    source: Path | str | Mapping[str, Any],
     declared: Declared = NOTHING_DECLARED,
     name: str = "logits",
     keys: Mapping[str, str] = NO_KEYS,
@@ -218,10 +216,10 @@ def open_logits(
 ) -> LogitsFile:
     """A logits file or arrays in memory, checked except for the values of large tensors.
 
-    source: a file in one of the forms of `opened_shards`, or a folder of shards of one kind, read in name order; or
-    NumPy arrays and torch tensors by name: `logits` [N, K] or `scores` [N, C], and where they apply
-    `labels`, `image_id`, `boxes`, `objectness`, `features`, `weight` and `category_id`; or by the names that others use
-    for these, see `keys.NAMES`; or the outputs of a query model, see `query_rows`.
+    source: a file in one of the forms of `opened_shards`, or a folder of shards of one kind, read in name order; a URL
+    of one, see `opened_source`; or NumPy arrays and torch tensors by name: `logits` [N, K] or `scores` [N, C], and
+    where they apply `labels`, `image_id`, `boxes`, `objectness`, `features`, `weight` and `category_id`; or by the
+    names that others use for these, see `keys.NAMES`; or the outputs of a query model, see `query_rows`.
     declared: replaces metadata that the source does not have. name: of arrays in memory, for messages.
     keys: the names in the source by our names, where they are not known. data_set: reads the images and categories of
     the annotations, which are needed for outputs of query models alone; None without annotations.
@@ -230,13 +228,11 @@ def open_logits(
     A file of a classifier may have `features` alone; their classes are those declared, or 0 to the largest label.
     Raises InputError, naming shard and row, for what is missing, contradictory or damaged.
     """
-    if isinstance(source, Path):
-        opened, label = opened_shards(source, keys), str(source)
-        beside = sidecars(source)
-        sidecar = "meta.json in the folder" if source.is_dir() else beside[0].name if beside else None
+    if isinstance(source, Path | str):
+        found = opened_source(source, keys)
     else:
-        opened, label, beside, sidecar = [MemoryShard.open(source, name)], name, (), None
-    stated_beside = [(path.name, read_sidecar(path)) for path in beside]
+        found = OpenedSource(name, [MemoryShard.open(source, name)], [], None, False)
+    opened, label, stated_beside = found.shards, found.name, found.beside
     notes = list[str]()
     queries = holds_queries(opened[0], keys)
     if queries:
@@ -251,10 +247,10 @@ def open_logits(
     if layout.content == "features":
         metadata, of_features = _with_classes(metadata, declared, shards, layout, label)
         assumed += of_features
-    columns = resolved(metadata, layout, source=label, sidecar=sidecar)
+    columns = resolved(metadata, layout, source=label, sidecar=found.sidecar)
     _check_box_classes(shards[0], layout, columns)
     image_id, labels = read_rows(shards, layout, len(columns))
-    if image_id is not None and isinstance(source, Path) and written_by_ranks(source):
+    if image_id is not None and found.by_ranks:
         shards, image_id, repeated = without_repeats(shards, layout, image_id)
         notes += repeated
     counts = row_counts(shards, layout)

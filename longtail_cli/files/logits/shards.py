@@ -7,7 +7,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from math import prod
 from pathlib import Path
@@ -23,6 +23,9 @@ from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.arrays import SUFFIX, header_of, members_of
 from longtail_cli.files.reading import FIX_COPY, reading
 from longtail_cli.files.source import check_readable
+from longtail_cli.files.staging import private_folder, temporary_folder
+from longtail_cli.files.stores import StoredFile, opened
+from longtail_cli.files.texts import named_as_given
 
 TensorBlock = Mapping[str, torch.Tensor]
 """The same rows of several tensors, on the CPU."""
@@ -42,6 +45,7 @@ _SAFETENSORS_DTYPES = {
     "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "BOOL": "bool",
 }  # fmt: skip
 _REOPEN_BYTES = 1 << 26  # a mapped file is reopened after this many bytes, so that its pages leave the memory
+_LONGEST_HEADER = 100_000_000  # the library's limit
 _ITEM_BYTES = 4
 _ZIP = b"PK\x03\x04"
 _SAFETENSORS = "a complete safetensors file"
@@ -152,6 +156,10 @@ class SafetensorsShard:
     metadata: dict[str, Any]
     offsets: Mapping[str, int]
     """Where the content of each tensor begins, in bytes from the start of the file."""
+    first: int = 0
+    """Of some rows of a file alone, the row of the file that they begin with."""
+    stored: StoredFile | None = None
+    """The object of a store that is read, whose URL as a path is `path`; None for a file of this machine."""
 
     @classmethod
     def open(cls, path: Path) -> SafetensorsShard:
@@ -164,11 +172,43 @@ class SafetensorsShard:
             }
             return cls(path, tensors, dict(file.metadata() or {}), _offsets(path))
 
+    @classmethod
+    def open_stored(cls, file: StoredFile) -> SafetensorsShard:
+        """An object of a store by its header, read from there; it is checked in a file of its size without content.
+
+        Raises InputError as `open` and `opened`.
+        """
+        with private_folder(temporary_folder()) as folder, opened(file) as stream:
+            path = folder / file.name
+            with path.open("wb") as copy:
+                length = stream.read(8)
+                copy.write(length + stream.read(min(int.from_bytes(length, "little"), file.size, _LONGEST_HEADER)))
+                copy.truncate(file.size)
+            with named_as_given({str(path): file.location}):
+                found = cls.open(path)
+        return replace(found, path=Path(file.location), stored=file)
+
+    def rows(self, first: int, number: int, names: Iterable[str]) -> SafetensorsShard:
+        """Consecutive rows of the tensors `names`, as a shard of its own."""
+        tensors = {
+            name: TensorInfo((number, *self.tensors[name].shape[1:]), self.tensors[name].dtype) for name in names
+        }
+        offsets = {name: self.offsets[name] + first * self.row_bytes(name) for name in tensors}
+        return SafetensorsShard(self.path, tensors, self.metadata, offsets, self.first + first, self.stored)
+
+    def index_of(self, row: int) -> int:
+        """The row of the file that is row `row` here."""
+        return self.first + row
+
     def blocks(self, names: Sequence[str], sizes: Iterable[int], allocate: Allocate = empty) -> Iterator[TensorBlock]:
         """As `Shard.blocks`. Rows are read, not mapped: the page faults of a mapping cost more than the copy."""
+        file: IO[bytes] | FileIO
         with ExitStack() as stack:
-            with _readable_safetensors(self.path):
-                file = stack.enter_context(self.path.open("rb", buffering=0))
+            if self.stored is not None:
+                file = stack.enter_context(opened(self.stored))
+            else:
+                with _readable_safetensors(self.path):
+                    file = stack.enter_context(self.path.open("rb", buffering=0))
             start = 0
             for size in sizes:
                 with reading(str(self.path), _SAFETENSORS):
@@ -179,19 +219,23 @@ class SafetensorsShard:
                 yield block
                 start += size
 
-    def _rows(self, file: FileIO, name: str, start: int, size: int, allocate: Allocate) -> torch.Tensor:
+    def _rows(self, file: IO[bytes] | FileIO, name: str, start: int, size: int, allocate: Allocate) -> torch.Tensor:
         info = self.tensors[name]
-        row_bytes = prod(info.shape[1:]) * getattr(torch, info.dtype).itemsize
         rows = allocate((size, *info.shape[1:]), getattr(torch, info.dtype))
         content = memoryview(rows.reshape(-1).view(torch.uint8).numpy().data)
-        file.seek(self.offsets[name] + start * row_bytes)
+        file.seek(self.offsets[name] + start * self.row_bytes(name))
         done = 0
         while done < len(content):
-            more = file.readinto(content[done:])
+            more = file.readinto(content[done:])  # type: ignore[union-attr]
             if not more:
                 raise OSError("the file ends early; it seems to have changed since it was opened")
             done += more
         return rows
+
+    def row_bytes(self, name: str) -> int:
+        """The size of one row of a tensor."""
+        info = self.tensors[name]
+        return prod(info.shape[1:]) * int(getattr(torch, info.dtype).itemsize)
 
 
 def _offsets(path: Path) -> dict[str, int]:

@@ -43,14 +43,16 @@ class ResultColumns:
         fields: frozenset[str],
         image_names: Callable[[], Sequence[str]] = tuple,
         images: ImageNames | None = None,
+        entry: Callable[[int], int] = int,
     ) -> None:
         """image_names: gives the names that the image ids are indices of; none if they are ids. images: in place of
-        `image_names`, with what is wrong with the names.
+        `image_names`, with what is wrong with the names. entry: the number in the file of a row, if not the same.
         """
         rows = size // SHORTEST_ENTRY + 1 + MAX_BAD_ENTRIES
         self.source = source
         self.fields = fields
         self._images = images
+        self._entry = entry
         self._image_names = image_names if images is None else images.names
         self.rows = 0
         self.image_id: Longs = np.empty(rows, np.int64)
@@ -128,9 +130,7 @@ class ResultColumns:
 
     def results(self) -> Results:
         """The finished table. Raises InputError with all faults."""
-        listed = [fault for fix, problems in self.problems.items() for fault in faults_among(problems, fix)]
-        names = self._images.faults() if self._images else []
-        raise_faults(self.source, [*self.faults, *names, *listed, *self._missing()])
+        raise_faults(self.source, [*self.faults_of_entries(), *self._missing()])
         rows = slice(self.rows)
         boxes = "bbox" in self.fields and not (self.rows and self._missing_boxes().all())
         masks = "masks" in self.fields and (not self.rows or self._has_mask().all())
@@ -142,6 +142,11 @@ class ResultColumns:
             masks=self.masks.masks() if masks else None,
             source=self.source,
         )
+
+    def faults_of_entries(self) -> list[Fault]:
+        """What is wrong with single entries, and with the list."""
+        listed = [fault for fix, problems in self.problems.items() for fault in faults_among(problems, fix)]
+        return [*self.faults, *(self._images.faults() if self._images else []), *listed]
 
     def _add_masks(self, block: EntryBlock, rows: Longs) -> None:
         if self.masks.read(block.content, block.mask_span[rows]):
@@ -181,7 +186,7 @@ class ResultColumns:
 
     def _name(self, row: int) -> str:
         names, image = self._image_names(), int(self.image_id[row])
-        return entry_name(row, names[image] if names else image)
+        return entry_name(self._entry(row), names[image] if names else image)
 
 
 def _unknown(entry: Refused) -> list[EntryProblem]:

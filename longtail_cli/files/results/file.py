@@ -16,6 +16,7 @@ from longtail_cli.files.frameworks.formats import Entries, detection_format
 from longtail_cli.files.memory import columns_in, json_text
 from longtail_cli.files.outline import outline_of
 from longtail_cli.files.paths import paths_in
+from longtail_cli.files.recognise import holds_shards, shard_names
 from longtail_cli.files.source import Content, FileContent, open_file
 from longtail_cli.tables import Floats, Results
 
@@ -55,7 +56,7 @@ class ResultFile:
     @cached_property
     def fields(self) -> frozenset[str]:
         """Which of `bbox` and `masks` the first entry has; neither if it cannot be read."""
-        return self._entries.fields()
+        return self.entries.fields()
 
     def read(self, fields: frozenset[str], advance: Callable[[int], None] | None = None) -> Results:
         """The table: ids, scores, and `fields` of the geometry.
@@ -69,7 +70,7 @@ class ResultFile:
         or given twice, ids that are not integers, numbers that are not finite, boxes that are not four numbers or have
         negative sizes, segmentations that are not run lengths, geometry that only some entries have, or none at all.
         """
-        return self._entries.read(fields, advance)
+        return self.entries.read(fields, advance)
 
     def sha256(self) -> str | None:
         """Hex digest of the file, compressed if it is, or of a folder; None for results in memory."""
@@ -95,7 +96,7 @@ class ResultFile:
             kind, ending = ("Parquet", "ends") if self._columnar else ("JSON", "does not end")
             problem = Problem("file name", f"one that {ending} in .parquet, since the input is {kind}", out.name)
             raise UsageError(str(out), [problem], "write JSON to JSON and Parquet to Parquet")
-        cast(_FileEntries, self._entries).write_rescored(scores, out, advance)
+        cast(_FileEntries, self.entries).write_rescored(scores, out, advance)
 
     def close(self) -> None:
         """Close the file."""
@@ -109,7 +110,8 @@ class ResultFile:
         self.close()
 
     @cached_property
-    def _entries(self) -> Entries:
+    def entries(self) -> Entries:
+        """The reader of the format. Raises InputError if the file is not of it."""
         return self._load()
 
 
@@ -150,6 +152,10 @@ def _open_path(path: Path) -> ResultFile:
     if known is not None:
         content = FolderContent(path) if path.is_dir() else open_file(path)
         return ResultFile(str(path), content, partial(known.open_entries, outline, content))
+    if holds_shards(outline):
+        from longtail_cli.files.results.merged import MergedResults
+
+        return MergedResults([path / name for name in shard_names(outline)])
     if path.is_dir():
         found = ", ".join(outline.names[:MAX_PROBLEMS]) or "an empty folder"
         problem = Problem("folder", "text files of detections, one per image (YOLO) or per class (Pascal VOC)", found)

@@ -22,6 +22,7 @@ import numpy as np
 
 from longtail_cli.engine.splicing import splice
 from longtail_cli.errors import InputError
+from longtail_cli.files.faults import raise_faults
 from longtail_cli.files.output import open_output
 from longtail_cli.files.results.columns import ResultColumns
 from longtail_cli.files.results.entries import (
@@ -35,7 +36,7 @@ from longtail_cli.files.results.entries import (
     read_entries,
 )
 from longtail_cli.files.results.image_names import ImageNames
-from longtail_cli.files.results.problems import wrong_count
+from longtail_cli.files.results.problems import name_field, wrong_count
 from longtail_cli.files.results.writer import compressed
 from longtail_cli.files.source import Content, Reader
 from longtail_cli.parallel import THREADS
@@ -86,6 +87,31 @@ class JsonEntries:
         if self._names_in is None:
             return results
         return replace(results, convention=Convention(NAMED, "name", columns.image_names()))
+
+    def blocks(self) -> Iterator[EntryBlock]:
+        """The entries in order, each block valid until the next; a compressed file is unpacked as it is read.
+
+        Raises InputError as `read`, for geometry that only some entries have excepted, and for names of images, which
+        only `read` looks up.
+        """
+        with self._content.unchanged():
+            columns = ResultColumns(self._content.source, 0, self.fields())
+            for part in read_entries(self._content.stream(), boxes=True):
+                if isinstance(part, EntryBlock):
+                    yield part
+                elif isinstance(part, Refused):
+                    columns.refuse(part)
+                else:
+                    columns.stop(part, self._content.unpacked())
+                if columns.hopeless:
+                    break
+            raise_faults(self._content.source, columns.faults_of_entries())
+
+    @property
+    def named(self) -> bool:
+        """Whether the first entry names its image, or entries are known to do so."""
+        first = next(read_entries(self._content.stream(), boxes=False), None)
+        return self._names_in is not None or (isinstance(first, Refused) and name_field(first.content) is not None)
 
     def write_rescored(self, scores: Floats, out: Path, advance: Callable[[int], None] | None) -> None:
         with _writing(out) as written, self._content.unchanged():

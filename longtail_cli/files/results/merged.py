@@ -88,7 +88,7 @@ def merged(parts: Sequence[Results], source: str) -> Results:
     """
     if len(parts) == 1:
         return parts[0]
-    convention = _convention(parts, source)
+    convention = common_convention(parts, source)
     image_id, image_names = _joined([(one.image_id, one.convention.image_names) for one in parts])
     category_id, category_names = _joined([(one.category_id, one.convention.category_names) for one in parts])
     boxes = [one.bbox for one in parts if one.bbox is not None]
@@ -114,8 +114,10 @@ def merged(parts: Sequence[Results], source: str) -> Results:
     return replace(results_at(whole, np.flatnonzero(~repeated)), convention=noted)
 
 
-def _convention(parts: Sequence[Results], source: str) -> Convention:
-    """How all shards were written. Raises InputError if they differ, or tell images by their positions.
+def common_convention(parts: Sequence[Results], source: str) -> Convention:
+    """How all shards were written, with the names of the first.
+
+    Raises InputError if they differ, or tell images by their positions.
 
     A shard without detections fits every other.
     """

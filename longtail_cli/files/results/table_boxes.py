@@ -13,7 +13,7 @@ from longtail_cli.choices import BoxFormat
 from longtail_cli.errors import Problem
 from longtail_cli.files.faults import Fault, faults_at
 from longtail_cli.files.results.problems import FIX_BOX
-from longtail_cli.tables import LARGEST_COORDINATE, Bools, Floats
+from longtail_cli.tables import LARGEST_COORDINATE, Bools, Floats, Longs
 
 _FIX_NUMBERS = "write four numbers in every row"
 
@@ -23,16 +23,18 @@ def numbers(column: pa.Array) -> Floats:
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
 
 
-def boxes_in(columns: Sequence[pa.Array], kind: BoxFormat, name: str, first: int, faults: list[Fault]) -> Floats:
+def boxes_in(
+    columns: Sequence[pa.Array], kind: BoxFormat, name: str, entries: Sequence[int] | Longs, faults: list[Fault]
+) -> Floats:
     """float64 [N, 4], NaN for a row without a box, zeros if its box cannot be read, which is appended to `faults`.
 
-    columns: one of lists, or four of numbers. name: what faults call them. first: the entry of the first row.
+    columns: one of lists, or four of numbers. name: what faults call them. entries: the number in the file of each row.
     """
     boxes = _even(columns[0]) if len(columns) == 1 else np.stack([numbers(one) for one in columns], axis=1)
     if boxes is not None and _all_valid(boxes, kind):
         return boxes
     if boxes is None:
-        boxes, missing = _uneven(columns[0], name, first, faults)
+        boxes, missing = _uneven(columns[0], name, entries, faults)
     else:
         missing = np.asarray(np.isnan(boxes).all(axis=1)) & (len(columns) > 1)
     valid = _valid(boxes, kind) | missing
@@ -40,7 +42,7 @@ def boxes_in(columns: Sequence[pa.Array], kind: BoxFormat, name: str, first: int
     expected = f"four finite numbers{sides}, within {LARGEST_COORDINATE:g} of 0"
     fix = FIX_BOX if kind == "xywh" else _FIX_NUMBERS
     found = faults_at(
-        ~valid, lambda row: Problem(f"entry {first + row}, `{name}`", expected, str(boxes[row].tolist())), fix
+        ~valid, lambda row: Problem(f"entry {entries[row]}, `{name}`", expected, str(boxes[row].tolist())), fix
     )
     faults += found
     return np.where(valid[:, None], boxes, 0.0) if found else boxes
@@ -76,12 +78,12 @@ def _even(column: pa.Array) -> Floats | None:
     return numbers(column.flatten()).reshape(-1, 4)
 
 
-def _uneven(column: pa.Array, name: str, first: int, faults: list[Fault]) -> tuple[Floats, Bools]:
+def _uneven(column: pa.Array, name: str, entries: Sequence[int] | Longs, faults: list[Fault]) -> tuple[Floats, Bools]:
     """As `_even` for any lists, with zeros and a fault for other lengths; and which rows are null, bool [N]."""
     lengths: Any = pc.fill_null(pc.list_value_length(column), 4).to_numpy(zero_copy_only=False)
     faults += faults_at(
         lengths != 4,
-        lambda row: Problem(f"entry {first + row}, `{name}`", "four numbers", str(lengths[row])),
+        lambda row: Problem(f"entry {entries[row]}, `{name}`", "four numbers", str(lengths[row])),
         FIX_BOX,
     )
     present = np.asarray(column.is_valid().to_numpy(zero_copy_only=False))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from longtail_cli.errors import Problem
+from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.faults import Fault, fault, faults_at, raise_faults
 from longtail_cli.files.memory import check_lengths
 from longtail_cli.files.output import open_output
@@ -37,9 +38,18 @@ from longtail_cli.files.source import Content, Reader, open_file
 from longtail_cli.tables import Bools, Convention, Floats, Longs, Results
 
 BATCH_ROWS = 1 << 18
+_BUFFER = 1 << 20
+"""Bytes of a column that are read at once: a row group may be far larger than what is to be in memory."""
 _EXACT = 2.0**53  # an integer below is no other number's nearest float64
 _TYPES = {"bbox": pa.list_(pa.float64()), "segmentation": pa.string()}
 """Of columns without a value; the others are numbers."""
+
+Numbers = Sequence[int] | Longs
+"""The numbers of rows in the whole file."""
+Batches = Callable[[Sequence[str]], Iterable[tuple[pa.RecordBatch, Numbers]]]
+"""Gives batches of the columns that it is called with, and the numbers of their rows."""
+Wanted = Callable[[Longs, Sequence[str]], Bools]
+"""Which keys of images are wanted: numbers (int64 [N]) as in the file, or indices into names where there are names."""
 
 _ONE_TYPE = "values of one type"
 _FIX_NAMES = "write every column once: most readers of Parquet refuse a name that occurs twice"
@@ -75,33 +85,53 @@ class TableEntries(ABC):
         return frozenset(field for field, columns in geometry.items() if columns and set(columns) <= held)
 
     def read(self, fields: frozenset[str], advance: Callable[[int], None] | None) -> Results:
-        columns, keys = self._gather(fields)
-        if "bbox" in fields and columns.masks_instead:
-            columns, keys = self._gather(fields | {"masks"})
+        columns, keys = self._gather(fields, self._whole, self.rows)
         return keys.resolved(columns.results(), self.format)
 
-    def _gather(self, fields: frozenset[str]) -> tuple[ResultColumns, _Keys]:
-        raise_faults(self.source, self._schema_faults(fields))
+    def _whole(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Numbers]]:
+        first = 0
+        for batch in self.batches(columns):
+            yield batch, range(first, first + len(batch))
+            first += len(batch)
+
+    def _gather(
+        self, fields: frozenset[str], batches: Batches, rows: int, entry: Callable[[int], int] = int
+    ) -> tuple[ResultColumns, Keys]:
+        """The columns of all batches; with the masks if boxes are to be read and no row has one.
+
+        rows: how many there are at most. entry: the number in the file of a row of the columns.
+        """
+        columns, keys = self._gather_once(fields, batches, rows, entry)
+        if "bbox" in fields and columns.masks_instead:
+            return self._gather_once(fields | {"masks"}, batches, rows, entry)
+        return columns, keys
+
+    def _gather_once(
+        self, fields: frozenset[str], batches: Batches, rows: int, entry: Callable[[int], int]
+    ) -> tuple[ResultColumns, Keys]:
+        raise_faults(self.source, self.schema_faults(fields))
         names = [name for name in self.roles.columns if self.schema.names.count(name) == 1]
-        keys = _Keys(self.roles)
-        columns = ResultColumns(self.source, self.rows * SHORTEST_ENTRY, fields, keys.image.names)
+        keys = Keys(self.roles)
+        columns = ResultColumns(self.source, rows * SHORTEST_ENTRY, fields, keys.image.names, entry=entry)
         with ThreadPoolExecutor(1) as pool:
-            batches = iter(self.batches(names))
-            following = pool.submit(next, batches, None)
+            numbered = iter(batches(names))
+            following = pool.submit(next, numbered, None)
             while True:
                 with self.checked():
-                    batch = following.result()
-                    if batch is None:
+                    found = following.result()
+                    if found is None:
                         return columns, keys
-                    following = pool.submit(next, batches, None)
-                    block = _block(batch, self.roles, keys, columns.rows, columns.faults, fields)
+                    following = pool.submit(next, numbered, None)
+                    batch, entries = found
+                    block = _block(batch, self.roles, keys, columns.rows, entries, columns.faults, fields)
                 columns.add(block)
 
-    def _schema_faults(self, fields: frozenset[str]) -> list[Fault]:
+    def schema_faults(self, fields: frozenset[str]) -> list[Fault]:
+        """Columns that are missing, repeated, or of a type that cannot be read."""
         return _schema_faults(self.schema, self.roles, fields, names_allowed=self.names_allowed)
 
 
-class _Keys:
+class Keys:
     """The images and categories that were met in a table."""
 
     def __init__(self, roles: Roles) -> None:
@@ -110,18 +140,30 @@ class _Keys:
 
     def resolved(self, results: Results, title: str) -> Results:
         """The results with ids where names are written as whole numbers, and with the convention of the table."""
-        image_id, image_names = _ids_or_names(results.image_id, self.image, surely=self._roles.named_images)
-        category_id, names = _ids_or_names(results.category_id, self.category, surely=self._roles.named_categories)
-        convention = Convention(
+        image_id, image_names = self.images(results.image_id)
+        category_id, category_names = self.categories(results.category_id)
+        convention = self.convention(title, image_names, category_names)
+        return replace(results, image_id=image_id, category_id=category_id, convention=convention)
+
+    def images(self, keys: Longs) -> tuple[Longs, tuple[str, ...]]:
+        """The keys as ids, and no names; or as indices into the names."""
+        return _ids_or_names(keys, self.image, surely=self._roles.named_images)
+
+    def categories(self, keys: Longs) -> tuple[Longs, tuple[str, ...]]:
+        """As `images`."""
+        return _ids_or_names(keys, self.category, surely=self._roles.named_categories)
+
+    def convention(self, title: str, image_names: tuple[str, ...], category_names: tuple[str, ...]) -> Convention:
+        """That of the table. The names: of `images` and `categories`."""
+        return Convention(
             format=title,
             images="name" if image_names else "id",
             image_names=image_names,
-            categories="name" if names else "id",
-            category_names=names,
+            categories="name" if category_names else "id",
+            category_names=category_names,
             boxes=self._roles.boxes,
             notes=self._roles.notes,
         )
-        return replace(results, image_id=image_id, category_id=category_id, convention=convention)
 
 
 def _ids_or_names(keys: Longs, named: NamedKeys, *, surely: bool) -> tuple[Longs, tuple[str, ...]]:
@@ -151,9 +193,13 @@ class ParquetEntries(TableEntries):
         """read_dictionary: columns whose texts are kept once each."""
         self.source, self._content = content.source, content
         with self.checked():
-            self._file = pq.ParquetFile(ArrowReader(content), read_dictionary=list(read_dictionary))
+            self._file = pq.ParquetFile(
+                ArrowReader(content), read_dictionary=list(read_dictionary), buffer_size=_BUFFER
+            )
         check_parquet(self._file.metadata, self.source, content.size)
         self.schema, self.rows = self._file.schema_arrow, self._file.metadata.num_rows
+        self.used = range(self._file.num_row_groups)
+        """The row groups that are read."""
 
     @contextmanager
     def checked(self) -> Iterator[None]:
@@ -162,6 +208,62 @@ class ParquetEntries(TableEntries):
 
     def batches(self, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
         return cast("Iterable[pa.RecordBatch]", self._file.iter_batches(BATCH_ROWS, columns=columns))
+
+    @property
+    def groups(self) -> int:
+        """How many row groups there are."""
+        return int(self._file.num_row_groups)
+
+    def rows_of(self, group: int) -> int:
+        """How many rows a row group has."""
+        return int(self._file.metadata.row_group(group).num_rows)
+
+    def group_batches(self, groups: Sequence[int], columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, range]]:
+        """The rows of some row groups, ascending, in batches of these columns, with their numbers in the file."""
+        ends = np.cumsum([0, *map(self.rows_of, range(self.groups))]).tolist()
+        for group in groups:
+            first = ends[group]
+            for batch in self._file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):
+                yield batch, range(first, first + len(batch))
+                first += len(batch)
+
+    def read_some(self, fields: frozenset[str], groups: Mapping[int, int], wanted: Wanted) -> Results:
+        """The rows of the wanted images in some row groups, read batch by batch; keys are as in the file.
+
+        groups: how many of these rows are in each row group; a group is read until they were met.
+        Keys that are texts are indices into `Convention.image_names` and `Convention.category_names`, also if all texts
+        are numbers. Raises InputError for what is wrong with these rows, and if there are others.
+        """
+        entry = np.empty(sum(groups.values()), np.int64)
+        batches = partial(self._chosen, groups, wanted, entry)
+        columns, keys = self._gather(fields, batches, len(entry), lambda row: int(entry[row]))
+        results, images, categories = columns.results(), keys.image.names(), keys.category.names()
+        return replace(results, convention=keys.convention(self.format, images, categories), entry=entry)
+
+    def _chosen(
+        self, groups: Mapping[int, int], wanted: Wanted, entry: Longs, columns: Sequence[str]
+    ) -> Iterator[tuple[pa.RecordBatch, Longs]]:
+        """The rows of the wanted images. entry: their numbers in the file are written there."""
+        keys, done = NamedKeys(), 0
+        for group, rows in groups.items():
+            end = done + rows
+            for batch, entries in self.group_batches([group], columns):
+                keep = wanted(key_column(batch, self.roles.image, keys, entries, []), keys.names())
+                numbers = np.flatnonzero(keep) + entries.start
+                if done + len(numbers) > end:
+                    raise self._changed()
+                entry[done : done + len(numbers)] = numbers
+                done += len(numbers)
+                if len(numbers):
+                    yield batch if keep.all() else batch.filter(pa.array(keep)), numbers
+                if done == end:
+                    break
+            if done < end:
+                raise self._changed()
+
+    def _changed(self) -> InputError:
+        problem = Problem("file", "a file that does not change", "other rows than before")
+        return InputError(self.source, [problem], "run again when nothing writes to the file")
 
     def table(self) -> pa.Table:
         """All columns of all rows."""
@@ -180,14 +282,14 @@ class ParquetEntries(TableEntries):
         AP.
         """
         with open_output(out) as file, self._content.unchanged():
-            raise_faults(self.source, self._schema_faults(frozenset()))
+            raise_faults(self.source, self.schema_faults(frozenset()))
             if self.rows != len(scores):
                 raise wrong_count(self.source, len(scores), str(self.rows))
             index = self.schema.get_field_index("score")
             field = self.schema.field(index).with_type(pa.float64())
             done = 0
             with pq.ParquetWriter(file, self.schema.set(index, field), compression=_codec(self._file)) as writer:
-                for group in range(self._file.num_row_groups):
+                for group in self.used:
                     with self.checked():
                         table = self._file.read_row_group(group)
                     column = pa.array(scores[done : done + len(table)], pa.float64())
@@ -250,20 +352,27 @@ def _is_segmentation(kind: Any) -> bool:
 
 
 def _block(
-    batch: pa.RecordBatch, roles: Roles, keys: _Keys, first: int, faults: list[Fault], fields: frozenset[str]
+    batch: pa.RecordBatch,
+    roles: Roles,
+    keys: Keys,
+    first: int,
+    entries: Numbers,
+    faults: list[Fault],
+    fields: frozenset[str],
 ) -> EntryBlock:
-    """The rows of a batch as a block; their faults are appended to `faults`.
+    """The rows of a batch as a block that begins with row `first`; their faults are appended to `faults`.
 
-    Where masks are not read, only whether there is one is told, by a span that has no text.
+    entries: the number in the file of each row. Where masks are not read, only whether there is one is told, by a span
+    that has no text.
     """
-    image = _ids(batch, roles.image, keys.image, first, faults)
-    category = _ids(batch, roles.category, keys.category, first, faults)
+    image = key_column(batch, roles.image, keys.image, entries, faults)
+    category = key_column(batch, roles.category, keys.category, entries, faults)
     score = numbers(batch.column(roles.score))
-    faults += _faults_at(~np.isfinite(score), roles.score, "a finite number", score, first, FIX_FINITE)
+    faults += _faults_at(~np.isfinite(score), roles.score, "a finite number", score, entries, FIX_FINITE)
     bbox = np.full((len(score), 4), np.nan)
     if "bbox" in fields and roles.box and set(roles.box) <= set(batch.schema.names):
         sides = [batch.column(name) for name in roles.box]
-        bbox = boxes_in(sides, roles.boxes, ", ".join(roles.box), first, faults)
+        bbox = boxes_in(sides, roles.boxes, ", ".join(roles.box), entries, faults)
     texts: list[bytes] = []
     lengths = np.zeros(len(score), np.int64)
     if roles.segmentation in batch.schema.names and "masks" in fields:
@@ -277,18 +386,18 @@ def _block(
     return EntryBlock(first, content, image, category, score, bbox, np.zeros_like(span), span)
 
 
-def _ids(batch: pa.RecordBatch, name: str, named: NamedKeys, first: int, faults: list[Fault]) -> Longs:
+def key_column(batch: pa.RecordBatch, name: str, named: NamedKeys, entries: Numbers, faults: list[Fault]) -> Longs:
     """int64 [N]; floats must be whole, and texts become their numbers in `named`."""
     column = batch.column(name)
     if is_text(column.type):
         keys = named.of(column)
-        faults += _faults_at(keys < 0, name, "an id or a name", ["none"] * len(keys), first, _FIX_NAMED)
+        faults += _faults_at(keys < 0, name, "an id or a name", ["none"] * len(keys), entries, _FIX_NAMED)
         return np.maximum(keys, 0)
     if pa.types.is_integer(column.type) and not column.null_count:
         return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False))
     values = numbers(column)
     whole = (np.abs(values) < _EXACT) & (np.floor(values) == values)
-    faults += _faults_at(~whole, name, "an integer id", values, first, FIX_IDS)
+    faults += _faults_at(~whole, name, "an integer id", values, entries, FIX_IDS)
     return np.where(whole, values, 0).astype(np.int64)
 
 
@@ -308,9 +417,9 @@ def _text(value: Any) -> bytes:
     )
 
 
-def _faults_at(bad: Bools, name: str, expected: str, values: Any, first: int, fix: str) -> list[Fault]:
-    """The fault of the rows for which `bad` is true; row i has ``values[i]``."""
-    return faults_at(bad, lambda row: Problem(f"entry {first + row}, `{name}`", expected, str(values[row])), fix)
+def _faults_at(bad: Bools, name: str, expected: str, values: Any, entries: Numbers, fix: str) -> list[Fault]:
+    """The fault of the rows for which `bad` is true; row i is entry ``entries[i]`` and has ``values[i]``."""
+    return faults_at(bad, lambda row: Problem(f"entry {entries[row]}, `{name}`", expected, str(values[row])), fix)
 
 
 def parquet_entries(path: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,116 @@
+"""Clusters and a store of this machine for the tests, with secrets of their own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import s3fs
+from cluster_nodes import NODE, running_cluster
+from moto.server import ThreadedMotoServer
+from s3_bucket import KEYS, SCENES, Bucket
+
+TESTS = Path(__file__).parents[1]
+
+# before Ray is imported, which reads them once
+os.environ |= {
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")]),
+}
+os.environ.pop("RAY_ADDRESS", None)
+os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it for its workers
+pytest.importorskip("ray")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ray's own warnings are no errors, such as those of processes that it does not wait for."""
+    config.addinivalue_line("filterwarnings", "ignore")
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder for Ray's sockets, whose names have at most 107 letters."""
+    folder = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _tests_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TESTS))
+    assert sys.path[0] == str(TESTS)
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """A server with the bucket ``data``, and no configuration but that of the tests."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as empty:
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            patch.setenv(name, str(Path(empty, name)))
+        patch.delenv("AWS_PROFILE", raising=False)
+        for name, value in {**KEYS, "AWS_ENDPOINT_URL": address, "AWS_EC2_METADATA_DISABLED": "true"}.items():
+            patch.setenv(name, value)
+        files = s3fs.S3FileSystem(use_listings_cache=False)
+        files.mkdir("data")
+        for name in ("predictions.json", "train.json", "val.json"):
+            files.put_file(str(SCENES / name), f"data/in/{name}")
+        yield address
+    server.stop()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A working folder, and one for temporary files that must be empty again."""
+    monkeypatch.chdir(tmp_path)
+    Path("tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    yield
+    assert list(Path("tmp").iterdir()) == []
+
+
+@pytest.fixture
+def bucket(endpoint: str) -> Iterator[Bucket]:
+    """The bucket, with the inputs alone."""
+    own = Bucket(s3fs.S3FileSystem(use_listings_cache=False), endpoint)
+    yield own
+    for name in own.names():
+        own.files.rm_file(f"data/{name}")
+
+
+@pytest.fixture
+def configured(endpoint: str) -> Iterator[pytest.MonkeyPatch]:
+    """Changes the configuration of the store, which s3fs reads once."""
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture(scope="session")
+def nodes(endpoint: str) -> Iterator[Any]:
+    """Two nodes that are configured for the store. The first states a GPU, and serves Ray clients if gRPC is there."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    clients = {"ray_client_server_port": port} if find_spec("grpc") else {}
+    with running_cluster(num_gpus=1, **clients) as cluster:
+        cluster.add_node(**NODE)
+        cluster.client_address = f"ray://127.0.0.1:{port}"
+        yield cluster
