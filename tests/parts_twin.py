@@ -10,11 +10,10 @@ import numpy as np
 
 from longtail_cli.evaluation.detections import DetectionMetrics, Evaluation
 from longtail_cli.evaluation.parts.counting import COUNTED_COLUMNS, CountFalse, FalseCounts
-from longtail_cli.evaluation.parts.merged import merged
+from longtail_cli.evaluation.parts.merged import merged, merged_thresholds
 from longtail_cli.evaluation.parts.resamples import CurveStore
 from longtail_cli.evaluation.parts.rows import MatchedRows, Whole, matched_rows
 from longtail_cli.evaluation.parts.share import Rules, ShareMetrics, share_metrics
-from longtail_cli.evaluation.parts.thresholds import merged_thresholds
 from longtail_cli.evaluation.reliability import are_confidences
 from longtail_cli.files.results.rows import masks_at
 from longtail_cli.metrics import Thresholds

@@ -81,7 +81,7 @@ class ExecutionOptions:
     """``local`` (this process), ``ray`` (a Ray cluster of this machine, started and stopped with the command), ``auto``
     (the cluster that this machine belongs to), or ``ray://HOST:PORT``."""
     memory: int | None = None
-    """Bytes that the process may use (of each worker with Ray), at least; None for no bound."""
+    """Bytes, >= 1, that the process may use (with Ray, each worker); None for no bound."""
 
     def __post_init__(self) -> None:
         if not _ENGINE.fullmatch(self.engine):

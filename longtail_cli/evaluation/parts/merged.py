@@ -21,8 +21,9 @@ from longtail_cli.evaluation.parts.share import Rules, ShareMetrics
 from longtail_cli.evaluation.protocol import AREA_NAMES, IOU_THRESHOLDS
 from longtail_cli.evaluation.reliability import BINS, ReliabilityResult, of_sums
 from longtail_cli.evaluation.selection import Scored, Selection
-from longtail_cli.metrics import Tide, Value
-from longtail_cli.tables import Floats
+from longtail_cli.evaluation.thresholds import CategoryPoints, best_points, described
+from longtail_cli.metrics import Thresholds, Tide, Value
+from longtail_cli.tables import Categories, Floats
 
 
 def merged(rules: Rules, shares: Sequence[ShareMetrics], counts: FalseCounts, *, confident: bool) -> DetectionMetrics:
@@ -136,3 +137,24 @@ def _tide(rules: Rules, shares: Sequence[ShareMetrics], counts: FalseCounts) -> 
         gains[name] = replace(tide.gains(ap, tide.ALIGNED, member), false_positives=false)
     overall = gains.pop("")
     return Tide("aligned", overall.AP50, overall.main, overall.special, gains, overall.false_positives)
+
+
+def merged_thresholds(
+    rules: Rules, shares: Sequence[ShareMetrics], counts: FalseCounts, categories: Categories
+) -> Thresholds:
+    """The thresholds of one run and one IoU type, equal to `thresholds.thresholds` to the last bit.
+
+    shares: of all categories, each once, at least one. counts: as for `merged`.
+    """
+    points: dict[int, CategoryPoints] = {}
+    for one in shares:
+        points |= zip(one.category.tolist(), one.points or (), strict=True)
+    found = [one.true_positives for one in shares if one.true_positives is not None]
+    category, score = (np.concatenate([getattr(one, name) for one in found]) for name in ("category", "score"))
+    assert counts.between is not None
+    gap = np.concatenate([one.gap for one in found if one.gap is not None])
+    order = np.argsort(category, kind="stable")
+    above = np.cumsum(counts.between[::-1])[:-1]  # by threshold, from high to low
+    objects = int(counts_of(rules.objects)[:, 0].sum())
+    together = best_points(score[order], gap[order], lambda _: above, int(counts.between.sum()), objects)
+    return described([points[c] for c in range(rules.categories)], together, categories, rules.groups)

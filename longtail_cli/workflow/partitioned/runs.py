@@ -12,10 +12,9 @@ import numpy as np
 from longtail_cli.evaluation.detections import DetectionMetrics, Evaluation
 from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.evaluation.parts.counting import COUNTED_COLUMNS, CountFalse, FalseCounts
-from longtail_cli.evaluation.parts.merged import merged
+from longtail_cli.evaluation.parts.merged import merged, merged_thresholds
 from longtail_cli.evaluation.parts.resamples import CurveStore
 from longtail_cli.evaluation.parts.share import Rules
-from longtail_cli.evaluation.parts.thresholds import merged_thresholds
 from longtail_cli.execution.base import BUCKET, Execution, Mapped
 from longtail_cli.files.source import printable
 from longtail_cli.files.staging import temporary_file, temporary_folder
