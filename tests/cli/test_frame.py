@@ -225,6 +225,25 @@ ResultFile.read = read
     assert (done.returncode, done.stderr) == (130, "interrupted; no output was left half-written\n")
 
 
+def test_an_interruption_that_pyarrow_would_drop_is_not_lost(tmp_path: Path) -> None:
+    """It imports pandas from C++ when it first converts values, and drops every exception of that."""
+    (tmp_path / "in.json").write_text("[]")
+    script = f"""
+def imported(event, names):
+    if event == "import" and names[0] == "pandas.core.api":
+        os.kill(os.getpid(), {int(signal.SIGINT)})
+from longtail_cli.files.results.file import ResultFile
+def read(*_):
+    import pyarrow
+    sys.addaudithook(imported)
+    pyarrow.nulls(1).to_numpy(zero_copy_only=False)
+    for _ in range(100_000_000): pass
+ResultFile.read = read
+"""
+    done = interrupted(script, "rescore", "in.json", "--method", "none", "-o", "out.json", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "interrupted; no output was left half-written\n")
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_unpacked_inputs_are_removed_after_an_interruption(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "labels.txt.gz").write_bytes(gzip.compress(b"a.png 0\n" * 1000))
