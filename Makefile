@@ -26,7 +26,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(PYTEST)
 
-# Starts Ray clusters and an S3 server on this machine, one test after another.
+# Starts Ray clusters and servers of S3 and Google Cloud Storage on this machine, one test after another.
 test-cluster: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/cluster
 

@@ -1,4 +1,4 @@
-"""A bucket on moto's server on this machine, and commands that use it. The fixtures are in cluster/conftest.py."""
+"""Buckets on servers of this machine, and commands that use them. The fixtures are in cluster/conftest.py."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import boto3
 import pytest
-import s3fs
 from click.testing import CliRunner, Result
+from fsspec import AbstractFileSystem
 from moto import settings
 
 from longtail_cli.cli import main
@@ -24,8 +24,9 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 class Bucket:
     """The bucket ``data``."""
 
-    files: s3fs.S3FileSystem
+    files: AbstractFileSystem
     endpoint: str
+    url: str = "s3://data"
 
     def names(self) -> set[str]:
         """The keys of all objects but those of the folder ``in``."""

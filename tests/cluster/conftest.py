@@ -1,4 +1,4 @@
-"""Clusters and a store of this machine for the tests, with secrets of their own."""
+"""Clusters and stores of this machine for the tests, with secrets of their own."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+import gcsfs
 import pytest
 import s3fs
 from cluster_nodes import NODE, running_cluster
+from fsspec import AbstractFileSystem
+from gcp_storage_emulator.server import create_server
 from moto.server import ThreadedMotoServer
 from s3_bucket import KEYS, SCENES, Bucket
 
@@ -55,24 +57,49 @@ def _tests_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def endpoint() -> Iterator[str]:
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with the bucket ``data``, and no configuration but that of the tests."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     address = "http://{}:{}".format(*server.get_host_and_port())
-    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as empty:
+    empty = tmp_path_factory.mktemp("aws")
+    with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            patch.setenv(name, str(Path(empty, name)))
+            patch.setenv(name, str(empty / name))
         patch.delenv("AWS_PROFILE", raising=False)
         for name, value in {**KEYS, "AWS_ENDPOINT_URL": address, "AWS_EC2_METADATA_DISABLED": "true"}.items():
             patch.setenv(name, value)
         files = s3fs.S3FileSystem(use_listings_cache=False)
         files.mkdir("data")
-        for name in ("predictions.json", "train.json", "val.json"):
-            files.put_file(str(SCENES / name), f"data/in/{name}")
+        put_inputs(files)
         yield address
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def gs_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of Google Cloud Storage with the bucket ``data``, which asks for no credentials, and none on this side.
+
+    It keeps permissions and does not enforce them.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address, empty = f"http://127.0.0.1:{port}", str(tmp_path_factory.mktemp("gcloud"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("http.server.HTTPServer.handle_error", lambda *_: None)  # prints that a client hung up
+        patch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+        for name, value in {"STORAGE_EMULATOR_HOST": address, "CLOUDSDK_CONFIG": empty, "NO_GCE_CHECK": "true"}.items():
+            patch.setenv(name, value)
+        with create_server("127.0.0.1", port, in_memory=True, default_bucket="data"):
+            put_inputs(gcsfs.GCSFileSystem(use_listings_cache=False))
+            yield address
+
+
+def put_inputs(files: AbstractFileSystem) -> None:
+    for name in ("predictions.json", "train.json", "val.json"):
+        files.put_file(str(SCENES / name), f"data/in/{name}")
 
 
 @pytest.fixture
@@ -87,11 +114,30 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def bucket(endpoint: str) -> Iterator[Bucket]:
-    """The bucket, with the inputs alone."""
+    """The bucket of S3, with the inputs alone."""
     own = Bucket(s3fs.S3FileSystem(use_listings_cache=False), endpoint)
     yield own
-    for name in own.names():
-        own.files.rm_file(f"data/{name}")
+    remove_outputs(own)
+
+
+@pytest.fixture
+def gs_bucket(gs_endpoint: str) -> Iterator[Bucket]:
+    """The bucket of Google Cloud Storage, with the inputs alone."""
+    own = Bucket(gcsfs.GCSFileSystem(use_listings_cache=False), gs_endpoint, "gs://data")
+    yield own
+    remove_outputs(own)
+
+
+@pytest.fixture(params=["bucket", "gs_bucket"], ids=["s3", "gs"])
+def store(request: pytest.FixtureRequest) -> Bucket:
+    """The bucket of each store in turn."""
+    bucket: Bucket = request.getfixturevalue(request.param)
+    return bucket
+
+
+def remove_outputs(bucket: Bucket) -> None:
+    for name in bucket.names():
+        bucket.files.rm_file(f"data/{name}")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.paths import expanded
 from longtail_cli.files.staging import private_folder, temporary_folder
-from longtail_cli.files.stores.systems import no_such_object, path_in, store_errors, store_of
+from longtail_cli.files.stores.systems import info_of, no_such_object, path_in, store_errors, store_of
 from longtail_cli.files.texts import named_as_given
 from longtail_cli.files.urls import Url, is_pattern, is_url, local_path, parse_url
 
@@ -101,7 +101,7 @@ def opened(file: StoredFile) -> Iterator[IO[bytes]]:
     with store_errors(url, InputError, store):
         with store.open(url.path, "rb", cache_type="none") as remote:
             yield cast("IO[bytes]", remote)
-        _check_same(file, _file(url, store.info(url.path)))
+        _check_same(file, _file(url, info_of(store, url.path)))
 
 
 def download(file: StoredFile, path: Path) -> None:
@@ -114,7 +114,7 @@ def download(file: StoredFile, path: Path) -> None:
     _check_space(file, path.parent)
     with store_errors(url, InputError, store):
         store.get_file(url.path, str(path))
-        now = _file(url, store.info(url.path))
+        now = _file(url, info_of(store, url.path))
     _check_same(file, now)
     size = path.stat().st_size
     if size != file.size:
@@ -128,7 +128,7 @@ def found(location: str) -> StoredFile | None:
     store = store_of(url)
     with store_errors(url, InputError, store):
         try:
-            info = store.info(url.path)
+            info = info_of(store, url.path)
         except (FileNotFoundError, PermissionError):
             return None
     return _file(url, info) if info["type"] == "file" else None
@@ -177,7 +177,7 @@ def _listed_there(url: Url, suffixes: Sequence[str]) -> tuple[StoredFile, ...]:
 
 def _info(store: Any, url: Url) -> dict[str, Any] | None:
     try:
-        return cast("dict[str, Any]", store.info(url.path))
+        return info_of(store, url.path)
     except FileNotFoundError:
         return None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longtail_cli.errors import LtcalError, OutputError
-from longtail_cli.files.stores.systems import store_errors, store_of
+from longtail_cli.files.stores.systems import info_of, store_errors, store_of
 from longtail_cli.files.urls import Url, parse_url
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def check_buckets(urls: Iterable[Url]) -> None:
     for bucket in dict.fromkeys(parse_url(f"{url.scheme}://{url.bucket}") for url in urls):
         store = store_of(bucket)
         with store_errors(bucket, OutputError, store), suppress(PermissionError):
-            store.info(bucket.path)
+            info_of(store, bucket.path)
 
 
 @contextmanager
@@ -54,9 +54,12 @@ def published(url: Url, path: Path) -> Iterator[Path]:
 def _is_new(store: AbstractFileSystem, url: Url) -> bool:
     """Whether the object is known not to exist."""
     try:
-        return not store.exists(url.path)
+        info_of(store, url.path)
+    except FileNotFoundError:
+        return True
     except PermissionError:
-        return False
+        pass
+    return False
 
 
 def remove(url: Url) -> None:
