@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from longtail_cli.errors import LtcalError, OutputError, Problem, UsageError
+from longtail_cli.errors import LtcalError, OutputError, Problem
 from longtail_cli.files.output import cannot_write, new_folder, open_output
 from longtail_cli.files.staging import PREFIX, clean_up, private_folder, signals_held, temporary_folder
 from longtail_cli.files.stores.systems import store_errors, store_of
@@ -98,19 +98,23 @@ def new_parts_folder(location: str | os.PathLike[str]) -> Iterator[PartsFolder]:
 def join_parquet(parts: Sequence[Path], out: Path) -> None:
     """Write the rows of Parquet files, at least one, to the new file `out`, row group by row group.
 
-    Raises UsageError unless all have the same columns, OutputError if `out` cannot be written to.
+    Raises UsageError unless all with rows have the same columns, OutputError if `out` cannot be written to.
     """
     import pyarrow.parquet as pq
 
-    schema = pq.read_schema(parts[0])
-    with open_output(out) as file, pq.ParquetWriter(file, schema) as writer:
-        for part in parts:
-            with pq.ParquetFile(part) as rows:
-                if not rows.schema_arrow.equals(schema):
-                    problem = Problem("columns", f"those of {parts[0].name} in every part", f"others in {part.name}")
-                    raise UsageError(str(out), [problem], "name a folder, in which each part is a file of its own")
-                for group in range(rows.num_row_groups):
-                    writer.write_table(rows.read_row_group(group))
+    from longtail_cli.files.results.rescored_tables import check_columns, codec_of, write_group
+
+    held = [part for part in parts if pq.read_metadata(part).num_rows] or parts[:1]
+    schemas = [pq.read_schema(part) for part in held]
+    with open_output(out) as file:
+        check_columns(out, schemas, [part.name for part in held])
+        with pq.ParquetFile(held[0]) as rows:
+            codec = codec_of(rows)
+        with pq.ParquetWriter(file, schemas[0], compression=codec) as writer:
+            for part in held:
+                with pq.ParquetFile(part) as rows:
+                    for group in range(rows.num_row_groups):
+                        write_group(writer, rows.read_row_group(group))
 
 
 def _check_empty(url: Url) -> None:

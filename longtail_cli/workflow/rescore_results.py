@@ -18,6 +18,7 @@ from longtail_cli.files.learned_parameters import read_learned
 from longtail_cli.files.output import check_free_space
 from longtail_cli.files.results.converted import write_results
 from longtail_cli.files.results.file import ResultFile, open_results
+from longtail_cli.files.results.merged import MergedResults
 from longtail_cli.files.results.problems import entry_name
 from longtail_cli.frequency import uncounted_table
 from longtail_cli.methods.base import Method, Note, RowKind, needs_logits
@@ -40,9 +41,6 @@ from longtail_cli.workflow.conventions import AS_STATED, is_plain, resolved, res
 from longtail_cli.workflow.locate_detections import areas_in, check_known, index_of
 from longtail_cli.workflow.options import ConventionOptions
 from longtail_cli.workflow.progress import Progress, bytes_progress, no_progress, note_lines
-
-COCO_RESULTS = Convention().format
-"""The format of files that are written with other scores and are otherwise the same."""
 
 LIMITS = (100, 300)
 """Detections per image that COCO and LVIS evaluate."""
@@ -120,8 +118,9 @@ def rescore(
 ) -> RescoreSummary:
     """Write the result file `path` to the new file `out` with adjusted scores.
 
-    Everything else in COCO results stays the same, unless `convention` says that ids or boxes mean something else.
-    Then, and from another format, COCO results are written with ids of the annotations and boxes in pixels.
+    Everything else in COCO results stays the same, unless `convention` says that ids or boxes mean something else. Of
+    several shards this is so from Parquet to Parquet. Else COCO results are written, with ids of the annotations and
+    boxes in pixels, and without other fields.
 
     table: training counts of the classes; may be None for a method that uses no counts.
     annotations: those of the detections, to look ids and names up in, and to check them; None if they need none.
@@ -155,10 +154,12 @@ def rescore_file(
     Returns the results, and how the file was written.
     """
     advance = bytes_progress(progress, "reading", file.size)
-    results, stated, as_they_are = _read(file, truth, table, convention, advance)
+    results, stated, as_they_are = _read(file, truth, table, convention, advance, out)
     progress("adjusting", None)
     adjusted = AdjustableResults(results, table, score_space, areas_in(file, results)).adjusted(method)
-    if as_they_are:
+    if as_they_are and isinstance(file, MergedResults):
+        file.write_rescored_rows(adjusted.results, out, bytes_progress(progress, "writing", file.size))
+    elif as_they_are:
         file.write_rescored(adjusted.results.score, out, bytes_progress(progress, "writing", file.size))
     else:
         write_results(adjusted.results, out, bytes_progress(progress, "writing", len(results)))
@@ -209,14 +210,16 @@ def _read(
     table: FrequencyTable | None,
     convention: ConventionOptions,
     advance: Callable[[int], None] | None,
+    out: Path | None = None,
 ) -> tuple[Results, Convention, bool]:
-    """The results with the ids of the annotations, how the file was written, and whether its ids and boxes are theirs.
+    """The results with the ids of the annotations, how the file was written, and whether its ids and boxes are theirs,
+    so that `out` can be the file with other scores.
 
     If they are, only the geometry is read that checking them needs.
     """
     fields = frozenset() if truth is None else frozenset({"bbox"})
     results = file.read(fields, advance)
-    as_they_are = results.convention.format == COCO_RESULTS and is_plain(results.convention, convention)
+    as_they_are = file.keeps_entries(results.convention, out) and is_plain(results.convention, convention)
     if not as_they_are and fields != file.fields:
         results = file.read(file.fields)
     if truth is None:

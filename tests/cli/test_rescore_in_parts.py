@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -110,6 +111,41 @@ def test_shards_of_detections_keep_their_names_and_all_but_their_scores(folder: 
     for name in names:
         written(name, *arguments, "-o", f"alone-{name}")
         assert Path("parts", name).read_bytes() == Path(f"alone-{name}").read_bytes()
+
+
+def parquet_shards() -> list[str]:
+    """The shards as Parquet files of several row groups, and one without rows and with other columns."""
+    names = [str(Path(name).with_suffix(".parquet")) for name in shards()]
+    for name in names:
+        table = pa.Table.from_pylist(json.loads(Path(name).with_suffix(".json").read_text()))
+        pq.write_table(table.replace_schema_metadata({"run": "7"}), name, row_group_size=300, compression="zstd")
+    pq.write_table(table.drop_columns("extra").slice(0, 0), "rank3.parquet")
+    return [*names, "rank3.parquet"]
+
+
+def test_merged_parquet_shards_keep_all_but_their_scores(folder: Path) -> None:
+    """The file of one process is that of parts; images that a sampler repeats are left out of it."""
+    names = parquet_shards()
+    merge = ("--merge", *names, "--freq", "freq.csv", "--method", "iif", "-o")
+    assert written(*merge, "one.parquet") == written(*merge, "joined.parquet", *IN_PARTS).replace("joined", "one")
+    assert Path("one.parquet").read_bytes() == Path("joined.parquet").read_bytes()
+    before, after = pa.concat_tables(map(pq.read_table, names[:3])), pq.read_table("one.parquet")
+    assert after.drop_columns("score").equals(before.drop_columns("score"), check_metadata=True)
+    assert not after["score"].equals(before["score"])
+    first, second = (pq.read_table(name) for name in names[:2])
+    again = first.filter(pc.equal(first["image_id"], first["image_id"][0]))
+    pq.write_table(pa.concat_tables([again, second]), names[1])
+    assert "1 image is in several shards" in written(*merge, "padded.parquet")
+    assert pq.read_table("padded.parquet").equals(after)
+
+
+def test_merged_parquet_shards_with_other_columns_are_refused(folder: Path) -> None:
+    names = parquet_shards()
+    pq.write_table(pq.read_table(names[1]).rename_columns({"extra": "other"}), names[1])
+    merge = ("--merge", *names, "--method", "none", "-o", "out.parquet")
+    said = refused(*merge)
+    assert said == refused(*merge, *IN_PARTS)
+    assert "out.parquet: columns: expected those of rank0.parquet in every part, found others in rank1.parquet" in said
 
 
 def test_a_parquet_file_is_rescored_by_row_groups(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from longtail_cli.files.outline import outline_of
 from longtail_cli.files.paths import paths_in
 from longtail_cli.files.recognise import holds_shards, shard_names
 from longtail_cli.files.source import Content, FileContent, open_file
-from longtail_cli.tables import Floats, Results
+from longtail_cli.tables import Convention, Floats, Results
 
 
 class _FileEntries(Entries, Protocol):
@@ -75,6 +75,15 @@ class ResultFile:
     def sha256(self) -> str | None:
         """Hex digest of the file, compressed if it is, or of a folder; None for results in memory."""
         return None if self._file is None else self._file.sha256()
+
+    @property
+    def columnar(self) -> bool:
+        """Whether the file is Parquet."""
+        return self._columnar
+
+    def keeps_entries(self, convention: Convention, out: Path | None) -> bool:
+        """Whether `write_rescored` can write what was read, with its convention, to `out`: then all else is kept."""
+        return convention.format == Convention().format
 
     def write_rescored(self, scores: Floats, out: Path, advance: Callable[[int], None] | None = None) -> None:
         """Write the file to the new file `out`, with `scores` in place of its scores.

@@ -68,6 +68,26 @@ class MergedResults(ResultFile):
         digests = [shard.sha256() for shard in self._shards]
         return hashlib.sha256("".join(digest for digest in digests if digest is not None).encode()).hexdigest()
 
+    def keeps_entries(self, convention: Convention, out: Path | None) -> bool:
+        """Whether all shards are Parquet in the format of COCO, and `out` is Parquet."""
+        columnar = all(shard.columnar for shard in self._shards) and out is not None and out.suffix == ".parquet"
+        return columnar and convention.format in (Convention().format, _format_of(len(self._shards), Convention()))
+
+    def write_rescored_rows(self, results: Results, out: Path, advance: Callable[[int], None] | None = None) -> None:
+        """Write the shards to the new Parquet file `out`, in their order, with other scores and without the rows of
+        repeated images. All other columns stay.
+
+        results: what `read` gave, with the scores to write.
+        Raises UsageError unless all shards that have rows have the same columns, else as `ResultFile.write_rescored`.
+        """
+        from longtail_cli.files.results.rescored_tables import write_rescored
+        from longtail_cli.files.results.table_entries import ParquetEntries
+
+        entries = [shard.entries for shard in self._shards]
+        tables = [one for one in entries if isinstance(one, ParquetEntries)]
+        assert len(tables) == len(entries)
+        write_rescored(tables, results.score, out, advance, results.entry)
+
     def write_rescored(self, scores: Floats, out: Path, advance: Callable[[int], None] | None = None) -> None:
         """Raises UsageError: there is no file whose scores could be replaced."""
         problem = Problem("input", "one result file", f"{len(self._shards)} shards")
@@ -111,7 +131,8 @@ def merged(parts: Sequence[Results], source: str) -> Results:
         f"of a sampler); {int(repeated.sum()):,} repeated detections were dropped"
     )
     noted = replace(whole.convention, notes=(*convention.notes, note))
-    return replace(results_at(whole, np.flatnonzero(~repeated)), convention=noted)
+    kept = np.flatnonzero(~repeated)
+    return replace(results_at(whole, kept), convention=noted, entry=kept)
 
 
 def common_convention(parts: Sequence[Results], source: str) -> Convention:
@@ -131,9 +152,11 @@ def common_convention(parts: Sequence[Results], source: str) -> Convention:
         problem = Problem("images", "ids or file names, by which those of several shards are told apart", "positions")
         raise InputError(f"{source} ({first.convention.format})", [problem], _FIX_POSITIONS)
     notes = tuple(dict.fromkeys(note for one in held for note in one.convention.notes))
-    return replace(
-        first.convention, format=f"{len(parts)} shards of {first.convention.format}", listed=None, notes=notes
-    )
+    return replace(first.convention, format=_format_of(len(parts), first.convention), listed=None, notes=notes)
+
+
+def _format_of(shards: int, convention: Convention) -> str:
+    return f"{shards} shards of {convention.format}"
 
 
 def _way(results: Results) -> str:

@@ -26,12 +26,12 @@ import pyarrow.parquet as pq
 from longtail_cli.errors import InputError, Problem
 from longtail_cli.files.faults import Fault, fault, faults_at, raise_faults
 from longtail_cli.files.memory import check_lengths
-from longtail_cli.files.output import open_output
 from longtail_cli.files.reading import FIX_COPY, check_parquet, reading
 from longtail_cli.files.results.columns import ResultColumns
 from longtail_cli.files.results.entries import SHORTEST_ENTRY, EntryBlock
 from longtail_cli.files.results.keys import NamedKeys, ids_in, is_text
-from longtail_cli.files.results.problems import FIX_BOX, FIX_FIELDS, FIX_FINITE, FIX_IDS, wrong_count
+from longtail_cli.files.results.problems import FIX_BOX, FIX_FIELDS, FIX_FINITE, FIX_IDS
+from longtail_cli.files.results.rescored_tables import write_rescored
 from longtail_cli.files.results.roles import COCO, Roles
 from longtail_cli.files.results.table_boxes import boxes_in, numbers
 from longtail_cli.files.source import Content, Reader, open_file
@@ -193,12 +193,10 @@ class ParquetEntries(TableEntries):
         """read_dictionary: columns whose texts are kept once each."""
         self.source, self._content = content.source, content
         with self.checked():
-            self._file = pq.ParquetFile(
-                ArrowReader(content), read_dictionary=list(read_dictionary), buffer_size=_BUFFER
-            )
-        check_parquet(self._file.metadata, self.source, content.size)
-        self.schema, self.rows = self._file.schema_arrow, self._file.metadata.num_rows
-        self.used = range(self._file.num_row_groups)
+            self.file = pq.ParquetFile(ArrowReader(content), read_dictionary=list(read_dictionary), buffer_size=_BUFFER)
+        check_parquet(self.file.metadata, self.source, content.size)
+        self.schema, self.rows = self.file.schema_arrow, self.file.metadata.num_rows
+        self.used = range(self.file.num_row_groups)
         """The row groups that are read."""
 
     @contextmanager
@@ -207,23 +205,23 @@ class ParquetEntries(TableEntries):
             yield
 
     def batches(self, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
-        return cast("Iterable[pa.RecordBatch]", self._file.iter_batches(BATCH_ROWS, columns=columns))
+        return cast("Iterable[pa.RecordBatch]", self.file.iter_batches(BATCH_ROWS, columns=columns))
 
     @property
     def groups(self) -> int:
         """How many row groups there are."""
-        return int(self._file.num_row_groups)
+        return int(self.file.num_row_groups)
 
     def rows_of(self, group: int) -> int:
         """How many rows a row group has."""
-        return int(self._file.metadata.row_group(group).num_rows)
+        return int(self.file.metadata.row_group(group).num_rows)
 
     def group_batches(self, groups: Sequence[int], columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, range]]:
         """The rows of some row groups, ascending, in batches of these columns, with their numbers in the file."""
         ends = np.cumsum([0, *map(self.rows_of, range(self.groups))]).tolist()
         for group in groups:
             first = ends[group]
-            for batch in self._file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):
+            for batch in self.file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):
                 yield batch, range(first, first + len(batch))
                 first += len(batch)
 
@@ -267,7 +265,7 @@ class ParquetEntries(TableEntries):
 
     def table(self) -> pa.Table:
         """All columns of all rows."""
-        return self._file.read()
+        return self.file.read()
 
     def read(self, fields: frozenset[str], advance: Callable[[int], None] | None) -> Results:
         results = super().read(fields, advance)
@@ -276,35 +274,8 @@ class ParquetEntries(TableEntries):
         return results
 
     def write_rescored(self, scores: Floats, out: Path, advance: Callable[[int], None] | None) -> None:
-        """Row group by row group; all other columns and the rest of the schema stay.
-
-        Scores are written as float64, also if they were float32: rounding could make two of a category equal and change
-        AP.
-        """
-        with open_output(out) as file, self._content.unchanged():
-            raise_faults(self.source, self.schema_faults(frozenset()))
-            if self.rows != len(scores):
-                raise wrong_count(self.source, len(scores), str(self.rows))
-            index = self.schema.get_field_index("score")
-            field = self.schema.field(index).with_type(pa.float64())
-            done = 0
-            with pq.ParquetWriter(file, self.schema.set(index, field), compression=_codec(self._file)) as writer:
-                for group in self.used:
-                    with self.checked():
-                        table = self._file.read_row_group(group)
-                    column = pa.array(scores[done : done + len(table)], pa.float64())
-                    writer.write_table(table.set_column(index, field, column), row_group_size=max(len(table), 1))
-                    done += len(table)
-                    if advance is not None:
-                        advance(self._file.metadata.row_group(group).total_byte_size)
-
-
-def _codec(file: pq.ParquetFile) -> str:
-    """The compression of the first column, as the writer calls it."""
-    if not file.metadata.num_row_groups:
-        return "SNAPPY"
-    codec: str = file.metadata.row_group(0).column(0).compression
-    return "NONE" if codec == "UNCOMPRESSED" else codec
+        """Row group by row group; all other columns and the rest of the schema stay."""
+        write_rescored([self], scores, out, advance)
 
 
 def _schema_faults(schema: pa.Schema, roles: Roles, fields: frozenset[str], *, names_allowed: bool) -> list[Fault]:
