@@ -12,6 +12,9 @@ from hypothesis import settings
 # a shell starts processes in the background with SIGINT ignored, and so would be those that the tests interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# each of the interpreters that tests start would compile the package again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # no deadline, as the machine may be busy; the same examples in every run, so failures are reproducible
 settings.register_profile("ltcal", deadline=None, derandomize=True)
 settings.load_profile("ltcal")

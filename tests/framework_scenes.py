@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,10 @@ class Scenes:
 
     @cached_property
     def annotations(self) -> dict[str, Any]:
-        whole = json.loads((SCENES / "val.json").read_bytes())
-        images = whole["images"][:IMAGES]
+        found: dict[str, Any] = json.loads(_few()[0])
         if self.named:
-            images = [{**one, "file_name": f"val/scene_{one['id']}.png"} for one in images]
-        ids = {one["id"] for one in images}
-        return {
-            **whole,
-            "images": images,
-            "annotations": [one for one in whole["annotations"] if one["image_id"] in ids],
-        }
+            found["images"] = [{**one, "file_name": f"val/scene_{one['id']}.png"} for one in found["images"]]
+        return found
 
     @cached_property
     def category_ids(self) -> list[int]:
@@ -48,13 +42,24 @@ class Scenes:
     @cached_property
     def detections(self) -> list[dict[str, Any]]:
         """COCO results, ordered by image; some images have none."""
-        ids = {one["id"] for one in self.annotations["images"]}
-        found = json.loads((SCENES / "predictions.json").read_bytes())
-        return [one for one in found if one["image_id"] in ids and one["score"] > SCORE]
+        found: list[dict[str, Any]] = json.loads(_few()[1])
+        return found
 
     def masked(self) -> list[dict[str, Any]]:
         """The detections with their boxes as masks, in compressed run lengths."""
         return [{**one, "segmentation": _rectangle(one["bbox"])} for one in self.detections]
+
+
+@cache
+def _few() -> tuple[str, str]:
+    """The annotations and the detections of the first images, as JSON, so that every caller gets its own."""
+    whole = json.loads((SCENES / "val.json").read_bytes())
+    found = json.loads((SCENES / "predictions.json").read_bytes())
+    images = whole["images"][:IMAGES]
+    ids = {one["id"] for one in images}
+    objects = [one for one in whole["annotations"] if one["image_id"] in ids]
+    detections = [one for one in found if one["image_id"] in ids and one["score"] > SCORE]
+    return json.dumps({**whole, "images": images, "annotations": objects}), json.dumps(detections)
 
 
 def _rectangle(bbox: list[float]) -> dict[str, Any]:

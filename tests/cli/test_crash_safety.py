@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -66,16 +70,37 @@ sys.addaudithook(stopping)
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a small input, and a folder for temporary files."""
-    monkeypatch.chdir(tmp_path)
+@dataclass(frozen=True)
+class Whole:
+    """A run that nothing interrupts: its outputs, and its seconds from where signals are handled."""
+
+    outputs: dict[str, bytes]
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small input."""
+    folder = tmp_path_factory.mktemp("inputs")
     entries = [one for one in json.loads((SCENES / "predictions.json").read_bytes()) if one["score"] > 0.5]
-    Path("in.json.gz").write_bytes(gzip.compress(json.dumps(entries).encode()))
-    Path("val.json").write_bytes((SCENES / "val.json").read_bytes())
-    Path("out").mkdir()
-    Path("tmp").mkdir()
-    return tmp_path
+    (folder / "in.json.gz").write_bytes(gzip.compress(json.dumps(entries).encode()))
+    (folder / "val.json").write_bytes((SCENES / "val.json").read_bytes())
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def folder(inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder to work in, with new folders for outputs and for temporary files."""
+    monkeypatch.chdir(inputs)
+    for name in ("out", "tmp"):
+        shutil.rmtree(name, ignore_errors=True)
+        Path(name).mkdir()
+
+
+@pytest.fixture(scope="module")
+def whole(inputs: Path) -> Callable[[str], Whole]:
+    """Gives the whole run of a command, made once for all tests."""
+    return functools.cache(whole_run)
 
 
 def started(command: str, more: str = "") -> tuple[subprocess.Popen[str], int]:
@@ -105,14 +130,15 @@ def killed(command: str, number: signal.Signals, seconds: float) -> tuple[int, s
     return process.returncode, message
 
 
-def duration(command: str) -> float:
+def whole_run(command: str) -> Whole:
     process, ready = started(command)
     os.read(ready, 1)
     os.close(ready)
     begin = time.perf_counter()
     _, message = process.communicate(timeout=60)
+    seconds = time.perf_counter() - begin
     assert process.returncode == 0, message
-    return time.perf_counter() - begin
+    return Whole(found(COMMANDS[command][1]), seconds)
 
 
 def found(names: tuple[str, ...]) -> dict[str, bytes]:
@@ -143,15 +169,14 @@ def left_over(names: tuple[str, ...]) -> list[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("command", ["rescore", "report"])
-def test_outputs_are_all_old_or_all_new(folder: Path, command: str, number: signal.Signals) -> None:
+def test_outputs_are_all_old_or_all_new(whole: Callable[[str], Whole], command: str, number: signal.Signals) -> None:
     """Half of the signals come anywhere in the run, half in its last fifth, where outputs are written and renamed."""
     names = COMMANDS[command][1]
-    whole = duration(command)
-    new = found(names)
+    new, seconds = whole(command).outputs, whole(command).seconds
     moments = random.Random(f"{command} {number}")
     for kill in range(KILLS):
         old = make_old(names)
-        code, message = killed(command, number, whole * moments.uniform(0.0 if kill % 2 else 0.8, 1.05))
+        code, message = killed(command, number, seconds * moments.uniform(0.0 if kill % 2 else 0.8, 1.05))
         if number == signal.SIGKILL:
             run_again()
         else:
@@ -172,10 +197,11 @@ def killed_at(command: str, renamed: int, number: signal.Signals) -> tuple[int, 
 
 
 @pytest.mark.parametrize(("renamed", "number"), [(0, signal.SIGINT), (2, signal.SIGTERM), (4, signal.SIGINT)])
-def test_an_interruption_waits_for_all_renames(folder: Path, renamed: int, number: signal.Signals) -> None:
+def test_an_interruption_waits_for_all_renames(
+    whole: Callable[[str], Whole], renamed: int, number: signal.Signals
+) -> None:
     names = COMMANDS["report"][1]
-    duration("report")
-    new, _ = found(names), make_old(names)
+    new, _ = whole("report").outputs, make_old(names)
     code, message = killed_at("report", renamed, number)
     assert code == INTERRUPTED
     assert message.endswith("interrupted; no output was left half-written\n")
@@ -184,11 +210,10 @@ def test_an_interruption_waits_for_all_renames(folder: Path, renamed: int, numbe
 
 
 @pytest.mark.parametrize("renamed", [0, 1, 4])
-def test_the_next_run_finishes_the_renames(folder: Path, renamed: int) -> None:
+def test_the_next_run_finishes_the_renames(whole: Callable[[str], Whole], renamed: int) -> None:
     """The decision lies before the first rename, so from then on the outputs will be new."""
     names = COMMANDS["report"][1]
-    duration("report")
-    new, old = found(names), make_old(names)
+    new, old = whole("report").outputs, make_old(names)
     assert killed_at("report", renamed, signal.SIGKILL)[0] == -signal.SIGKILL
     between = found(names)
     assert sum(between[name] == new[name] for name in names) == renamed
@@ -198,7 +223,7 @@ def test_the_next_run_finishes_the_renames(folder: Path, renamed: int) -> None:
     assert left_over(names) == []
 
 
-def test_a_folder_of_plots_is_finished_too(folder: Path) -> None:
+def test_a_folder_of_plots_is_finished_too() -> None:
     names = COMMANDS["report with plots"][1]
     make_old(names)
     assert killed_at("report with plots", 7, signal.SIGKILL)[0] == -signal.SIGKILL
@@ -209,7 +234,7 @@ def test_a_folder_of_plots_is_finished_too(folder: Path) -> None:
     assert left_over((*names, "plots", *(f"plots/{path.name}" for path in plots))) == []
 
 
-def test_a_run_beside_others_leaves_them_alone(folder: Path) -> None:
+def test_a_run_beside_others_leaves_them_alone() -> None:
     """Every run looks for folders of dead processes while the others write to the same place."""
     call = [sys.executable, "-m", "longtail_cli.cli", "rescore", "in.json.gz", "--method", "none", "-o"]
     own = {**os.environ, "PYTHONPATH": str(Path(longtail_cli.__file__).parents[1])}
@@ -219,7 +244,7 @@ def test_a_run_beside_others_leaves_them_alone(folder: Path) -> None:
     assert len({path.read_bytes() for path in Path("out").iterdir()}) == 1
 
 
-def test_no_named_file_is_written_to_the_folder_for_temporary_files(folder: Path) -> None:
+def test_no_named_file_is_written_to_the_folder_for_temporary_files() -> None:
     """As `tempfile` does to try the folder. A process that is killed then would leave it."""
     process, ready = started("rescore", AT_A_TEMPORARY_FILE.format(signal=int(signal.SIGKILL)))
     process.communicate(timeout=60)

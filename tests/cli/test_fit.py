@@ -271,11 +271,9 @@ def test_a_fit_that_does_not_converge_says_so() -> None:
 
 def test_the_file_may_go_to_stdout() -> None:
     fitted("c.npz", "--method", "temperature")
-    own = {"PYTHONPATH": str(Path(package.__file__).parents[1])}
-    command = [sys.executable, "-m", "longtail_cli.cli", "fit", "c.npz", "--method", "temperature", "-o", "-"]
-    done = subprocess.run(command, capture_output=True, env={**os.environ, **own}, check=True)
-    assert done.stdout == Path("fit.npz").read_bytes()
-    assert done.stderr == b""
+    done = ltcal("fit", "c.npz", "--method", "temperature", "-o", "-")
+    assert done.stdout_bytes == Path("fit.npz").read_bytes()
+    assert done.stderr == ""
 
 
 MOMENTS = {
@@ -286,7 +284,7 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize(
-    ("moment", "number"), [*((one, signal.SIGINT) for one in MOMENTS), ("while it learns", signal.SIGTERM)]
+    ("moment", "number"), list(zip(MOMENTS, (signal.SIGINT, signal.SIGTERM, signal.SIGINT), strict=True))
 )
 def test_an_interruption_leaves_nothing(folder: Path, moment: str, number: signal.Signals) -> None:
     """The process sends itself what Ctrl-C or a CI service sends."""

@@ -27,17 +27,22 @@ PASSED, FAILED, BAD_INPUT, NOT_COMPARABLE = range(4)
 RESAMPLES = ("--resamples", 50)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with `worse.json`: the example's detections without a fifth of those of rare classes."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+@pytest.fixture(scope="module")
+def worse() -> str:
+    """The example's detections without a fifth of those of rare classes."""
     truth = json.loads(VAL.read_bytes())
     rare = {category["id"] for category in truth["categories"] if category["frequency"] == "r"}
     entries = json.loads(BEFORE.read_bytes())
-    kept = [one for n, one in enumerate(entries) if one["category_id"] not in rare or n % 5]
-    Path("worse.json").write_text(json.dumps(kept))
+    return json.dumps([one for n, one in enumerate(entries) if one["category_id"] not in rare or n % 5])
+
+
+@pytest.fixture
+def folder(worse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with `worse.json`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    Path("worse.json").write_text(worse)
     return tmp_path
 
 

@@ -250,12 +250,12 @@ def test_what_a_shell_wrote_to_the_same_file_stays() -> None:
 
 
 def test_stdout_gets_a_table_as_csv_and_detections_as_json() -> None:
-    assert run("LTCAL compute-freq labels.csv -o -").stdout == run("LTCAL compute-freq labels.csv").stdout
+    assert ltcal("compute-freq", "labels.csv", "-o", "-").stdout == ltcal("compute-freq", "labels.csv").stdout
     np.savez(
         "boxes.npz", logits=np.eye(2, dtype=np.float32), image_id=np.ones(2, int), boxes=np.float32([[0, 0, 1, 1]] * 2)
     )
     Path("boxes.meta.json").write_text('{"head": "sigmoid", "background": "none", "category_ids": [3, 4]}')
-    done = run("LTCAL rescore boxes.npz --method none -o -")
+    done = ltcal("rescore", "boxes.npz", *NONE, "-o", "-")
     assert {one["category_id"] for one in json.loads(done.stdout)} == {3, 4}
 
 

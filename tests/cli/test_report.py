@@ -24,13 +24,18 @@ VAL, BEFORE = EXAMPLE / "val.json", EXAMPLE / "predictions.json"
 CAP = 20
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with `after.json`: the example's detections, those of class 17 (frequent) at half the score."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def after() -> str:
+    """The example's detections, those of class 17 (frequent) at half the score."""
     entries = json.loads(BEFORE.read_bytes())
-    after = [{**entry, "score": entry["score"] / (1 + (entry["category_id"] == 17))} for entry in entries]
-    Path("after.json").write_text(json.dumps(after))
+    return json.dumps([{**one, "score": one["score"] / (1 + (one["category_id"] == 17))} for one in entries])
+
+
+@pytest.fixture
+def folder(after: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with `after.json`."""
+    monkeypatch.chdir(tmp_path)
+    Path("after.json").write_text(after)
     return tmp_path
 
 

@@ -38,12 +38,21 @@ def passed(*arguments: object) -> Result:
     return result
 
 
+@pytest.fixture(scope="module")
+def tables() -> dict[str, str]:
+    """Frequency tables of the detector and of the classifier."""
+    return {
+        "freq.csv": passed("compute-freq", TRAIN).stdout,
+        "digits.csv": passed("compute-freq", DIGITS / "train.txt", "--groups", "10,30").stdout,
+    }
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with frequency tables."""
     monkeypatch.chdir(tmp_path)
-    passed("compute-freq", TRAIN, "-o", "freq.csv")
-    passed("compute-freq", DIGITS / "train.txt", "--groups", "10,30", "-o", "digits.csv")
+    for name, text in tables.items():
+        Path(name).write_text(text)
     return tmp_path
 
 
@@ -205,7 +214,7 @@ def test_logits_in_a_folder_may_give_the_statistics_of_a_method(folder: Path) ->
 
 
 def test_a_target_is_a_word_or_a_table(folder: Path) -> None:
-    searched = ("--method", "logit-adjust:tau=0..2+temperature:t=fit", "--no-bootstrap")
+    searched = ("--method", "logit-adjust:tau=0|1+temperature:t=fit", "--no-bootstrap")
     tau = {}
     for target in ("balanced", "as-is", "digits.csv"):
         passed(*classifier(*searched, "--target", target))
@@ -557,12 +566,12 @@ run()
 
 
 def test_arrays_in_memory_give_the_choice_of_files(folder: Path) -> None:
-    passed(*classifier("--method", "logit-adjust:tau=0..2+temperature:t=fit", "--no-bootstrap"))
+    passed(*classifier("--method", "logit-adjust:tau=0|1+temperature:t=fit", "--no-bootstrap"))
     with np.load(DIGITS / "train_logits.npz") as archive:
         logits, labels = archive["logits"], archive["labels"]
     found = package.tune(
         logits, labels=labels, frequencies=package.read_frequencies("digits.csv"), bootstrap=None,
-        spaces="logit-adjust:tau=0..2+temperature:t=fit",
+        spaces="logit-adjust:tau=0|1+temperature:t=fit",
     )  # fmt: skip
     assert found.chosen == tuned().chosen
     assert found.candidates == tuned().candidates

@@ -65,7 +65,7 @@ image_and_category = st.tuples(st.integers(0, 1), st.integers(0, 1))
     st.lists(st.tuples(image_and_category, box, st.booleans()), min_size=1, max_size=10),
     st.lists(st.tuples(image_and_category, box, st.sampled_from([0.2, 0.5, 0.9]), st.booleans()), max_size=16),
 )
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_equals_the_plain_loop(objects, found):
     truth = ground_truth(
         [(*where, xywh) for where, xywh, _ in objects], images=2, categories=2, crowd=[crowd for *_, crowd in objects]
