@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -41,6 +41,24 @@ FORMATS = {  # an entry, and what is between two numbers and two entries
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Draw = Callable[[int, np.random.Generator], Ints]
+"""Draws so many category indices."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """What a data set of C categories, and a detector's mistakes in it, are like."""
+
+    images: Ints
+    """[C], how many have the category."""
+    last: Floats
+    """[C], the chance of each object of a category in an image to be the last one of its category there."""
+    federated: bool
+    """As LVIS: each image states which categories were looked for. Otherwise as COCO: all were."""
+    wrong: Draw
+    """The classes of detections that are near an object but have a class of their own."""
+    background: Draw
+    """The classes of detections that are near no object."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +83,21 @@ def image_counts(num_images: int, exponent: float = 0.45) -> Ints:
     return np.random.default_rng(0).permutation(counts)
 
 
+def lvis(images: Ints) -> Population:
+    """As LVIS, with so many images of each category [C]. Detectors favour frequent classes, here those of low ids."""
+    return Population(
+        images,
+        last=np.full(len(images), 0.28),
+        federated=True,
+        wrong=lambda number, rng: rng.integers(len(images), size=number),
+        background=lambda number, rng: (len(images) * rng.random(number) ** 2).astype(np.int64),
+    )
+
+
 def positives_of(counts: Ints, num_images: int, rng: np.random.Generator) -> list[Ints]:
     """The sorted category indices of each image."""
     image = np.concatenate([rng.choice(num_images, size=count, replace=False) for count in counts])
-    category = np.repeat(np.arange(NUM_CATEGORIES), counts)
+    category = np.repeat(np.arange(len(counts)), counts)
     order = np.lexsort((category, image))
     return np.split(category[order], np.searchsorted(image[order], np.arange(1, num_images)))
 
@@ -82,12 +111,11 @@ def random_boxes(number: int, rng: np.random.Generator) -> Floats:
 
 
 def detections_of(
-    boxes: Floats, categories: Ints, options: Predictions, rng: np.random.Generator
+    boxes: Floats, categories: Ints, population: Population, options: Predictions, rng: np.random.Generator
 ) -> tuple[Ints, Floats, Floats]:
     """Categories, boxes and scores of an image's detections.
 
-    Some are near objects (a fifth of these with a wrong class); the rest are background, with a class drawn with a bias
-    to low ids, as detectors favour frequent classes.
+    Some are near objects (a fifth of these with a wrong class); the rest are background.
     """
     number = int(options.detections * options.near) if len(boxes) else 0
     copied = rng.integers(len(boxes), size=number) if number else np.zeros(0, np.int64)
@@ -96,8 +124,8 @@ def detections_of(
     near[:, 2:] = np.maximum(near[:, 2:], 1.0)
     background = options.detections - number
     wrong = rng.random(number) < 0.2
-    near_class = np.where(wrong, rng.integers(NUM_CATEGORIES, size=number), categories[copied])
-    far_class = (NUM_CATEGORIES * rng.random(background) ** 2).astype(np.int64)
+    near_class = np.where(wrong, population.wrong(number, rng), categories[copied])
+    far_class = population.background(background, rng)
     score = np.concatenate([rng.beta(1.2, 4, number), rng.beta(0.5, 8, background)])
     return np.concatenate([near_class, far_class]), np.vstack([near, random_boxes(background, rng)]), score
 
@@ -132,28 +160,34 @@ def write_joined(file: TextIO, entries: Iterator[str], comma: str = ",") -> None
     file.write("]")
 
 
-def category_entries(counts: Ints) -> Iterator[str]:
-    for index, count in enumerate(counts):
+def category_entries(population: Population) -> Iterator[str]:
+    for index, count in enumerate(population.images):
         frequency = "r" if count <= 10 else "c" if count <= 100 else "f"
-        yield (
-            f'{{"id":{index + 1},"name":"class_{index + 1}","frequency":"{frequency}",'
-            f'"image_count":{count},"instance_count":{2 * count}}}'
-        )
+        counts = f',"frequency":"{frequency}","image_count":{count},"instance_count":{2 * count}'
+        yield f'{{"id":{index + 1},"name":"class_{index + 1}"{counts if population.federated else ""}}}'
 
 
-def image_entries(positives: list[Ints], rng: np.random.Generator) -> Iterator[str]:
+def image_entries(positives: list[Ints], population: Population, rng: np.random.Generator) -> Iterator[str]:
     for index, present in enumerate(positives):
-        absent = np.setdiff1d(rng.choice(NUM_CATEGORIES, size=11, replace=False), present)
-        partial = present[rng.random(len(present)) < 0.08]
+        judged = judged_text(present, len(population.images), rng) if population.federated else ""
         yield (
             f'{{"id":{index + 1},"width":{IMAGE_SIZE[1]},"height":{IMAGE_SIZE[0]},'
-            f'"coco_url":"http://images.example/{index + 1:012d}.jpg",'
-            f'"neg_category_ids":{(absent + 1).tolist()},"not_exhaustive_category_ids":{(partial + 1).tolist()}}}'
+            f'"coco_url":"http://images.example/{index + 1:012d}.jpg"{judged}}}'
         )
 
 
-def object_entries(images: list[tuple[Ints, Floats]], points: int, rng: np.random.Generator) -> Iterator[str]:
+def judged_text(present: Ints, categories: int, rng: np.random.Generator) -> str:
+    """The fields in which LVIS says what was looked for in an image, and which objects may not be annotated."""
+    absent = np.setdiff1d(rng.choice(categories, size=11, replace=False), present)
+    partial = present[rng.random(len(present)) < 0.08]
+    return f',"neg_category_ids":{(absent + 1).tolist()},"not_exhaustive_category_ids":{(partial + 1).tolist()}'
+
+
+def object_entries(
+    images: list[tuple[Ints, Floats]], population: Population, points: int, rng: np.random.Generator
+) -> Iterator[str]:
     number = 0
+    crowd = "" if population.federated else ',"iscrowd":0'
     for index, (categories, boxes) in enumerate(images):
         for category, box in zip(categories.tolist(), boxes, strict=True):
             number += 1
@@ -161,19 +195,19 @@ def object_entries(images: list[tuple[Ints, Floats]], points: int, rng: np.rando
             x, y, w, h = box.tolist()
             yield (
                 f'{{"id":{number},"image_id":{index + 1},"category_id":{category + 1},{mask}'
-                f'"bbox":[{x:.2f},{y:.2f},{w:.2f},{h:.2f}],"area":{round(w, 2) * round(h, 2):.4f}}}'
+                f'"bbox":[{x:.2f},{y:.2f},{w:.2f},{h:.2f}],"area":{round(w, 2) * round(h, 2):.4f}{crowd}}}'
             )
 
 
 def detection_entries(
-    images: list[tuple[Ints, Floats]], seed: int, options: Predictions, *, rescored: bool
+    images: list[tuple[Ints, Floats]], population: Population, seed: int, options: Predictions, *, rescored: bool
 ) -> Iterator[str]:
     rng = np.random.default_rng(seed)
     other = np.random.default_rng(seed + 1)
     shape = np.random.default_rng(seed + 2)
     entry, comma = FORMATS[options.format]
     for index, (categories, boxes) in enumerate(images):
-        classes, found, scores = detections_of(boxes, categories, options, rng)
+        classes, found, scores = detections_of(boxes, categories, population, options, rng)
         if rescored:
             scores = scores ** other.uniform(0.5, 1.5, len(scores))
         for category, box, score in zip(classes.tolist(), found, scores, strict=True):
@@ -192,21 +226,21 @@ def number_text(value: np.float64, places: int, options: Predictions) -> str:
     return f"{value:.{places}f}" if options.digits < 15 else repr(float(np.float32(value)))
 
 
-def write_annotations(path: Path, counts: Ints, num_images: int, points: int) -> list[tuple[Ints, Floats]]:
-    """Write annotations with `counts` images per category [C]; returns the categories and boxes of each image."""
+def write_annotations(path: Path, population: Population, num_images: int, points: int) -> list[tuple[Ints, Floats]]:
+    """Write the annotations of so many images; returns the categories and boxes of each."""
     rng = np.random.default_rng(1)
-    positives = positives_of(counts, num_images, rng)
+    positives = positives_of(population.images, num_images, rng)
     images = []
     for present in positives:
-        categories = np.repeat(present, rng.geometric(0.28, len(present)))
+        categories = np.repeat(present, rng.geometric(population.last[present]))
         images.append((categories, np.round(random_boxes(len(categories), rng), 2)))
     with path.open("w") as file:
         file.write('{"categories":')
-        write_joined(file, category_entries(counts))
+        write_joined(file, category_entries(population))
         file.write(',"images":')
-        write_joined(file, image_entries(positives, rng))
+        write_joined(file, image_entries(positives, population, rng))
         file.write(',"annotations":')
-        write_joined(file, object_entries(images, points, rng))
+        write_joined(file, object_entries(images, population, points, rng))
         file.write("}")
     return images
 
@@ -214,13 +248,14 @@ def write_annotations(path: Path, counts: Ints, num_images: int, points: int) ->
 def write_case(folder: Path, num_images: int, *, points: int, predictions: Predictions | None) -> None:
     """Write the files listed in the docstring of this module into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    images = write_annotations(folder / "annotations.json", image_counts(num_images), num_images, points)
+    population = lvis(image_counts(num_images))
+    images = write_annotations(folder / "annotations.json", population, num_images, points)
     if predictions:
+        comma = FORMATS[predictions.format][1]
         for name, rescored in (("predictions.json", False), ("rescored.json", True)):
+            entries = detection_entries(images, population, 2, predictions, rescored=rescored)
             with (folder / name).open("w") as file:
-                write_joined(
-                    file, detection_entries(images, 2, predictions, rescored=rescored), FORMATS[predictions.format][1]
-                )
+                write_joined(file, entries, comma)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,25 +32,32 @@ from longtail_cli.files.results.file import open_results
 from longtail_cli.tables import Detections, GroundTruth
 from longtail_cli.workflow.locate_detections import locate
 from longtail_cli.workflow.partitioned.match import buckets_of
+from longtail_cli.workflow.partitioned.memory import MOST_PIECE_ROWS
 
 SCENES = Path(__file__).parents[1] / "examples" / "digit_scenes"
 KB, MB, GB, TB = 1e3, 1e6, 1e9, 1e12
+PIECES = 8
+"""In which `measure` reduces rows that are in order."""
 Result = TypeVar("Result")
 
 # Measured on one core of a shared 2-core machine by `python benchmarks/scale_plan.py measure`.
-MATCHED_PER_SECOND = 1.2e6
+MATCHED_PER_SECOND = 1.7e6
 """Detections that one core matches, with TIDE, once they are in memory."""
-REDUCED_PER_SECOND = 4.4e6
-"""Rows that one core reduces."""
-MATCHING_MEMORY = 220
+REDUCED_PER_SECOND = 4.6e6
+"""Rows that one core reduces, in pieces; all at once it is 5.2 million."""
+MATCHING_MEMORY = 210
 """Bytes held for each detection of a part while it is matched."""
 REDUCING_MEMORY = 3.1
-"""Times the bytes of its rows that are held while a bucket is reduced, the rows included."""
+"""Times the bytes of its rows that are held while a bucket, or a piece of one, is reduced, the rows included."""
 
 # Measured by `python benchmarks/logits.py detection`, see docs/benchmarks.md: 1.2 ms per image of 1,000 x 1,204 float16
 # on two cores, from the page cache to detections.
 DECODED_PER_SECOND = 1000 * 1204 * 2 / 1.2e-3 / 2
 """Bytes of logits that one core reads, adjusts and decodes."""
+
+# Measured on a cluster of two cores, on a loaded machine, see docs/benchmarks.md: 18 MB/s.
+SORTED_PER_SECOND = 9e6
+"""Bytes of rows that one core moves to where they are reduced, by Ray Data's default for many rows."""
 
 # Defined: the data.
 DETECTIONS_PER_IMAGE = 300
@@ -66,6 +74,8 @@ LISTED_BYTES = 8 + 4 * 4
 # Counted in the code.
 READING_MEMORY = 6
 """Times the arrays of the annotations that the driver holds while it reads them."""
+COPIES = 3
+"""Of the rows, at most: those of the parts, which are read again for the counts; what Ray Data reads, and writes."""
 ROW_ID_BYTES = 8
 """Of a row of logits, on the driver: its image id."""
 IMAGE_ENTRY_BYTES = 28
@@ -91,7 +101,9 @@ class Sizes:
     object: float
     """Of an object in the annotations, on the driver."""
     found: float
-    """Of a true positive, on the driver, for the false positives of TIDE."""
+    """Of a true positive, on the driver and where its category is reduced."""
+    rules: float
+    """Of an object where categories are reduced, once for all workers of a node."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +132,20 @@ class Case:
         return buckets_of(self.categories, self.detections)
 
     @property
+    def other_bucket(self) -> float:
+        """The share of a bucket without the most frequent category, if all others are spread evenly."""
+        return (1 - self.largest) / self.buckets
+
+    @property
     def largest_bucket(self) -> float:
-        """The share of the bucket with the most frequent category, if the others are spread evenly."""
-        return self.largest + (1 - self.largest) / self.buckets
+        """The share of the bucket with the most frequent category."""
+        return self.largest + self.other_bucket
+
+    def in_pieces(self, rows: float) -> float:
+        """The share of the rows that is in buckets with more than a piece, of so many rows in all."""
+        if rows * self.other_bucket > MOST_PIECE_ROWS:
+            return 1.0
+        return self.largest_bucket if rows * self.largest_bucket > MOST_PIECE_ROWS else 0.0
 
 
 V3DET = Case(
@@ -167,7 +190,8 @@ def sizes() -> Sizes:
     columns = [*arrays(evaluation.ground_truth), *arrays(evaluation.objects)]
     images, objects = len(evaluation.ground_truth.image_id), len(evaluation.objects)
     assert images != objects
-    found = share_metrics(Rules.of(evaluation), np.arange(len(evaluation.ground_truth.categories)), rows).true_positives
+    rules = Rules.of(evaluation)
+    found = share_metrics(rules, np.arange(len(evaluation.ground_truth.categories)), rows).true_positives
     assert found is not None
     return Sizes(
         row=sum(values.itemsize for values in rows.columns.values()) + np.dtype(np.int32).itemsize,  # and its bucket
@@ -175,6 +199,7 @@ def sizes() -> Sizes:
         image=sum(values.nbytes for values in columns if len(values) in (images, images + 1)) / images,
         object=sum(values.nbytes for values in columns if len(values) == objects) / objects,
         found=sum(values.itemsize for values in arrays(found)),
+        rules=sum(values.itemsize for values in arrays(rules.objects) if len(values) == objects) + 8,  # and their order
     )
 
 
@@ -188,8 +213,14 @@ def steps(case: Case, own: Sizes) -> list[tuple[str, str, float]]:
     """What each step costs: its name, its amount, and its seconds on the cluster."""
     cores = NODES * CORES
     rows = case.detections * own.rows_per_detection
-    travelling = rows * own.row
+    ordered = rows * case.in_pieces(rows)
     reducing = max(rows / cores, rows * case.largest_bucket) / REDUCED_PER_SECOND
+
+    def moved(number: float) -> tuple[str, float]:
+        return f"{count(number)} rows, {size(number * own.row)}", number * own.row / min(
+            NODES * NETWORK, cores * SORTED_PER_SECOND
+        )
+
     if case.decoded:
         listed = case.images * PROPOSALS * LISTED_BYTES
         first = ("listed, by the driver", size(listed), listed / STORE)
@@ -200,34 +231,42 @@ def steps(case: Case, own: Sizes) -> list[tuple[str, str, float]]:
         ("read", size(case.read), case.read / NODES / STORE),
         ("adjusted and decoded", size(case.decoded), case.decoded / cores / DECODED_PER_SECOND),
         ("matched", count(case.detections), case.detections / cores / MATCHED_PER_SECOND),
-        ("shuffled", f"{count(rows)} rows, {size(travelling)}", travelling / NODES / NETWORK),
+        ("shuffled", *moved(rows - ordered)),
+        ("shuffled and put in order", *moved(ordered)),
         ("reduced", f"{count(rows)} rows, {count(rows * case.largest_bucket)} in the largest bucket", reducing),
     ]
-    return [one for one in named if one[1] != size(0)]
+    return [one for one in named if one[2]]
 
 
 def held(case: Case, own: Sizes) -> list[tuple[str, str]]:
     """What is held where."""
     rows = case.detections * own.rows_per_detection
     objects = case.images * OBJECTS_PER_IMAGE
-    spilled = rows * own.row / NODES
     annotations = case.images * own.image + objects * own.object
+
+    def reducing(share: float) -> str:
+        """The rows at once, and the true positives of a bucket that is reduced in pieces."""
+        number = rows * share
+        found = objects * share * own.found if number > MOST_PIECE_ROWS else 0.0
+        return size(min(number, MOST_PIECE_ROWS) * own.row * REDUCING_MEMORY + found)
+
     return [
         ("driver: annotations, while they are read", size(READING_MEMORY * annotations)),
         ("driver: which image is where", size(
             case.images * (PROPOSALS * ROW_ID_BYTES if case.decoded else IMAGE_ENTRY_BYTES))),
         ("driver: true positives, at most", size(objects * own.found)),
         ("a worker that matches 1,000,000 detections", size(1e6 * MATCHING_MEMORY)),
-        ("a worker that reduces the largest bucket", size(rows * case.largest_bucket * own.row * REDUCING_MEMORY)),
-        ("a worker that reduces another bucket", size(
-            rows * (1 - case.largest) / case.buckets * own.row * REDUCING_MEMORY)),
-        ("a node: rows of the shuffle, in memory or on disk", size(spilled)),
+        ("a worker that reduces the largest bucket", reducing(case.largest_bucket)),
+        ("a worker that reduces another bucket", reducing(case.other_bucket)),
+        ("a node: the objects, for the workers that reduce", size(objects * own.rules)),
+        ("a node: rows, in memory or on disk, at most", size(COPIES * rows * own.row / NODES)),
     ]  # fmt: skip
 
 
 def assumptions(own: Sizes) -> list[tuple[str, str, str]]:
     measured = "`python benchmarks/scale_plan.py measure`, one core"
     example = "the tables of `examples/digit_scenes`"
+    memory = "`workflow/partitioned/memory.py`"
     return [
         ("bytes of a row that travels", f"{own.row:.0f}", "`MatchedRows`"),
         ("rows of a detection", f"{own.rows_per_detection:.2f}", example),
@@ -235,14 +274,17 @@ def assumptions(own: Sizes) -> list[tuple[str, str, str]]:
         ("matched", f"{count(MATCHED_PER_SECOND)} detections/s", measured),
         ("reduced", f"{count(REDUCED_PER_SECOND)} rows/s", measured),
         ("held for a detection while it is matched", f"{MATCHING_MEMORY} bytes", measured),
-        ("held while a bucket is reduced", f"{REDUCING_MEMORY:.1f} times its rows", measured),
+        ("held while a bucket or a piece is reduced", f"{REDUCING_MEMORY:.1f} times its rows", measured),
+        ("rows of a piece, at most", count(MOST_PIECE_ROWS), memory),
+        ("shuffled, or put in order", f"{size(SORTED_PER_SECOND)}/s", "`docs/benchmarks.md`, one core"),
+        ("copies of the rows, at most", f"{COPIES}", "those of the parts, what Ray Data reads, and writes"),
         ("adjusted and decoded", f"{size(DECODED_PER_SECOND)}/s", "`python benchmarks/logits.py detection`, one core"),
         ("detections of an image", f"{DETECTIONS_PER_IMAGE}", "the default of the decoder"),
         ("objects of an image", f"{OBJECTS_PER_IMAGE}", "assumed"),
         (
             "held of the annotations while they are read",
             f"{READING_MEMORY} times their arrays",
-            "`workflow/partitioned/memory.py`",
+            memory,
         ),
         ("bytes of a detection in Parquet", f"{PARQUET_BYTES}", "float32 boxes, not compressed"),
         ("share of the k-th category", "in proportion to 1/k", "assumed"),
@@ -324,6 +366,8 @@ def repeated(detections: Detections, truth: GroundTruth, times: int) -> tuple[De
 
 def measure(number: int) -> None:
     """Print the rates and factors of this machine, on about `number` detections."""
+    from longtail_cli.evaluation.parts.ordered import metrics_in_order
+
     evaluation, detections = read_scenes()
     detections, truth = repeated(detections, evaluation.ground_truth, max(1, number // len(detections)))
     evaluation = Evaluation.prepare(truth, evaluation.protocol, "bbox", {}, evaluation.options)
@@ -334,6 +378,15 @@ def measure(number: int) -> None:
     _, seconds, peak = observed(lambda: share_metrics(rules, category, rows))
     own = sum(values.nbytes for values in rows.columns.values())
     print(f"reduced: {len(rows) / seconds:,.0f} rows/s, {1 + peak / own:.1f} times the bytes of the rows")
+    order = np.lexsort((rows.tie, -rows.score, rows.category))
+
+    def in_pieces() -> None:
+        pieces = (rows.at(piece) for piece in np.array_split(order, PIECES))
+        for _ in metrics_in_order(rules, category, pieces, TemporaryFile):
+            pass
+
+    _, seconds, peak = observed(in_pieces)
+    print(f"reduced in {PIECES} pieces: {len(rows) / seconds:,.0f} rows/s, {PIECES * peak / own:.1f} times a piece")
 
 
 def observed(work: Callable[[], Result]) -> tuple[Result, float, int]:

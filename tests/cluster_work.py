@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from longtail_cli.errors import InputError, Problem
-from longtail_cli.execution.base import BUCKET, NamedPart, Produced
+from longtail_cli.execution.base import BUCKET, NamedPart, Order, Produced
 
 BUCKETS = 16
 
@@ -23,7 +24,7 @@ def parts_of(number: int) -> list[NamedPart[int]]:
 
 @dataclass(frozen=True)
 class MakeRows:
-    """Rows of random buckets and values; none for a part without rows."""
+    """Rows of random buckets, the first of which is the largest, and values; none for a part without rows."""
 
     rows: int = 1000
 
@@ -32,8 +33,8 @@ class MakeRows:
             return Produced(part, None)
         random = np.random.default_rng(part)
         columns = {
-            BUCKET: random.integers(0, BUCKETS, self.rows).astype(np.int32),
-            "score": random.random(self.rows),
+            BUCKET: (random.random(self.rows) ** 2 * BUCKETS).astype(np.int32),
+            "score": random.integers(0, 500, self.rows) / 500,
             "flags": random.integers(0, 1 << 60, self.rows).astype(np.uint64),
             "kind": random.integers(-1, 5, self.rows).astype(np.int8),
         }
@@ -95,15 +96,43 @@ def gpus(part: int) -> Produced[int]:
     return Produced(len(ray.get_runtime_context().get_accelerator_ids()["GPU"]), None)
 
 
-def sorted_rows(bucket: int, rows: pa.Table) -> tuple[int, dict[str, list[float]]]:
-    """A bucket and its rows, in an order that does not depend on that of their arrival."""
-    return bucket, rows.sort_by([(name, "ascending") for name in rows.column_names]).to_pydict()
+@dataclass(frozen=True)
+class SortRows:
+    """A bucket and its rows, in an order that does not depend on that of their arrival. Scores are many times equal."""
+
+    most_rows: int = 1 << 22
+
+    @property
+    def order(self) -> Order:
+        return Order(("kind", "score"), (True, False))
+
+    def __call__(self, bucket: int, rows: pa.Table) -> tuple[int, dict[str, list[float]]]:
+        return bucket, rows.sort_by([(name, "ascending") for name in rows.column_names]).to_pydict()
+
+    def in_pieces(self, bucket: int, pieces: Iterable[pa.Table]) -> tuple[int, dict[str, list[float]]]:
+        """The same, of pieces that are in order, not larger than allowed, and no more than needed."""
+        seen, last = list[pa.Table](), (-np.inf, -np.inf)
+        for piece in pieces:
+            keys = sorted(zip((-piece["kind"].to_numpy()).tolist(), piece["score"].to_pylist(), strict=True))
+            assert last < keys[0]
+            assert len(piece) <= self.most_rows
+            last = keys[-1]
+            seen.append(piece)
+        assert len(seen) <= 2 + 2 * sum(map(len, seen)) / self.most_rows
+        assert len(seen) > 1
+        return self(bucket, pa.concat_tables(seen))
 
 
-def refuse_bucket(bucket: int, rows: pa.Table) -> int:
-    if bucket == 3:
-        raise InputError("category 3", [Problem("rows", "none", str(len(rows)))], "leave it out")
-    return bucket
+@dataclass(frozen=True)
+class RefuseBucket(SortRows):
+    """Refuses a bucket."""
+
+    at: int = 3
+
+    def __call__(self, bucket: int, rows: pa.Table) -> tuple[int, dict[str, list[float]]]:
+        if bucket == self.at:
+            raise InputError(f"category {bucket}", [Problem("rows", "none", str(len(rows)))], "leave it out")
+        return super().__call__(bucket, rows)
 
 
 def summed(rows: pa.Table) -> tuple[int, list[str]]:

@@ -21,6 +21,7 @@ from longtail_cli.workflow.detection_inputs import Adjustments, RunInput, adjust
 from longtail_cli.workflow.options import ConventionOptions, InputOptions
 from longtail_cli.workflow.partitioned.image_parts import ImagePart, Loaded
 from longtail_cli.workflow.partitioned.inputs import Planned, open_in_parts
+from longtail_cli.workflow.partitioned.memory import Sizes
 from longtail_cli.workflow.progress import no_progress
 
 
@@ -55,24 +56,30 @@ class Reading:
             (source,) = sources(self.truth())
             return source.sha256, source.runs
 
-    def planned(self, rows: int, memory: int | None = None) -> Planned:
-        """The parts."""
+    def planned(self, rows: int, **sizes: Any) -> Planned:
+        """The parts. rows, sizes: see `Sizes`."""
         with (
             open_annotations(self.annotations) as file,
             closing(open_in_parts(self.predictions, file, self.options)) as divided,
         ):
             return divided.planned(
-                self.truth(), self.adjustments, self.names, self.iou_types, rows, Spilled(memory), no_progress
+                self.truth(),
+                self.adjustments,
+                self.names,
+                self.iou_types,
+                Sizes(rows, **sizes),
+                Spilled(),
+                no_progress,
             )
 
-    def in_parts(self, rows: int) -> tuple[str | None, tuple[RunInput, ...]]:
+    def in_parts(self, rows: int, **sizes: Any) -> tuple[str | None, tuple[RunInput, ...]]:
         """The digest and the runs, read in parts of about so many detections, in the order of the file."""
         with (
             open_annotations(self.annotations) as file,
             closing(open_in_parts(self.predictions, file, self.options)) as divided,
         ):
             plan = divided.planned(
-                self.truth(), self.adjustments, self.names, self.iou_types, rows, Spilled(), no_progress
+                self.truth(), self.adjustments, self.names, self.iou_types, Sizes(rows, **sizes), Spilled(), no_progress
             )
             loaded = [pickle.loads(pickle.dumps(one.content.loader)).load(one.content.truth) for one in plan.parts]
             digest = plan.sha256()

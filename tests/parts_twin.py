@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from io import BytesIO
 
@@ -11,6 +11,7 @@ import numpy as np
 from longtail_cli.evaluation.detections import DetectionMetrics, Evaluation
 from longtail_cli.evaluation.parts.counting import COUNTED_COLUMNS, CountFalse, FalseCounts
 from longtail_cli.evaluation.parts.merged import merged, merged_thresholds
+from longtail_cli.evaluation.parts.ordered import metrics_in_order
 from longtail_cli.evaluation.parts.resamples import CurveStore
 from longtail_cli.evaluation.parts.rows import MatchedRows, Whole, matched_rows
 from longtail_cli.evaluation.parts.share import Rules, ShareMetrics, share_metrics
@@ -43,30 +44,61 @@ def _rows(evaluation: Evaluation, seen: Detections, keep: np.ndarray) -> Matched
 
 
 def in_parts(
-    evaluation: Evaluation, seen: Detections, part: Sequence[int], parts: int, buckets: int, seed: int
+    evaluation: Evaluation,
+    seen: Detections,
+    part: Sequence[int],
+    parts: int,
+    buckets: int,
+    seed: int,
+    most_rows: int | None = None,
 ) -> DetectionMetrics:
-    """As `evaluation.metrics`. part: that of each image. seed: of the order in which rows arrive at the buckets."""
+    """As `evaluation.metrics`. part: that of each image. seed: of the order in which rows arrive at the buckets.
+
+    most_rows: buckets with more rows are reduced in pieces of at most so many; None for no such buckets.
+    """
     tables, store = rows_of_parts(evaluation, seen, part, parts), CurveStore(BytesIO())
-    shares = [one.with_curves_in(store) for one in _shares(evaluation, tables, buckets, seed)]
+    shares = [one.with_curves_in(store) for one in _shares(evaluation, tables, buckets, seed, most_rows)]
     rules = Rules.of(evaluation)
     return merged(rules, shares, _counts(rules, shares, tables), confident=are_confidences(seen.score))
 
 
 def thresholds_in_parts(
-    evaluation: Evaluation, seen: Detections, part: Sequence[int], parts: int, buckets: int, seed: int
+    evaluation: Evaluation,
+    seen: Detections,
+    part: Sequence[int],
+    parts: int,
+    buckets: int,
+    seed: int,
+    most_rows: int | None = None,
 ) -> Thresholds:
     """As `thresholds`; parameters as of `in_parts`."""
     tables = rows_of_parts(evaluation, seen, part, parts)
-    shares = _shares(evaluation, tables, buckets, seed)
+    shares = _shares(evaluation, tables, buckets, seed, most_rows)
     rules, categories = Rules.of(evaluation), evaluation.ground_truth.categories
     return merged_thresholds(rules, shares, _counts(rules, shares, tables), categories)
 
 
-def _shares(evaluation: Evaluation, tables: list[MatchedRows], buckets: int, seed: int) -> list[ShareMetrics]:
-    rules, joined = Rules.of(evaluation), MatchedRows.joined(tables)
-    joined = joined.at(np.random.default_rng(seed).permutation(len(joined)))
-    categories = [np.arange(first, rules.categories, buckets) for first in range(buckets)]
-    return [share_metrics(rules, own, joined.at(np.isin(joined.category, own))) for own in categories if len(own)]
+def _shares(
+    evaluation: Evaluation, tables: list[MatchedRows], buckets: int, seed: int, most_rows: int | None
+) -> list[ShareMetrics]:
+    rules, joined, rng = Rules.of(evaluation), MatchedRows.joined(tables), np.random.default_rng(seed)
+    joined, shares = joined.at(rng.permutation(len(joined))), list[ShareMetrics]()
+    for own in (np.arange(first, rules.categories, buckets) for first in range(min(buckets, rules.categories))):
+        rows = joined.at(np.isin(joined.category, own))
+        if most_rows is None or len(rows) <= most_rows:
+            shares.append(share_metrics(rules, own, rows))
+        else:
+            shares += metrics_in_order(rules, own, pieces_of(rows, most_rows, rng), BytesIO)
+    return shares
+
+
+def pieces_of(rows: MatchedRows, most_rows: int, rng: np.random.Generator) -> Iterator[MatchedRows]:
+    """Pieces of up to `most_rows` rows that come one after another in the order of evaluation, each in any order."""
+    order = np.lexsort((rows.tie, -rows.score, rows.category))
+    while len(order):
+        number = int(rng.integers(0, most_rows + 1))
+        yield rows.at(rng.permutation(order[:number]))
+        order = order[number:]
 
 
 def _counts(rules: Rules, shares: list[ShareMetrics], tables: list[MatchedRows]) -> FalseCounts:

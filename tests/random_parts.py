@@ -26,6 +26,7 @@ from longtail_cli.workflow.image_subset import truth_of
 from longtail_cli.workflow.options import BootstrapOptions, InputOptions
 from longtail_cli.workflow.partitioned.image_parts import ImagePart, Loaded
 from longtail_cli.workflow.partitioned.inputs import Planned, PlannedRun
+from longtail_cli.workflow.partitioned.memory import MOST_PIECE_ROWS, Sizes
 from longtail_cli.workflow.partitioned.report import outcomes_in_parts
 from longtail_cli.workflow.progress import Progress, no_progress
 from longtail_cli.workflow.report_detection import DEFAULT_OPTIONS, DetectionReporter, with_oracles
@@ -57,7 +58,7 @@ class DividedAtRandom:
 
     def planned(
         self, truth: GroundTruth, adjustments: Adjustments, names: Sequence[str], iou_types: Sequence[IouType],
-        rows: int, execution: Execution, progress: Progress,
+        sizes: Sizes, execution: Execution, progress: Progress,
     ) -> Planned:  # fmt: skip
         with open_results(self.path) as file, ThreadPoolExecutor(1) as pool:
             (source,) = adjusted_sources([file], [names], adjustments, iou_types, pool, no_progress)(truth)
@@ -99,13 +100,14 @@ def report_in_parts(
     *,
     number: int = 5,
     seed: int = 0,
+    piece: int = MOST_PIECE_ROWS,
     table: FrequencyTable | None = None,
     methods: Sequence[Method] = (),
     options: EvaluationOptions = DEFAULT_OPTIONS,
     bootstrap: BootstrapOptions | None = None,
     reference: str | None = None,
 ) -> Report:
-    """`evaluate_in_parts` with inputs that are divided at random."""
+    """`evaluate_in_parts` with inputs that are divided at random. piece: as `Sizes.piece`."""
     names = run_names(predictions, methods, ())
     inputs = [DividedAtRandom(path, number, seed + offset) for offset, path in enumerate(predictions)]
     with ExitStack() as stack:
@@ -114,7 +116,9 @@ def report_in_parts(
         truth = truth_file.read(masks="segm" in iou_types)
         reporter = DetectionReporter.of(truth, iou_types, table, options, bootstrap, truth_file.sha256, None)
         adjustments = Adjustments(methods, table, options.score_space, InputOptions(), options.beyond_limits)
-        outcomes = outcomes_in_parts(reporter, inputs, names, adjustments, Spilled(), 0, no_progress)
+        outcomes = outcomes_in_parts(
+            reporter, inputs, names, adjustments, Spilled(), Sizes(1, piece=piece), no_progress
+        )
         return reporter.report(
             with_oracles(outcomes, methods, truth_file), None if reference is None else number_of(reference, names)
         )

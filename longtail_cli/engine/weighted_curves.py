@@ -60,7 +60,7 @@ def weighted_curves(
     so at each hit the greatest precision from there on is known.
     """
     thresholds: cython.Py_ssize_t = ap.shape[1]
-    most: cython.Py_ssize_t = 255 // max(1, np.max(weight, initial=1))  # images whose weights add up within a byte
+    most: cython.Py_ssize_t = most_images(weight)
     seen: Values = np.empty(32 * np.diff(start).max(initial=0))
     state: Values = np.empty(STATE * thresholds)
     pair = np.empty(4, np.uint64)
@@ -71,28 +71,150 @@ def weighted_curves(
     objects: Values = np.empty(32)
     known: Values = np.empty(32)
     k: cython.Py_ssize_t
-    t: cython.Py_ssize_t
-    lane: cython.Py_ssize_t
     with cython.nogil:
         for k in range(start.shape[0] - 1):
+            _see(start[k], start[k + 1], image, false_start, false_image, weight, words, most, word, byte, number, seen)
             number[:] = 0
             _add(object_image, object_start[k], object_start[k + 1], words, most, word, byte, number)
-            for lane in range(drawn.shape[0]):
-                objects[lane] = max(number[lane], 1)
-                known[lane] = 1.0 if number[lane] > 0 else NAN
-            _count(
-                start[k], start[k + 1], image, hit, miss, false_start, false_image, weight, words, most, word, byte,
-                number, drawn, seen, state, thresholds,
+            _reduce(
+                k, start[k], start[k + 1], image, hit, miss, false_start, weight, number, drawn, objects, known, seen,
+                state, thresholds, ap, recall,
             )  # fmt: skip
-            for t in range(thresholds):
-                for lane in range(drawn.shape[0]):
-                    recall[k, t, lane] = state[STATE * t + lane] / objects[lane] * known[lane]
-            _sum_precision(
-                start[k], start[k + 1], image, hit, miss, false_start, weight, drawn, objects, seen, state, thresholds
-            )
-            for t in range(thresholds):
-                for lane in range(drawn.shape[0]):
-                    ap[k, t, lane] = state[STATE * t + 128 + lane] / RECALLS * known[lane]
+
+
+def curves_of_seen(
+    image: Ints,
+    hit: Bits,
+    miss: Bits,
+    false_start: Longs,
+    object_start: Longs,
+    object_image: Ints,
+    weight: Weights,
+    words: Words,
+    seen: Values,
+    ap: Curves,
+    recall: Curves,
+) -> None:
+    """As `weighted_curves`, for K curves that have the same E events and differ in their objects.
+
+    false_start: int64 [E + 1]; two neighbours differ if a false positive lies between two events, and may differ if
+    none does: then precision is computed where it is not the greatest.
+    seen: float64 [E * 32], the number of detections up to each event, itself included.
+    """
+    thresholds: cython.Py_ssize_t = ap.shape[1]
+    most: cython.Py_ssize_t = most_images(weight)
+    state: Values = np.empty(STATE * thresholds)
+    pair = np.empty(4, np.uint64)
+    word: Word = pair
+    byte: Bytes = pair.view(np.uint8)
+    number: Counts = np.empty(32, np.int32)
+    drawn: Values = np.empty(32)
+    objects: Values = np.empty(32)
+    known: Values = np.empty(32)
+    k: cython.Py_ssize_t
+    with cython.nogil:
+        for k in range(object_start.shape[0] - 1):
+            number[:] = 0
+            _add(object_image, object_start[k], object_start[k + 1], words, most, word, byte, number)
+            _reduce(
+                k, 0, image.shape[0], image, hit, miss, false_start, weight, number, drawn, objects, known, seen,
+                state, thresholds, ap, recall,
+            )  # fmt: skip
+
+
+def add_weights(start: Longs, image: Ints, words: Words, most: cython.Py_ssize_t, total: Values) -> None:
+    """Add the weights of the images ``image[start[e]:start[e + 1]]``, at most 2^23, to ``total[32 * e:32 * e + 32]``.
+
+    start: int64 [E + 1]. words: see `weighted_curves`. most: see `most_images`. total: float64 [E * 32].
+    """
+    pair = np.empty(4, np.uint64)
+    word: Word = pair
+    byte: Bytes = pair.view(np.uint8)
+    number: Counts = np.empty(32, np.int32)
+    e: cython.Py_ssize_t
+    lane: cython.Py_ssize_t
+    with cython.nogil:
+        for e in range(start.shape[0] - 1):
+            number[:] = 0
+            _add(image, start[e], start[e + 1], words, most, word, byte, number)
+            for lane in range(number.shape[0]):
+                total[32 * e + lane] += number[lane]
+
+
+def most_images(weight: Weights) -> int:
+    """How many images have weights, uint8 [I, 32], that add up within a byte."""
+    return 255 // int(np.max(weight, initial=1))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _see(
+    first: cython.Py_ssize_t,
+    last: cython.Py_ssize_t,
+    image: Ints,
+    false_start: Longs,
+    false_image: Ints,
+    weight: Weights,
+    words: Words,
+    most: cython.Py_ssize_t,
+    word: Word,
+    byte: Bytes,
+    number: Counts,
+    seen: Values,
+) -> cython.void:
+    """Count the detections of a curve up to each event. seen: float64 [events * 32]. number: a buffer."""
+    e: cython.Py_ssize_t
+    at: cython.Py_ssize_t
+    lane: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    lanes: cython.Py_ssize_t = weight.shape[1]
+    number[:] = 0
+    for e in range(first, last):
+        _add(false_image, false_start[e], false_start[e + 1], words, most, word, byte, number)
+        i = image[e]
+        at = lanes * (e - first)
+        for lane in range(lanes):
+            number[lane] += weight[i, lane]
+            seen[at + lane] = number[lane]
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _reduce(
+    k: cython.Py_ssize_t,
+    first: cython.Py_ssize_t,
+    last: cython.Py_ssize_t,
+    image: Ints,
+    hit: Bits,
+    miss: Bits,
+    false_start: Longs,
+    weight: Weights,
+    number: Counts,
+    drawn: Values,
+    objects: Values,
+    known: Values,
+    seen: Values,
+    state: Values,
+    thresholds: cython.Py_ssize_t,
+    ap: Curves,
+    recall: Curves,
+) -> cython.void:
+    """Fill in curve k. number: int32 [32], of its objects. drawn, objects, known: buffers of 32 numbers."""
+    t: cython.Py_ssize_t
+    lane: cython.Py_ssize_t
+    for lane in range(drawn.shape[0]):
+        objects[lane] = max(number[lane], 1)
+        known[lane] = 1.0 if number[lane] > 0 else NAN
+    _count(first, last, image, hit, miss, weight, drawn, state, thresholds)
+    for t in range(thresholds):
+        for lane in range(drawn.shape[0]):
+            recall[k, t, lane] = state[STATE * t + lane] / objects[lane] * known[lane]
+    _sum_precision(first, last, image, hit, miss, false_start, weight, drawn, objects, seen, state, thresholds)
+    for t in range(thresholds):
+        for lane in range(drawn.shape[0]):
+            ap[k, t, lane] = state[STATE * t + 128 + lane] / RECALLS * known[lane]
 
 
 @cython.cfunc
@@ -158,41 +280,22 @@ def _count(
     image: Ints,
     hit: Bits,
     miss: Bits,
-    false_start: Longs,
-    false_image: Ints,
     weight: Weights,
-    words: Words,
-    most: cython.Py_ssize_t,
-    word: Word,
-    byte: Bytes,
-    number: Counts,
     drawn: Values,
-    seen: Values,
     state: Values,
     thresholds: cython.Py_ssize_t,
 ) -> cython.void:
-    """Count the detections of a curve up to each event, hits, misses and ignored ones, and start the state anew.
-
-    seen: float64 [events * 32]. number: a buffer.
-    """
+    """Count the hits of a curve and the detections that are ignored; start the state anew."""
     e: cython.Py_ssize_t
     t: cython.Py_ssize_t
     at: cython.Py_ssize_t
     lane: cython.Py_ssize_t
     ignored: cython.int
-    i: cython.Py_ssize_t
     lanes: cython.Py_ssize_t = weight.shape[1]
     for t in range(STATE * thresholds):
         state[t] = 0
-    number[:] = 0
     for e in range(first, last):
-        _add(false_image, false_start[e], false_start[e + 1], words, most, word, byte, number)
         _draw(weight, image[e], drawn)
-        i = image[e]
-        at = lanes * (e - first)
-        for lane in range(lanes):
-            number[lane] += weight[i, lane]
-            seen[at + lane] = number[lane]
         ignored = ~(hit[e] | miss[e])
         for t in range(thresholds):
             at = STATE * t

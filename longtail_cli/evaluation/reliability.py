@@ -54,8 +54,16 @@ def reliability(
 def sums_of(detections: Scored | Detections, pairs: Overlaps, matches: Matches, *, defined: bool) -> Floats:
     """What the errors of each category follow from: float64 [C, BINS, 4], zeros if not `defined`; see `reliability`."""
     sums = np.zeros((len(matches.num_objects), BINS, 4))
-    if not defined:
-        return sums
+    if defined:
+        add_sums(sums, detections, pairs, matches)
+    return sums
+
+
+def add_sums(sums: Floats, detections: Scored | Detections, pairs: Overlaps, matches: Matches) -> None:
+    """Add what `sums_of` would return to `sums`, which is float64 [C, BINS, 4], one detection after another.
+
+    So a category can come in several pieces, in the order of evaluation, without a change of how sums are rounded.
+    """
     counts = matches.num_objects[:, 0] > 0
 
     def add(first: int, last: int) -> None:
@@ -65,7 +73,6 @@ def sums_of(detections: Scored | Detections, pairs: Overlaps, matches: Matches, 
         )  # fmt: skip
 
     in_threads(add, matches.selection.cuts)
-    return sums
 
 
 def of_sums(sums: Floats, groups: Mapping[str, Bools]) -> ReliabilityResult:

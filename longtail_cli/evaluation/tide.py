@@ -93,6 +93,8 @@ MAIN_ERRORS = {"Cls": CLS, "Loc": LOC, "Both": BOTH, "Dupe": DUPE, "Bkg": BKG}
 SPECIAL = ("FalsePos", "FalseNeg")
 BASE = "AP50"
 """Name of the curve with nothing fixed."""
+CURVES = (BASE, *MAIN_ERRORS, "Miss", *SPECIAL)
+"""Names of all curves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,9 +293,8 @@ def fixed_ap(points: Points, rules: TideRules) -> dict[str, Floats]:
     moved_start = np.searchsorted(goal[order], np.arange(number + 1))
     groups = (points.counts, points.counts & ~errors.missed, points.used)
     objects = np.array([np.bincount(points.object_category[of], minlength=number) for of in groups]).T
-    names = (BASE, *MAIN_ERRORS, "Miss", *SPECIAL)
     dropped = np.array(list(MAIN_ERRORS.values()), np.int32)
-    ap, kept = np.zeros((len(names), number)), np.zeros((len(names), number), np.int64)
+    ap, kept = np.zeros((len(CURVES), number)), np.zeros((len(CURVES), number), np.int64)
 
     def reduce(first: int, last: int) -> None:
         curves.fixed_curves(
@@ -303,14 +304,23 @@ def fixed_ap(points: Points, rules: TideRules) -> dict[str, Floats]:
         )  # fmt: skip
 
     in_threads(reduce, cuts_of(points.start))
-    left = dict.fromkeys(names, objects[:, 0]) | {"Miss": objects[:, 1], "FalseNeg": objects[:, 2]}
-    emptied = np.array([left[name] for name in names]) == 0
+    return of_categories(ap, kept, objects, rules)
+
+
+def of_categories(ap: Floats, kept: Longs, objects: Longs, rules: TideRules) -> dict[str, Floats]:
+    """As `fixed_ap`, from the AP on each of `CURVES`, 0 without objects: float64 [K, C].
+
+    kept: int64 [K, C], the detections on each curve. objects: int64 [C, 3], those that count, of them those that are
+    not missed, and those that were found.
+    """
+    left = dict.fromkeys(CURVES, objects[:, 0]) | {"Miss": objects[:, 1], "FalseNeg": objects[:, 2]}
+    emptied = np.array([left[name] for name in CURVES]) == 0
     if rules.same_categories:
-        ap[emptied & (kept == 0)] = 1.0
+        ap = np.where(emptied & (kept == 0), 1.0, ap)
         defined = np.broadcast_to(objects[:, 0] > 0, ap.shape)
     else:
         defined = ~emptied | (kept > 0)
-    return dict(zip(names, np.where(defined, ap, np.nan), strict=True))
+    return dict(zip(CURVES, np.where(defined, ap, np.nan), strict=True))
 
 
 def gains(ap: Mapping[str, Floats], rules: TideRules, member: Bools) -> TideGains:

@@ -11,7 +11,7 @@ to neighbouring floats. This keeps the order exactly, and with it every metric o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -31,6 +31,7 @@ MIN_SCORE: dict[ScoreSpace, float] = {"prob": 0.0, "logit": -float(np.finfo(np.f
 """The lowest score of each space."""
 
 _SIGN = -(2**63)  # the bits of -0.0 as an integer
+_MOST_SCORES = 1 << 40  # of a class
 _BLOCK = 1 << 16  # scores that are mapped at once, in temporary arrays that stay in the cache
 
 
@@ -63,10 +64,13 @@ class MovedScores:
 
     @classmethod
     def joined(cls, parts: Sequence[MovedScores]) -> MovedScores:
-        """Those of all parts, none of which share a class."""
+        """Those of all parts, none of which share a class and score."""
         key = np.concatenate([np.zeros(0, np.complex128), *(one.key for one in parts)])
         order = np.argsort(key)
         return cls(key[order], np.concatenate([np.zeros(0), *(one.value for one in parts)])[order])
+
+    def __len__(self) -> int:
+        return len(self.key)
 
     def applied(self, category: Ints, score: Floats, mapped: Floats) -> Floats:
         """The mapped scores, float64 [N], in their new positions."""
@@ -110,14 +114,14 @@ class AdjustableScores:
         if not steps:
             return self._score
         own, of_cells = self.in_cells(*steps)
-        return own._kept_apart(of_cells, own._mapped(of_cells))
+        return own._kept_apart(of_cells, own.mapped(of_cells))
 
     def adjusted_among(self, moved: MovedScores, *steps: ScoreStep) -> Floats:
         """As `adjusted`, if these are some of the detections. moved: of all of them."""
         if not steps:
             return self._score
         own, of_cells = self.in_cells(*steps)
-        return moved.applied(own._category, own._score, own._mapped(of_cells))
+        return moved.applied(own._category, own._score, own.mapped(of_cells))
 
     def in_cells(self, *steps: ScoreStep) -> tuple[AdjustableScores, list[ScoreStep]]:
         """The scores with each class and bin of areas as a class of its own, and at least one step for these classes.
@@ -133,18 +137,14 @@ class AdjustableScores:
         return AdjustableScores(self._score, cells_of(self._category, self._area(), edges), self._space), of_cells
 
     @property
-    def columns(self) -> tuple[Ints, Floats]:
-        """The class and the score of each detection."""
-        return self._category, self._score
+    def different(self) -> tuple[Ints, Floats]:
+        """Each class and score once, int32 [n] and float64 [n]: by class, from the highest score to the lowest."""
+        row = self._best_first[1]
+        category, score = self._category[row], self._score[row]
+        new = np.append(True, (category[1:] != category[:-1]) | (score[1:] != score[:-1]))[: len(row)]
+        return category[new], score[new]
 
-    def moved(self, *steps: ScoreStep) -> MovedScores:
-        """The scores that have to move to be kept apart, after steps that do not depend on the area."""
-        mapped = self._mapped(steps)
-        apart = self._kept_apart(steps, mapped.copy())
-        row = np.flatnonzero(mapped.view(np.int64) != apart.view(np.int64))
-        return MovedScores.of(self._category[row], self._score[row], apart[row])
-
-    def _mapped(self, steps: Sequence[ScoreStep]) -> Floats:
+    def mapped(self, steps: Sequence[ScoreStep]) -> Floats:
         """The score of each detection after steps that do not depend on the area; equal ones are not kept apart."""
         changed = _changed(steps)
         if not changed.any():
@@ -170,8 +170,7 @@ class AdjustableScores:
             return adjusted
         start, row = self._best_first
         moved = np.where(changed, direction(steps, len(changed)), 0.0)
-        bits = int(np.array(MIN_SCORE[self._space]).view(np.int64))
-        least = bits if bits >= 0 else _SIGN - bits
+        least = _least(self._space)
 
         def keep_apart(first: int, last: int) -> None:
             engine.keep_apart(first, last, start, row, self._score, moved, least, _SIGN, adjusted.view(np.int64))
@@ -188,6 +187,92 @@ class AdjustableScores:
         bits = self._score.view(np.int64)
         in_threads(lambda first, last: ordering.best_first(first, last, start, bits, _SIGN, row), cuts_of(start))
         return start, row
+
+
+class MovedInOrder:
+    """The scores that have to move to be kept apart, found as they come, in the order of what they become.
+
+    `engine.scores.keep_apart` moves scores down as far as those above them require. For that the last score so
+    far is enough. Then it moves the lowest up again, if there are not enough floats below them, so the few scores to
+    which this can happen are held until all are known. Exact for classes with less than 2^40 scores.
+    """
+
+    def __init__(self, space: ScoreSpace, steps: Sequence[ScoreStep]) -> None:
+        """steps: at least one, that do not depend on the area."""
+        changed = _changed(steps)
+        self._steps, self._space, self._least = steps, space, _least(space)
+        self._scale = np.where(changed & (direction(steps, len(changed)) != 0), 1.0, 0.0)
+        self._last = _Moving(np.zeros(0, np.int32), np.zeros(0), *np.zeros((2, 0), np.int64))
+        self._low: list[_Moving] = []
+        self._found: list[MovedScores] = []
+
+    def add(self, category: Ints, score: Floats) -> None:
+        """The next scores, none of them twice: by class, and from the highest to the lowest in what they become.
+
+        So they ascend in the `reversed_classes`, and descend in others. category: int32 [n]. score: float64 [n].
+        """
+        own = np.flatnonzero(self._scale[category])
+        if not len(own):
+            return
+        category, score = category[own], score[own]
+        mapped = AdjustableScores(score, category, self._space).mapped(self._steps).view(np.int64)
+        every = _Moving.joined([self._last, _Moving(category, score, mapped, mapped)])
+        lower = every.kept_apart(self._scale, np.iinfo(np.int64).min)
+        new, self._last = lower.at(slice(len(self._last.score), None)), lower.at(slice(-1, None))
+        low = _ordinals(new.value) < self._least + _MOST_SCORES
+        self._low.append(new.at(low))
+        self._found.append(new.at(~low).moved)
+
+    def moved(self) -> MovedScores:
+        """The scores that have to move, of all that were added."""
+        low = _Moving.joined([self._last.at(slice(0)), *self._low]).kept_apart(self._scale, self._least)
+        return MovedScores.joined([*self._found, low.moved])
+
+
+@dataclass(frozen=True, slots=True)
+class _Moving:
+    """Different scores of the same classes, in order, while they are moved. Floats as integers of the same bits."""
+
+    category: Ints
+    """int32 [n]."""
+    score: Floats
+    """float64 [n], before the map."""
+    mapped: Longs
+    """int64 [n]."""
+    value: Longs
+    """int64 [n], what they become; below the lowest float for a while."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Moving]) -> _Moving:
+        """At least one part, one after another."""
+        columns = ("category", "score", "mapped", "value")
+        return cls(*(np.concatenate([getattr(one, name) for one in parts]) for name in columns))
+
+    def at(self, row: slice | Bools) -> _Moving:
+        return _Moving(self.category[row], self.score[row], self.mapped[row], self.value[row])
+
+    def kept_apart(self, scale: Floats, least: int) -> _Moving:
+        """The same, moved further. scale: float64 [C] > 0. least: the ordinal of the lowest score."""
+        start = np.searchsorted(self.category, np.arange(len(scale) + 1))
+        row, value = np.arange(len(self.value)), self.value.copy()
+        engine.keep_apart(0, len(scale), start, row, self.score, scale, least, _SIGN, value)
+        return replace(self, value=value)
+
+    @property
+    def moved(self) -> MovedScores:
+        """Those that are not where the map puts them."""
+        row = self.value != self.mapped
+        return MovedScores.of(self.category[row], self.score[row], self.value[row].view(np.float64))
+
+
+def _least(space: ScoreSpace) -> int:
+    """The ordinal of the lowest score."""
+    return int(_ordinals(np.array(MIN_SCORE[space]).view(np.int64)))
+
+
+def _ordinals(bits: Longs) -> Longs:
+    """Floats, seen as integers, as integers in the same order: consecutive for consecutive floats, and 0 for 0.0."""
+    return np.where(bits >= 0, bits, _SIGN - bits)
 
 
 def _changed(steps: Sequence[ScoreStep]) -> Bools:
@@ -210,6 +295,11 @@ def direction(steps: Sequence[ScoreStep], classes: int) -> Floats:
         if isinstance(step, ColumnAffine):
             sign *= np.sign(step.scale)
     return np.where(np.isfinite(area_edges(steps, classes)).any(axis=1), 0.0, sign)
+
+
+def reversed_classes(steps: Sequence[ScoreStep]) -> Bools:
+    """Bool [C], the classes whose order is reversed by steps, at least one."""
+    return direction(steps, _classes(steps[0])) < 0
 
 
 def _changes(step: ScoreStep) -> Bools:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 import longtail_cli
 from longtail_cli.cli import main
 from longtail_cli.errors import UsageError
-from longtail_cli.workflow.partitioned import report as in_parts
+from longtail_cli.workflow.partitioned import memory
 
 SCENES = Path(__file__).parents[2] / "examples" / "digit_scenes"
 VAL, FOUND, LOGITS = SCENES / "val.json", SCENES / "predictions.json", SCENES / "logits.npz"
@@ -21,9 +21,10 @@ VAL, FOUND, LOGITS = SCENES / "val.json", SCENES / "predictions.json", SCENES / 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder, in which every part has about 1,000 detections."""
+    """A working folder, in which a part has about 1,000 detections, and larger categories are reduced in pieces."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(in_parts, "rows_per_part", lambda *_, **__: 1000)
+    monkeypatch.setattr(memory, "MOST_ROWS", 1000)
+    monkeypatch.setattr(memory, "MOST_PIECE_ROWS", 1000)
     return tmp_path
 
 

@@ -214,7 +214,7 @@ def test_outputs_are_new_or_empty_folders_or_parquet(folder: Path, logits: str) 
     assert "expected a new or empty folder" in refused(logits, "--method", "none", "-o", "full", *IN_PARTS)
     assert "a folder, or a file that ends in .parquet" in refused(logits, "--method", "none", "-o", "a.json", *IN_PARTS)
     arguments = ("--merge", *shards(), "--method", "temperature:t=2")
-    assert "a folder, as the shards are JSON" in refused(*arguments, "-o", "a.parquet", *IN_PARTS)
+    assert "a folder, as the results are JSON" in refused(*arguments, "-o", "a.parquet", *IN_PARTS)
     said = refused(logits, "--method", "none", "-o", "a", "-o", "b", *IN_PARTS)
     assert "expected 1 different ones, one for each method, found 2" in said
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cluster_work
 import pytest
-from cluster_work import BUCKETS, MakeRows, Refused, parts_of
+from cluster_work import BUCKETS, MakeRows, RefuseBucket, Refused, SortRows, parts_of
 
 from longtail_cli.errors import InputError, UsageError
 from longtail_cli.execution.base import NamedPart
@@ -27,15 +27,27 @@ def cluster() -> Iterator[RayExecution]:
 
 def expected(number: int) -> list[tuple[int, dict[str, list[float]]]]:
     with Spilled().mapped(MakeRows(), parts_of(number), "matching", no_progress) as mapped:
-        return list(mapped.reduced(cluster_work.sorted_rows, no_progress))
+        return list(mapped.reduced(SortRows(), no_progress))
 
 
-@pytest.mark.parametrize(("number", "small"), [(1, SMALL), (7, SMALL), (7, 0)], ids=["a part", "few rows", "many rows"])
-def test_each_bucket_gets_all_of_its_rows_whatever_the_shuffle(cluster: RayExecution, number: int, small: int) -> None:
-    execution = replace(cluster, shuffle=replace(cluster.shuffle, small=small))
-    with execution.mapped(MakeRows(), parts_of(number), "matching", no_progress) as mapped:
+@pytest.mark.parametrize("number", [1, 7])
+def test_each_bucket_gets_all_of_its_rows(cluster: RayExecution, number: int) -> None:
+    with cluster.mapped(MakeRows(), parts_of(number), "matching", no_progress) as mapped:
         assert mapped.found == tuple(range(number))
-        assert list(mapped.reduced(cluster_work.sorted_rows, no_progress)) == expected(number)
+        assert list(mapped.reduced(SortRows(), no_progress)) == expected(number)
+
+
+@pytest.mark.parametrize(
+    ("most_rows", "small", "memory"),
+    [(400, SMALL, None), (400, 0, 10**9), (150, SMALL, None)],
+    ids=["some large", "many rows", "all large"],
+)
+def test_large_buckets_come_in_ordered_pieces(
+    cluster: RayExecution, most_rows: int, small: int, memory: int | None
+) -> None:
+    execution = replace(cluster, shuffle=replace(cluster.shuffle, small=small, block=1), memory=memory)
+    with execution.mapped(MakeRows(), parts_of(5), "matching", no_progress) as mapped:
+        assert list(mapped.reduced(SortRows(most_rows), no_progress)) == expected(5)
 
 
 def test_each_row_is_in_one_table(cluster: RayExecution) -> None:
@@ -52,7 +64,7 @@ def test_each_row_is_in_one_table(cluster: RayExecution) -> None:
 def test_without_rows_nothing_is_reduced(cluster: RayExecution, parts: list[NamedPart[int]]) -> None:
     with cluster.mapped(MakeRows(), parts, "matching", no_progress) as mapped:
         assert mapped.found == tuple(part.content for part in parts)
-        assert list(mapped.reduced(cluster_work.sorted_rows, no_progress)) == []
+        assert list(mapped.reduced(SortRows(), no_progress)) == []
         assert list(mapped.each(cluster_work.summed, ["kind"], no_progress)) == []
 
 
@@ -60,10 +72,10 @@ def test_progress_is_by_the_sizes_of_parts(cluster: RayExecution) -> None:
     seen: list[tuple[str, float | None]] = []
     with cluster.mapped(MakeRows(), parts_of(4), "matching", lambda *now: seen.append(now)) as mapped:
         matching, seen = seen, []
-        list(mapped.reduced(cluster_work.sorted_rows, lambda *now: seen.append(now)))
+        list(mapped.reduced(SortRows(), lambda *now: seen.append(now)))
     shares = [share for _, share in matching]
     assert shares == sorted(shares)
-    assert (matching[0], matching[-1]) == (("matching", 0.0), ("matching 4 of 4 parts", 1.0))
+    assert (matching[0], matching[-1]) == (("matching 0 of 4 parts", 0.0), ("matching 4 of 4 parts", 1.0))
     assert seen[-1] == ("reducing", 1.0)
     assert len(seen) == 1 + BUCKETS
 
@@ -88,12 +100,13 @@ def test_the_error_of_a_part_ends_the_rest(cluster: RayExecution, tmp_path: Path
     assert len(list(tmp_path.iterdir())) < 50
 
 
-def test_the_error_of_a_bucket_reaches_the_user(cluster: RayExecution) -> None:
+@pytest.mark.parametrize("most_rows", [1000, 100], ids=["whole", "in pieces"])
+def test_the_error_of_a_bucket_reaches_the_user(cluster: RayExecution, most_rows: int) -> None:
     with (
         cluster.mapped(MakeRows(), parts_of(2), "matching", no_progress) as mapped,
         pytest.raises(InputError, match=r"category 3: rows: expected none, found \d+\nFix: leave it out"),
     ):
-        list(mapped.reduced(cluster_work.refuse_bucket, no_progress))
+        list(mapped.reduced(RefuseBucket(most_rows), no_progress))
 
 
 def test_a_connected_process_keeps_its_cluster(cluster: RayExecution) -> None:

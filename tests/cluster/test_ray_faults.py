@@ -12,10 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 
-import cluster_work
 import pytest
 from cluster_nodes import NODE, running_cluster
-from cluster_work import KilledAt, MakeRows, Slow, parts_of
+from cluster_work import KilledAt, MakeRows, Slow, SortRows, parts_of
 
 from longtail_cli.errors import UsageError
 from longtail_cli.execution.ray.cluster import connected
@@ -28,7 +27,7 @@ PARTS = 4
 
 def expected() -> list[tuple[int, dict[str, list[float]]]]:
     with Spilled().mapped(MakeRows(), parts_of(PARTS), "matching", no_progress) as mapped:
-        return list(mapped.reduced(cluster_work.sorted_rows, no_progress))
+        return list(mapped.reduced(SortRows(), no_progress))
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -50,7 +49,7 @@ def test_a_killed_worker_and_a_lost_node_change_nothing(tmp_path: Path, monkeypa
 
 def check_killed_worker(execution: RayExecution, folder: Path) -> None:
     with execution.mapped(KilledAt(3, folder / "killed"), parts_of(PARTS), "matching", no_progress) as mapped:
-        assert list(mapped.reduced(cluster_work.sorted_rows, no_progress)) == expected()
+        assert list(mapped.reduced(SortRows(), no_progress)) == expected()
     assert (folder / "killed").exists()
 
 
@@ -74,7 +73,51 @@ def check_lost_node(execution: RayExecution, began: Path, lose: Callable[[], Non
     with execution.mapped(Slow(began, 0.5), parts_of(PARTS), "matching", no_progress) as mapped:
         losing.join()
         assert mapped.found == tuple(range(PARTS))
-        assert list(mapped.reduced(cluster_work.sorted_rows, no_progress)) == expected()
+        assert list(mapped.reduced(SortRows(), no_progress)) == expected()
+
+
+def test_a_cluster_without_processors_waits_for_nodes(
+    short_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that joins with other versions is refused, as it would have been at the beginning."""
+    with running_cluster(num_cpus=0) as cluster:
+        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+        monkeypatch.chdir(tmp_path)
+        with connected("auto", None) as execution:
+            check_no_node(execution)
+            check_late_node(execution, lambda: cluster.add_node(**NODE))
+            with monkeypatch.context() as there:
+                there.setenv("PYTHONPATH", str(short_folder))
+                (short_folder / "longtail_cli").mkdir()
+                (short_folder / "longtail_cli/__init__.py").write_text('__version__ = "0.0.1"')
+                cluster.add_node(**NODE)
+            with (
+                pytest.raises(UsageError, match=r"node .*: expected ltcal \S+, found 0\.0\.1\nFix: use the same"),
+                execution.mapped(Slow(tmp_path, 0.1), parts_of(PARTS), "matching", no_progress),
+            ):
+                pass
+
+
+def check_no_node(execution: RayExecution) -> None:
+    message = r"Ray: nodes: expected a node with a processor within 0 minutes, found none"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("longtail_cli.execution.ray.watch.PATIENCE", 1.0)
+        mapped = execution.mapped(MakeRows(), parts_of(PARTS), "matching", no_progress)
+        with pytest.raises(UsageError, match=message), mapped:
+            pass
+
+
+def check_late_node(execution: RayExecution, join: Callable[[], object]) -> None:
+    seen: list[str] = []
+
+    def progress(task: str, share: float | None) -> None:
+        if task == "waiting for nodes" and task not in seen:
+            join()
+        seen.append(task)
+
+    with execution.mapped(MakeRows(), parts_of(PARTS), "matching", progress) as mapped:
+        assert list(mapped.reduced(SortRows(), progress)) == expected()
+    assert "waiting for nodes" in seen
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """The kernel of the bootstrap gives the same compiled and as plain Python."""
 
+from itertools import pairwise
+
 import numpy as np
 from engine_plain import plain
 from hypothesis import given
@@ -44,6 +46,31 @@ def curves(kernels, case):
     return ap, recall
 
 
-@given(cases())
-def test_compiled_as_plain(case):
-    np.testing.assert_array_equal(curves(compiled, case), curves(plain("weighted_curves"), case))
+def curves_of_seen(kernels, case, cut):
+    """The same, with the false positives of each curve added up in two parts, and its objects in one of three sets."""
+    start, image, hit, miss, false_start, false_image, object_start, object_image, weight, words, thresholds = case
+    ap, recall = np.empty((2, len(start) - 1, thresholds, LANES))
+    most = kernels.most_images(weight)
+    for k, (first, last) in enumerate(pairwise(start.tolist())):
+        events, own = slice(first, last), false_start[first : last + 1]
+        total, middle = np.zeros((last - first, LANES)), int(own[0] + cut * (own[-1] - own[0]))
+        kernels.add_weights(np.minimum(own, middle), false_image, words, most, total.reshape(-1))
+        kernels.add_weights(np.maximum(own, middle), false_image, words, most, total.reshape(-1))
+        seen = np.cumsum(total + weight[image[events]], axis=0)
+        of_sets = np.array([0, 0, *object_start[k : k + 2] - object_start[k]])
+        objects = object_image[object_start[k] : object_start[k + 1]]
+        of_each = np.empty((2, 3, thresholds, LANES))
+        kernels.curves_of_seen(
+            image[events], hit[events], miss[events], own, of_sets, objects, weight, words, seen.reshape(-1), *of_each
+        )
+        assert np.isnan(of_each[:, :2]).all()
+        ap[k], recall[k] = of_each[:, 2]
+    return ap, recall
+
+
+@given(cases(), st.floats(0, 1), st.booleans())
+def test_compiled_as_plain(case, cut, at_once):
+    expected = curves(compiled, case)
+    np.testing.assert_array_equal(curves_of_seen(compiled, case, cut), expected)
+    slow = plain("weighted_curves")
+    np.testing.assert_array_equal(curves(slow, case) if at_once else curves_of_seen(slow, case, cut), expected)

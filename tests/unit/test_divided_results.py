@@ -42,8 +42,8 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def assert_same_runs(reading: Reading, rows: int) -> None:
-    digest, runs = reading.in_parts(rows)
+def assert_same_runs(reading: Reading, rows: int, **sizes: Any) -> None:
+    digest, runs = reading.in_parts(rows, **sizes)
     wanted_digest, wanted = reading.whole()
     assert digest == wanted_digest
     for one, other in zip(runs, wanted, strict=True):
@@ -114,12 +114,15 @@ def test_methods(scenes: Path, tmp_path: Path, rows: int) -> None:
     assert_same_runs(reading, rows)
 
 
-def test_scores_that_a_method_makes_equal_are_kept_apart_as_in_one_process(scenes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("piece", [20, 100_000])
+def test_scores_that_a_method_makes_equal_are_kept_apart_as_in_one_process(
+    scenes: Path, tmp_path: Path, piece: int
+) -> None:
     """At this temperature most scores become 0 or 1, and each is moved by as many floats as there are others."""
     found = [{**one, "score": float(np.float32(one["score"] ** 0.1))} for one in Scenes().detections]
     methods = ["temperature:t=0.01", "none", "temperature:t=0.02"]
     reading = Reading(parquet(tmp_path / "found.parquet", found), scenes / "val.json", methods=methods)
-    assert_same_runs(reading, 100)
+    assert_same_runs(reading, 100, piece=piece)
     scores = reading.whole()[1][0].detections.score
     assert (scores > 1 - 1e-12).sum() > 100
 
@@ -155,6 +158,18 @@ def test_parts_have_about_so_many_detections(scenes: Path, tmp_path: Path) -> No
         assert sum(sizes) == len(found)
         assert max(sizes) < 1.5 * rows, name
         assert len(sizes) < 2 * len(found) / rows + 2, name
+
+
+def test_an_image_counts_as_some_detections(scenes: Path, tmp_path: Path) -> None:
+    """Also one without detections: then there may be parts of such images alone."""
+    found = Scenes().detections
+    first = [one for one in found if one["image_id"] == found[0]["image_id"]]
+    for detections, most in ((found, 20), (first, 5)):
+        reading = Reading(parquet(tmp_path / "found.parquet", detections, 1000), scenes / "val.json")
+        parts = [one.content for one in reading.planned(100, image=100 // most).parts]
+        assert sorted(np.concatenate([one.image for one in parts])) == list(range(len(reading.truth().image_id)))
+        assert max(len(one.image) for one in parts) <= 2 * most
+        assert_same_runs(reading, 100, image=100 // most)
 
 
 def test_small_shards_share_a_part(scenes: Path, tmp_path: Path) -> None:

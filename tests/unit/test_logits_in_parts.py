@@ -26,6 +26,7 @@ from longtail_cli.workflow.options import InputOptions
 from longtail_cli.workflow.partitioned import logits as logits_in_parts
 from longtail_cli.workflow.partitioned.inputs import Planned
 from longtail_cli.workflow.partitioned.logits import DividedLogits
+from longtail_cli.workflow.partitioned.memory import Sizes
 from longtail_cli.workflow.progress import no_progress
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digit_scenes"
@@ -66,7 +67,7 @@ def whole(path: Path, truth: GroundTruth, how: Adjustments) -> Source:
 def planned(path: Path, truth: GroundTruth, how: Adjustments, rows: int = 1) -> Planned:
     with open_annotations(EXAMPLE / "val.json") as annotations:
         opened = DividedLogits.open(path, annotations, how.inputs)
-    return opened.planned(truth, how, METHODS[: len(how.methods)], ("bbox",), rows, Spilled(), no_progress)
+    return opened.planned(truth, how, METHODS[: len(how.methods)], ("bbox",), Sizes(rows), Spilled(), no_progress)
 
 
 @pytest.mark.parametrize(("beyond_limit", "rows", "batch", "parts"), [(False, 1, 1 << 20, 4), (True, 1, 5000, 20)])
@@ -194,4 +195,4 @@ def test_masks_of_logits_are_refused(folder: Path, truth: GroundTruth) -> None:
     with open_annotations(EXAMPLE / "val.json") as annotations:
         opened = DividedLogits.open(folder, annotations, how.inputs)
     with pytest.raises(UsageError, match="logits hold boxes only"):
-        opened.planned(truth, how, ("a",), ("segm",), 1, Spilled(), no_progress)
+        opened.planned(truth, how, ("a",), ("segm",), Sizes(1), Spilled(), no_progress)

@@ -28,15 +28,15 @@ EVERYTHING = EvaluationOptions(fixed_ap=True, pooled_ap=True, reliability=True, 
 
 
 @pytest.mark.parametrize("protocol", ["lvis", "coco"])
-@pytest.mark.parametrize(("number", "buckets"), [(1, 256), (7, 3)])
+@pytest.mark.parametrize(("number", "buckets", "piece"), [(1, 256, 100_000), (7, 3, 1000)])
 def test_every_metric_is_that_of_one_process(
-    protocol: str, number: int, buckets: int, monkeypatch: pytest.MonkeyPatch
+    protocol: str, number: int, buckets: int, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also with several categories in a bucket, and objects of others in between."""
+    """Also with several categories in a bucket, and objects of others in between; whole, or in pieces."""
     monkeypatch.setattr(match, "LEAST_BUCKETS", buckets)
     options = replace(EVERYTHING, protocol=protocol, max_dets=20, thresholds=True)
     whole = evaluate([FOUND], VAL, options=options)
-    found = report_in_parts([FOUND], VAL, options=options, number=number)
+    found = report_in_parts([FOUND], VAL, options=options, number=number, piece=piece)
     assert to_json(found) == to_json(whole)
     assert found.thresholds == whole.thresholds
 
@@ -44,7 +44,7 @@ def test_every_metric_is_that_of_one_process(
 def test_intervals_are_those_of_one_process() -> None:
     bootstrap = BootstrapOptions(40)
     whole = evaluate([FOUND], VAL, options=EVERYTHING, bootstrap=bootstrap)
-    found = report_in_parts([FOUND], VAL, options=EVERYTHING, bootstrap=bootstrap)
+    found = report_in_parts([FOUND], VAL, options=EVERYTHING, bootstrap=bootstrap, piece=1000)
     assert to_json(found) == to_json(whole)
 
 
@@ -54,11 +54,15 @@ def test_intervals_are_those_of_one_process() -> None:
 def test_the_report_of_any_small_file_is_that_of_one_process(
     tmp_path: Path, seed: int, masks: bool, protocol: str
 ) -> None:
-    """With parts that hold no detections, categories without any, ties, crowd regions and scores beyond 1."""
+    """With parts that hold no detections, categories without any, ties, crowd regions and scores beyond 1.
+
+    Buckets are reduced whole, or in pieces of some rows, or of one row.
+    """
     annotations, found = make_case(seed, protocol=protocol, masks=masks, crowded_image=seed == 0)
     truth, first = write_case(tmp_path, annotations, found)
     whole = evaluate([first], truth, options=EVERYTHING)
-    assert to_json(report_in_parts([first], truth, options=EVERYTHING, seed=seed)) == to_json(whole)
+    found_in_parts = report_in_parts([first], truth, options=EVERYTHING, seed=seed, piece=[1000, 5, 1][seed])
+    assert to_json(found_in_parts) == to_json(whole)
 
 
 @pytest.mark.parametrize("max_dets", [20, 300])
@@ -93,7 +97,7 @@ def test_two_files_are_compared_as_one_process_does(tmp_path: Path, name: str, p
         file.write_text(json.dumps(found))
     options = EvaluationOptions(protocol=protocol, tide="off")
     whole = evaluate(files, VAL, options=options)
-    assert to_json(report_in_parts(files, VAL, options=options)) == to_json(whole)
+    assert to_json(report_in_parts(files, VAL, options=options, piece=100)) == to_json(whole)
     assert bool(whole.warnings) == (name == "other scores in the same order")
 
 

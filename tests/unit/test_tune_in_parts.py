@@ -14,7 +14,7 @@ import longtail_cli as ltcal
 from longtail_cli.errors import UsageError
 from longtail_cli.reports.tuning.json import to_json
 from longtail_cli.reports.tuning.model import Tuning
-from longtail_cli.workflow.partitioned import tune as in_parts
+from longtail_cli.workflow.partitioned import memory
 from longtail_cli.workflow.score_sample import SAMPLED, positions, sampled
 
 SCENES = Path(__file__).parents[2] / "examples" / "digit_scenes"
@@ -24,9 +24,10 @@ IIF, NORCAL = "iif:strength=0.5|0.75|1|1.25,scale=mean", "norcal:gamma=0.5|1"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with annotations of some images; every part has about 1,000 detections."""
+    """A working folder with annotations of some images; parts have about 1,000 detections, and pieces 300 matches."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(in_parts, "rows_per_part", lambda *_, **__: 1000)
+    monkeypatch.setattr(memory, "MOST_ROWS", 1000)
+    monkeypatch.setattr(memory, "MOST_PIECE_ROWS", 300)
     truth = json.loads((SCENES / "val.json").read_bytes())
     truth["images"] = truth["images"][:IMAGES]
     known = {image["id"] for image in truth["images"]}

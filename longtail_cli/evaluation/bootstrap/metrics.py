@@ -65,7 +65,7 @@ def headline_curves(
 
     def weighted(weight: ImageWeights) -> LaneCurves:
         found = _weighted_curves(events, weight)
-        recalls = {_ranked(rank): _weighted_curves(one, weight).recall for rank, one in ranked.items()}
+        recalls = {recall_name(rank): _weighted_curves(one, weight).recall for rank, one in ranked.items()}
         return {name: _by_area(one, number) for name, one in {AP: found.ap, RECALL: found.recall, **recalls}.items()}
 
     return weighted
@@ -73,7 +73,7 @@ def headline_curves(
 
 def headline_values(found: LaneCurves, protocol: Protocol, groups: Mapping[str, Bools]) -> list[dict[str, Value]]:
     """The second step of `headline`."""
-    recalls = {rank: found[_ranked(rank)][0].transpose(2, 1, 0) for rank in summary.RANKS[protocol.name]}
+    recalls = {rank: found[recall_name(rank)][0].transpose(2, 1, 0) for rank in summary.RANKS[protocol.name]}
     lanes = map(Curves, _by_lane(found[AP]), _by_lane(found[RECALL]))
     return [
         summary.headline(curves, {rank: recall[lane] for rank, recall in recalls.items()}, protocol, groups)
@@ -141,7 +141,7 @@ def tide_values(found: LaneCurves, groups: Mapping[str, Bools]) -> list[dict[str
 
 
 @dataclass(frozen=True, slots=True)
-class _WeightedCurves:
+class WeightedCurves:
     """AP and recall of K curves at T thresholds; NaN if none of a curve's objects is drawn."""
 
     ap: Floats
@@ -150,14 +150,14 @@ class _WeightedCurves:
     """float64 [K, T, LANES] in [0, 1]."""
 
 
-def _weighted_curves(events: CurveEvents, weight: ImageWeights) -> _WeightedCurves:
+def _weighted_curves(events: CurveEvents, weight: ImageWeights) -> WeightedCurves:
     """The curves of `LANES` resamples; image i occurs ``weight[i, l]`` times in the l-th (uint8 [I, LANES])."""
     ap, recall = np.empty((2, len(events.start) - 1, events.thresholds, LANES))
     engine.weighted_curves(
         events.start, events.image, events.hit, events.miss, events.false_start, events.false_image,
         events.object_start, events.object_image, weight, weight.view(np.uint64), ap, recall,
     )  # fmt: skip
-    return _WeightedCurves(ap, recall)
+    return WeightedCurves(ap, recall)
 
 
 def _gains(ap: Mapping[str, Floats], members: Mapping[str, Bools]) -> dict[str, Value]:
@@ -180,5 +180,6 @@ def _by_lane(curves: Floats) -> Floats:
     return curves.transpose(3, 0, 2, 1).copy().transpose(0, 2, 3, 1)
 
 
-def _ranked(rank: int) -> str:
+def recall_name(rank: int) -> str:
+    """The name of the recall with the `rank` best detections of each image and category."""
     return f"{RECALL}@{rank}"

@@ -97,9 +97,16 @@ def curves_of_share(
         return [{name: curves(weight) for name, curves in weighted.items()} for weight in weights]
 
     found = [one for part in in_threads(work, range(len(firsts) + 1)) for one in part]
+    return of_lanes(found, category, categories)
+
+
+def of_lanes(
+    found: Sequence[Mapping[str, LaneCurves]], category: Longs, categories: int
+) -> dict[str, dict[str, ShareCurves]]:
+    """The curves of every resample, from those of each `LANES` resamples, at least one. Parameters as above."""
     return {
-        name: {curve: _shared([one[name][curve] for one in found], category, categories) for curve in found[0][name]}
-        for name in weighted
+        name: {curve: _shared([one[name][curve] for one in found], category, categories) for curve in curves}
+        for name, curves in found[0].items()
     }
 
 

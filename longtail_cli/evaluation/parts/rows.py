@@ -19,7 +19,8 @@ from longtail_cli.evaluation.detections import Candidates, Evaluation
 from longtail_cli.evaluation.geometry import Overlaps, rows_of
 from longtail_cli.evaluation.matching import Matches, match
 from longtail_cli.evaluation.options import EvaluationOptions
-from longtail_cli.evaluation.selection import Scored, Selection, capped, in_order, within_limits
+from longtail_cli.evaluation.protocol import AREA_NAMES
+from longtail_cli.evaluation.selection import Scored, Selection, by_category, capped, in_order, within_limits
 from longtail_cli.parallel import Scalar, take
 from longtail_cli.tables import Bools, Detections, Floats, Ints, Longs
 
@@ -89,14 +90,33 @@ class MatchedRows:
         every = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: values for name, values in every.items() if values is not None}
 
-    def at(self, rows: Longs | Bools) -> MatchedRows:
-        """Some of the rows."""
+    def at(self, rows: Longs | Bools | slice) -> MatchedRows:
+        """Some of the rows; those of a slice are not copied."""
         return MatchedRows(**{name: values[rows] for name, values in self.columns.items()})
+
+    def where(self, chosen: Bools) -> MatchedRows:
+        """The rows that are `chosen`; not copied if all are."""
+        return self if chosen.all() else self.at(np.flatnonzero(chosen))
 
     def in_order(self) -> MatchedRows:
         """The rows by `tie`."""
         ascending = (self.tie[1:] >= self.tie[:-1]).all()
         return self if ascending else self.at(np.argsort(self.tie, kind="stable"))
+
+    def in_order_of_evaluation(self) -> MatchedRows:
+        """The rows by category, then score from high to low, then `tie`."""
+        if self._are_in_order_of_evaluation():
+            return self
+        ascending = (self.tie[1:] >= self.tie[:-1]).all()
+        by_tie = None if ascending else np.argsort(self.tie, kind="stable")
+        order, _ = by_category(self.category, self.score, by_tie, int(self.category.max()) + 1)
+        return MatchedRows(**{name: take(values, order) for name, values in self.columns.items()})
+
+    def _are_in_order_of_evaluation(self) -> bool:
+        rising = np.diff(self.score)
+        wrong = (rising > 0) | (rising == 0) & (self.tie[1:] < self.tie[:-1])
+        step = np.diff(self.category)
+        return not ((step < 0) | (step == 0) & wrong).any()
 
     def with_rows(self, more: MatchedRows) -> MatchedRows:
         """These rows, in order of `tie`, and a few `more` in any order, all in order."""
@@ -110,6 +130,11 @@ class MatchedRows:
         if len(parts) == 1:
             return parts[0]
         return cls(**{name: np.concatenate([one.columns[name] for one in parts]) for name in parts[0].columns})
+
+
+def bits_of(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint16]:
+    """The area ranges of `MatchedRows.true_positive` or `MatchedRows.ignored`, uint64 [N]: uint16 [N, 4]."""
+    return values.view(np.uint16).reshape(-1, len(AREA_NAMES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from longtail_cli.choices import IouType
 from longtail_cli.evaluation import summary, tide
 from longtail_cli.evaluation.average_precision import Curves, curves, recall_at
 from longtail_cli.evaluation.bootstrap import metrics as bootstrap
+from longtail_cli.evaluation.bootstrap.metrics import Weighted
 from longtail_cli.evaluation.bootstrap.resampling import Weightings, drawn_once
 from longtail_cli.evaluation.detections import Evaluation
 from longtail_cli.evaluation.geometry import Overlaps
@@ -26,7 +27,7 @@ from longtail_cli.evaluation.parts.resamples import (
     StoredCurves,
     curves_of_share,
 )
-from longtail_cli.evaluation.parts.rows import CAPPED, COUNTED, MOVED, MatchedRows
+from longtail_cli.evaluation.parts.rows import CAPPED, COUNTED, MOVED, MatchedRows, bits_of
 from longtail_cli.evaluation.protocol import Objects, Protocol
 from longtail_cli.evaluation.reliability import are_confidences, sums_of
 from longtail_cli.evaluation.selection import FIXED_AP_PER_CATEGORY, Scored, best_of, in_order
@@ -79,6 +80,23 @@ class Rules:
         """The rows of the objects of some categories, int64 [c]: int64 [g], ascending."""
         parts = [self.object_order[self.object_start[c] : self.object_start[c + 1]] for c in category.tolist()]
         return np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+
+    def numbers_of(self, category: Longs) -> Ints:
+        """The position of each category in `category` (int64 [c]), -1 for others: int32 [C]."""
+        own = np.full(self.categories, -1, np.int32)
+        own[category] = np.arange(len(category))
+        return own
+
+    def own_objects(self, category: Longs) -> Objects:
+        """The objects of some categories, in the order of `objects_of`, with these categories numbered from 0."""
+        inside = self.objects_of(category)
+        columns = ("row", "image", "area", "ignore", "crowd", "excluded")
+        return replace(
+            self.objects,
+            start=np.zeros(0, np.int64),
+            category=self.numbers_of(category)[self.objects.category[inside]],
+            **{name: getattr(self.objects, name)[inside] for name in columns},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +158,7 @@ class ShareMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class _Share:
+class Share:
     """The objects and rows of c categories, numbered from 0."""
 
     category: Longs
@@ -159,10 +177,7 @@ class _Share:
         rows = self.rows
         selection = in_order(self.scored, within, len(self.category))
         row = selection.row
-        true_positive, ignored = (
-            values[row].view(np.uint16).reshape(-1, self.counts.shape[1])
-            for values in (rows.true_positive, rows.ignored)
-        )
+        true_positive, ignored = bits_of(rows.true_positive[row]), bits_of(rows.ignored[row])
         rank = None if rows.rank is None else rows.rank[row].astype(np.int64)
         unknown = np.full(len(row), UNMATCHED, np.int32)
         return Matches(replace(selection, rank=rank), true_positive, ignored, unknown, self.num_objects, self.counts)
@@ -170,44 +185,35 @@ class _Share:
 
 def share_metrics(rules: Rules, category: Longs, rows: MatchedRows) -> ShareMetrics:
     """The metrics of the categories `category` (int64 [c], ascending) from all rows of them, in any order."""
-    share, options = _share(rules, category, rows), rules.options
+    share, options = share_of(rules, category, rows), rules.options
     narrow = share.matches((share.rows.flags & CAPPED) != 0)
-    wide = share.matches(_within_fixed(share)) if options.beyond_limits else None
+    wide = wide_metrics(rules, share)
     points = _points(share, narrow) if options.tide == "aligned" else None
     return ShareMetrics(
         category=category,
         curves=curves(narrow),
         ranked={rank: recall_at(narrow, rank) for rank in summary.RANKS[rules.protocol.name]},
-        fixed=curves(wide).ap[:, :, 0] if wide is not None and options.fixed_ap else None,
-        pooled=_pooled(share, wide) if wide is not None and options.pooled_ap else None,
+        fixed=wide.fixed,
+        pooled=wide.pooled,
         tide=None if points is None else tide.fixed_ap(points, tide.ALIGNED),
         true_positives=_true_positives(share, narrow) if points is not None or options.thresholds else None,
         points=of_categories(share.scored, *_pairs(share, narrow)) if options.thresholds else None,
         calibration=_calibration(share, narrow) if options.reliability else None,
-        resampled=_resampled(rules, share, narrow, wide, points),
+        resampled=_resampled(rules, share, narrow, wide.weighted, points),
     )
 
 
-def _share(rules: Rules, category: Longs, rows: MatchedRows) -> _Share:
-    own = np.full(rules.categories, -1, np.int32)
-    own[category] = np.arange(len(category))
-    inside = rules.objects_of(category)
-    columns = ("row", "image", "area", "ignore", "crowd", "excluded")
-    objects = replace(
-        rules.objects,
-        start=np.zeros(0, np.int64),
-        category=own[rules.objects.category[inside]],
-        **{name: getattr(rules.objects, name)[inside] for name in columns},
-    )
-    rows = rows.in_order()
+def share_of(rules: Rules, category: Longs, rows: MatchedRows) -> Share:
+    """The categories `category` (int64 [c], ascending) with all rows of them, or some, in any order."""
+    objects, rows = rules.own_objects(category), rows.in_order()
     found = None
     if rows.object is not None:
         found = np.full(len(rows), tide.NO_OBJECT, np.int32)
         known = np.flatnonzero(rows.object != tide.NO_OBJECT)
-        found[known] = np.searchsorted(inside, rows.object[known])
-    rows = replace(rows, category=own[rows.category], object=found)
+        found[known] = np.searchsorted(rules.objects_of(category), rows.object[known])
+    rows = replace(rows, category=rules.numbers_of(category)[rows.category], object=found)
     counts = counts_of(objects)
-    return _Share(
+    return Share(
         category=category,
         objects=objects,
         counts=counts,
@@ -217,7 +223,7 @@ def _share(rules: Rules, category: Longs, rows: MatchedRows) -> _Share:
     )
 
 
-def _within_fixed(share: _Share) -> Bools:
+def _within_fixed(share: Share) -> Bools:
     """Whether each row counts in Fixed AP and pooled AP: bool [N]."""
     rows = share.rows
     counted: Bools = (rows.flags & COUNTED) != 0
@@ -231,7 +237,33 @@ def _within_fixed(share: _Share) -> Bools:
     return counted
 
 
-def _pooled(share: _Share, wide: Matches) -> PooledRows:
+@dataclass(frozen=True, slots=True)
+class WideMetrics:
+    """The metrics in which rows beyond the limits of the protocol count too."""
+
+    fixed: Floats | None = None
+    """See `ShareMetrics`."""
+    pooled: PooledRows | None = None
+    weighted: Mapping[str, Weighted] = field(default_factory=dict)
+    """Of Fixed AP (`FIXED`), if it and resamples are computed."""
+
+
+def wide_metrics(rules: Rules, share: Share) -> WideMetrics:
+    """Those that are computed, from the best `FIXED_AP_PER_CATEGORY` rows of each category; more do no harm."""
+    options = rules.options
+    if not options.beyond_limits:
+        return WideMetrics()
+    wide, weighted = share.matches(_within_fixed(share)), dict[str, Weighted]()
+    if options.fixed_ap and rules.draws is not None:
+        weighted[FIXED] = bootstrap.fixed_curves(share.scored, share.objects, wide)
+    return WideMetrics(
+        fixed=curves(wide).ap[:, :, 0] if options.fixed_ap else None,
+        pooled=_pooled(share, wide) if options.pooled_ap else None,
+        weighted=weighted,
+    )
+
+
+def _pooled(share: Share, wide: Matches) -> PooledRows:
     row, scored = wide.selection.row, share.scored
     return PooledRows(
         share.category[scored.category[row]].astype(np.int32),
@@ -242,7 +274,7 @@ def _pooled(share: _Share, wide: Matches) -> PooledRows:
     )
 
 
-def _points(share: _Share, narrow: Matches) -> tide.Points:
+def _points(share: Share, narrow: Matches) -> tide.Points:
     """The rows within the limits with their errors, in the order of evaluation, then those that a fix moves here."""
     rows, selection = share.rows, narrow.selection
     assert rows.kind is not None
@@ -273,18 +305,18 @@ def _points(share: _Share, narrow: Matches) -> tide.Points:
     )
 
 
-def _true_positives(share: _Share, narrow: Matches) -> TruePositives:
+def _true_positives(share: Share, narrow: Matches) -> TruePositives:
     row, iou = narrow.selection.row[(narrow.true_positive[:, 0] & 1) != 0], share.rows.iou
     category = share.category[share.rows.category[row]].astype(np.int32)
     return TruePositives(category, share.rows.score[row], None if iou is None else 1 - iou[row])
 
 
-def _calibration(share: _Share, narrow: Matches) -> Floats:
+def _calibration(share: Share, narrow: Matches) -> Floats:
     """See `ShareMetrics.calibration`."""
     return sums_of(share.scored, *_pairs(share, narrow), defined=are_confidences(share.rows.score))
 
 
-def _pairs(share: _Share, narrow: Matches) -> tuple[Overlaps, Matches]:
+def _pairs(share: Share, narrow: Matches) -> tuple[Overlaps, Matches]:
     """Overlaps of which `narrow` are the matches, as far as rows know: each has one, with the object that it takes."""
     rows = share.rows
     assert rows.iou is not None
@@ -293,17 +325,14 @@ def _pairs(share: _Share, narrow: Matches) -> tuple[Overlaps, Matches]:
 
 
 def _resampled(
-    rules: Rules, share: _Share, narrow: Matches, wide: Matches | None, points: tide.Points | None
+    rules: Rules, share: Share, narrow: Matches, wide: Mapping[str, Weighted], points: tide.Points | None
 ) -> dict[str, dict[str, ShareCurves]]:
-    """See `ShareMetrics.resampled`."""
+    """See `ShareMetrics.resampled`. wide: of `WideMetrics`."""
     if rules.draws is None:
         return {}
     scored, objects = share.scored, share.objects
-    weighted = {
-        HEADLINE: bootstrap.headline_curves(scored, objects, narrow, rules.protocol, sizes=rules.resampled_sizes)
-    }
-    if wide is not None and rules.options.fixed_ap:
-        weighted[FIXED] = bootstrap.fixed_curves(scored, objects, wide)
+    sizes = rules.resampled_sizes
+    weighted = {HEADLINE: bootstrap.headline_curves(scored, objects, narrow, rules.protocol, sizes=sizes), **wide}
     if points is not None:
         weighted[TIDE] = bootstrap.tide_curves(points, objects.image)
     return curves_of_share(weighted, rules.draws, share.category, rules.categories)

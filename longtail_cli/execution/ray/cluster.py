@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from longtail_cli.errors import Problem, UsageError, require
 from longtail_cli.execution.ray.shuffle import shuffling
 from longtail_cli.execution.ray.tasks import RayExecution
+from longtail_cli.execution.ray.watch import Watch
 
 PATIENCE = 3.0
 """Seconds that a cluster may take to accept a connection."""
@@ -32,8 +33,8 @@ def connected(engine: str, memory: int | None) -> Iterator[RayExecution]:
         to, or that this process is connected to), or ``ray://HOST:PORT``.
     memory: bytes that a worker may use; None for no bound.
 
-    Raises MissingExtraError without Ray, and UsageError if the cluster cannot be reached, if the versions on a node
-    differ from those here, or if no node has so much memory.
+    Raises MissingExtraError without Ray, and UsageError if the cluster cannot be reached, if the connection of a Ray
+    client breaks, if the versions on a node differ from those here, or if no node has so much memory.
     """
     require("ray", "clusters", "ray")
     import ray
@@ -50,11 +51,17 @@ def connected(engine: str, memory: int | None) -> Iterator[RayExecution]:
     else:
         connection = _existing_cluster(engine)
     with _environment({"RAY_IGNORE_UNHANDLED_ERRORS": "1"}), connection:  # it would print those of cancelled tasks
-        if engine != "ray":
-            nodes.check_versions(engine)
+        watch = Watch(engine, {node["NodeID"] for node in nodes.alive()} if engine == "ray" else set())
+        watch.check_versions()
         nodes.check_memory(memory)
-        with shuffling() as shuffle:
-            yield RayExecution(shuffle, memory)
+        try:
+            with shuffling() as shuffle:
+                yield RayExecution(shuffle, watch, memory)
+        except ConnectionError as error:
+            if ray.is_initialized():
+                raise
+            problem = Problem("cluster", "a connection that lasts", str(error))
+            raise UsageError(f"`engine={engine!r}`", [problem], "check that its head runs, and try again") from error
 
 
 @contextmanager
@@ -134,8 +141,8 @@ def _unreachable(engine: str, found: str) -> UsageError:
     fix = (
         "start Ray on this machine (ray start), or choose `engine='ray'` for a cluster of this machine alone"
         if engine == "auto"
-        else "check host and port (10001 unless the cluster says otherwise), that the cluster runs, and that "
-        "RAY_AUTH_MODE and RAY_AUTH_TOKEN are set here as they are there"
+        else "check host and port (10001 unless the cluster says otherwise), that the cluster runs, and, if it asks "
+        "for a token, as newer versions of Ray do, that RAY_AUTH_MODE=token and RAY_AUTH_TOKEN are set here"
     )
     return UsageError(f"`engine={engine!r}`", [Problem("cluster", "one that answers", found)], fix)
 

@@ -1,8 +1,8 @@
-"""What the nodes of a cluster have, checked before any work."""
+"""What the nodes of a cluster have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from longtail_cli.errors import Problem, UsageError
@@ -14,18 +14,24 @@ PATIENCE = 60.0
 """Seconds that a node may take to start a process."""
 
 
-def check_versions(engine: str) -> None:
+def check_versions(engine: str, known: Collection[str] = ()) -> frozenset[str]:
     """Raise UsageError unless every node has this version of ltcal, and Python, NumPy and pyarrow that fit.
+
+    known: ids of nodes that do. Returns the ids of all nodes that there are.
 
     Objects travel between processes as pickles and Arrow tables, and results must not depend on where they are made.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    present = {node["NodeID"]: node for node in alive()}
+    joined = [node for name, node in present.items() if name not in known]
+    if not joined:
+        return frozenset(present)
     look = _looking()
     expected = look()
     task, running = ray.remote(look), {}
-    for node in _alive():
+    for node in joined:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         running[task.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote()] = _name(node)
     done, late = ray.wait(list(running), num_returns=len(running), timeout=PATIENCE)
@@ -48,11 +54,12 @@ def check_versions(engine: str) -> None:
         install = f"pip install 'ltcal[ray]=={expected['ltcal']}'"
         fix = f"install it on every node: {install}" if absent else f"use the same versions on all machines: {install}"
         raise UsageError(f"`engine={engine!r}`", problems, fix)
+    return frozenset(present)
 
 
 def check_memory(memory: int | None) -> None:
     """Raise UsageError if no node has so many bytes for a worker: its tasks would wait for ever."""
-    largest = max((node["Resources"].get("memory", 0.0) for node in _alive()), default=0.0)
+    largest = max((node["Resources"].get("memory", 0.0) for node in alive()), default=0.0)
     if memory is not None and memory > largest:
         problem = Problem("value", f"at most the {_gigabytes(largest)} of the largest node", _gigabytes(memory))
         raise UsageError("`memory=`", [problem], "lower it, or use larger machines")
@@ -60,15 +67,24 @@ def check_memory(memory: int | None) -> None:
 
 def has_gpus() -> bool:
     """Whether the cluster has at least one GPU."""
-    return any(node["Resources"].get("GPU", 0.0) >= 1 for node in _alive())
+    return any(node["Resources"].get("GPU", 0.0) >= 1 for node in alive())
+
+
+def can_run(needs: Mapping[str, Any]) -> bool:
+    """Whether a node has what a task asks of Ray, if nothing else ran on it."""
+    wanted = {"CPU": needs["num_cpus"], "GPU": needs.get("num_gpus"), "memory": needs["memory"]}
+    return any(
+        all(node["Resources"].get(name, 0.0) >= (amount or 0) for name, amount in wanted.items()) for node in alive()
+    )
 
 
 def processors() -> int:
     """The processors of all nodes, at least 1."""
-    return max(1, int(sum(node["Resources"].get("CPU", 0.0) for node in _alive())))
+    return max(1, int(sum(node["Resources"].get("CPU", 0.0) for node in alive())))
 
 
-def _alive() -> list[dict[str, Any]]:
+def alive() -> list[dict[str, Any]]:
+    """What Ray knows of each node."""
     import ray
 
     return [node for node in ray.nodes() if node["Alive"]]

@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 
 from longtail_cli.errors import LtcalError
-from longtail_cli.execution.base import BUCKET, Result
+from longtail_cli.execution.base import BUCKET, Progress, Reduction, Result
 from longtail_cli.execution.ray import nodes
+from longtail_cli.execution.ray.ordered import of_buckets, reduced_in_order
+from longtail_cli.execution.ray.watch import Watch
 
 SMALL = 16 << 30
 """Bytes of rows up to which ordinary workers sort them. For more, Ray Data's default sends fewer objects, but starts
 processes for each shuffle, which takes some seconds."""
 
+BLOCK = 1 << 19
+"""Rows of a large bucket that are sorted at once, at least: n blocks become n^2 objects."""
+
 _PARTITION = 256 << 20  # bytes of rows that one task reduces, about
 _PER_PROCESSOR = 2  # partitions, so that all have work until the end
 _RESTARTS = 3
 _RESULT = "result"
+_PER_MEMORY = 8  # the memory of a worker, in such partitions: a bucket takes up to half of it
 _SORTED = "sort_shuffle_pull_based"
+_SORTED_OF_MANY = "sort_shuffle_push_based"  # with fewer objects
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of all parts."""
+
+    tables: list[Any]
+    """References to tables."""
+    buckets: Mapping[int, int]
+    """The number of rows of each bucket that has any, ascending by bucket."""
+    size: int
+    """Bytes of all rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +54,52 @@ class Shuffle:
     actor: Any
     """The handle of a `_Driver`."""
     small: int = SMALL
+    block: int = BLOCK
 
     def reduced(
-        self, rows: Sequence[Any], work: Callable[[int, pa.Table], Result], buckets: int, size: int
+        self, rows: Rows, work: Reduction[Result], needs: Mapping[str, Any], watch: Watch, progress: Progress
     ) -> Iterator[tuple[int, Result]]:
-        """``(bucket, work(bucket, rows))`` for each bucket, in any order; some more than once if a node was lost.
+        """The number and the result of each bucket, in any order; some more than once if a node was lost.
 
-        rows: references to the tables, at least one. buckets: how many there are. size: the bytes of all rows.
+        rows: at least one. needs: what a task asks of Ray.
         """
         import ray
 
-        partitions = min(buckets, max(_PER_PROCESSOR * nodes.processors(), -(-size // _PARTITION)))
-        request = uuid4().hex, list(rows), [ray.put(work)], partitions, size <= self.small
-        while (results := ray.get(self.actor.more.remote(*request))) is not None:
+        large = {bucket: number for bucket, number in rows.buckets.items() if number > work.most_rows}
+        size = rows.size * (1 - sum(large.values()) / sum(rows.buckets.values()))
+        most = _PARTITION if needs["memory"] is None else min(_PARTITION, needs["memory"] // _PER_MEMORY)
+        partitions = min(len(rows.buckets) - len(large), max(_PER_PROCESSOR * nodes.processors(), ceil(size / most)))
+        request = _Request(
+            uuid4().hex, rows.tables, ray.put(work), large, partitions, self.block, dict(needs), rows.size <= self.small
+        )
+        while True:
+            (ref,) = watch.first([self.actor.more.remote(request)], needs, progress)
+            if (results := ray.get(ref)) is None:
+                return
             for bucket, pickled in results:
                 result = pickle.loads(pickled)
                 if isinstance(result, LtcalError):
                     raise result
                 yield bucket, result
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A shuffle."""
+
+    name: str
+    """Its own."""
+    rows: list[Any]
+    work: Any
+    """A reference to it."""
+    large: dict[int, int]
+    """See `reduced_in_order`."""
+    partitions: int
+    """Of the other buckets; 0 if there are none."""
+    block: int
+    needs: dict[str, Any]
+    small: bool
+    """Whether ordinary workers sort the rows."""
 
 
 @contextmanager
@@ -72,7 +120,8 @@ def shuffling() -> Iterator[Shuffle]:
     try:
         yield Shuffle(actor)
     finally:
-        ray.kill(actor)
+        if ray.is_initialized():  # else Ray would start a cluster
+            ray.kill(actor)
 
 
 class _Driver:
@@ -85,31 +134,38 @@ class _Driver:
         context.enable_progress_bars = False
         self._default = context.shuffle_strategy
         self._under_way: str | None = None
-        self._blocks: Iterator[pa.Table] = iter(())
+        self._results: Iterator[list[tuple[int, bytes]]] = iter(())
 
-    def more(
-        self, name: str, rows: list[Any], work: list[Any], partitions: int, small: bool
-    ) -> list[tuple[int, bytes]] | None:
-        """The next buckets of a shuffle with their pickled results; None after the last.
+    def more(self, request: _Request) -> list[tuple[int, bytes]] | None:
+        """The next buckets with their pickled results; None after the last. A shuffle begins with its first call."""
+        if self._under_way != request.name:
+            self._results = self._reduced(request)
+            self._under_way = request.name
+        return next(self._results, None)
 
-        name: of the shuffle, which begins with its first call. work: a reference to it.
-        """
+    def _reduced(self, request: _Request) -> Iterator[list[tuple[int, bytes]]]:
         import ray
 
-        if self._under_way != name:
-            context = ray.data.DataContext.get_current()
-            context.shuffle_strategy = _SORTED if small else self._default
-            groups = ray.data.from_arrow_refs(rows).groupby(BUCKET, num_partitions=partitions)
-            reduced = groups.map_groups(partial(_reduced, work=ray.get(work[0])), batch_format="pyarrow")
-            self._blocks = iter(reduced.iter_batches(batch_size=None, batch_format="pyarrow"))
-            self._under_way = name
-        block = next(self._blocks, None)
-        if block is None:
-            return None
-        return list(zip(block.column(BUCKET).to_pylist(), block.column(_RESULT).to_pylist(), strict=True))
+        context, work = ray.data.DataContext.get_current(), ray.get(request.work)
+        if request.partitions:
+            context.shuffle_strategy = _SORTED if request.small else self._default
+            rows = ray.data.from_arrow_refs(request.rows)
+            if request.large:
+                others = partial(of_buckets, buckets=list(request.large), inside=False)
+                rows = rows.map_batches(others, batch_size=None, batch_format="pyarrow")
+            groups = rows.groupby(BUCKET, num_partitions=request.partitions)
+            reduced = groups.map_groups(
+                partial(_reduced, work=work), batch_format="pyarrow", memory=request.needs["memory"]
+            )
+            for block in reduced.iter_batches(batch_size=None, batch_format="pyarrow"):
+                yield list(zip(block.column(BUCKET).to_pylist(), block.column(_RESULT).to_pylist(), strict=True))
+        if request.large:
+            context.shuffle_strategy = _SORTED if request.small else _SORTED_OF_MANY
+            for one in reduced_in_order(request.rows, work, request.large, request.block, request.needs):
+                yield [one]
 
 
-def _reduced(rows: pa.Table, work: Callable[[int, pa.Table], Result]) -> pa.Table:
+def _reduced(rows: pa.Table, work: Reduction[Any]) -> pa.Table:
     """The bucket of some rows, and the pickled result or LtcalError of the work on them."""
     bucket = rows.column(BUCKET)[0].as_py()
     result: object

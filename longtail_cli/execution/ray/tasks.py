@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -12,19 +12,18 @@ from typing import Any, Generic
 import numpy as np
 import pyarrow as pa
 
-from longtail_cli.errors import LtcalError, Problem, UsageError
-from longtail_cli.execution.base import BUCKET, Found, NamedPart, Part, Produced, Progress, Result
+from longtail_cli.errors import LtcalError
+from longtail_cli.execution.base import BUCKET, Found, NamedPart, Part, Produced, Progress, Reduction, Result
 from longtail_cli.execution.ray import nodes
-from longtail_cli.execution.ray.shuffle import Shuffle
+from longtail_cli.execution.ray.shuffle import Rows, Shuffle
+from longtail_cli.execution.ray.watch import Ref, Watch
 from longtail_cli.tables import Longs
-
-Ref = Any
-"""A `ray.ObjectRef`, or its like of a Ray client."""
 
 RETRIES = 3
 """How often a task is started again if its worker or node is lost."""
 
 _PER_PROCESSOR = 2  # tasks submitted at once: the one that runs, and the next
+_NEARLY = 2.0  # seconds until the end of tasks that are not interrupted
 _PATIENCE = 5.0  # seconds until a task has to react to an interruption
 
 
@@ -33,13 +32,9 @@ class RayExecution:
     """Runs each part in a task with one processor, on the cluster that this process is connected to."""
 
     shuffle: Shuffle
+    watch: Watch
     memory: int | None = None
     """Bytes that a worker may use, by which Ray decides how many run on a node; None for no bound."""
-
-    @property
-    def at_once(self) -> int:
-        """1, as `memory` is that of a worker."""
-        return 1
 
     @contextmanager
     def mapped(
@@ -54,9 +49,8 @@ class RayExecution:
         import ray
 
         needs = {"num_cpus": 1, "memory": self.memory, "max_retries": RETRIES}
-        run = ray.remote(_produced).options(
-            **needs, num_returns=2, num_gpus=gpus if gpus and nodes.has_gpus() else 0, name=task
-        )
+        own = {**needs, "num_gpus": gpus if gpus and nodes.has_gpus() else 0}
+        run = ray.remote(_produced).options(**own, num_returns=2, name=task)
         shared, folder = ray.put(work), Path.cwd()
         rows: list[Ref] = [None] * len(parts)
 
@@ -66,16 +60,16 @@ class RayExecution:
 
         total, done = max(sum(part.size for part in parts), 1), 0
         outcomes: list[Any] = [None] * len(parts)
-        progress(task, 0.0)
-        for count, (number, outcome) in enumerate(_completed(submit, [part.name for part in parts]), 1):
+        progress(f"{task} 0 of {len(parts)} parts", 0.0)
+        completed = _completed(submit, [part.name for part in parts], own, self.watch, progress)
+        for count, (number, outcome) in enumerate(completed, 1):
             outcomes[number] = outcome
             done += parts[number].size
             progress(f"{task} {count} of {len(parts)} parts", done / total)
         held = [ref for ref, outcome in zip(rows, outcomes, strict=True) if len(outcome.buckets)]
         try:
-            buckets = np.unique(np.concatenate([np.zeros(0, np.int64), *(outcome.buckets for outcome in outcomes)]))
-            size = sum(outcome.size for outcome in outcomes)
-            yield RayRows(tuple(outcome.found for outcome in outcomes), held, buckets, size, needs, self.shuffle)
+            found, size = tuple(outcome.found for outcome in outcomes), sum(outcome.size for outcome in outcomes)
+            yield RayRows(found, Rows(held, _added(outcomes), size), needs, self.shuffle, self.watch)
         finally:
             rows.clear()
             held.clear()
@@ -86,27 +80,25 @@ class RayRows(Generic[Found]):
     """Rows in the object store of the cluster."""
 
     found: tuple[Found, ...]
-    rows: list[Ref]
-    """Of the tables of the parts that have rows; emptied when they are released."""
-    buckets: Longs
-    """int64 [b], ascending, those that have rows."""
-    size: int
-    """Bytes of all rows."""
+    rows: Rows
+    """Its list of tables is emptied when they are released."""
     needs: dict[str, Any]
     """What tasks ask of Ray."""
     shuffle: Shuffle
+    watch: Watch
 
-    def reduced(self, work: Callable[[int, pa.Table], Result], progress: Progress) -> Iterator[Result]:
+    def reduced(self, work: Reduction[Result], progress: Progress) -> Iterator[Result]:
         """See `Mapped.reduced`. Raises UsageError if workers are lost again and again."""
-        if not self.rows:
+        if not self.rows.tables:
             return
-        results = {}
+        results, done, total = dict[int, Result](), 0, sum(self.rows.buckets.values())
         progress("reducing", 0.0)
-        with _raised_in("reducing"):
-            for bucket, result in self.shuffle.reduced(self.rows, work, len(self.buckets), self.size):
+        with self.watch.raised_in("reducing"):
+            for bucket, result in self.shuffle.reduced(self.rows, work, self.needs, self.watch, progress):
+                done += 0 if bucket in results else self.rows.buckets[bucket]
                 results[bucket] = result
-                progress("reducing", len(results) / len(self.buckets))
-        for bucket in self.buckets.tolist():
+                progress("reducing", done / total)
+        for bucket in self.rows.buckets:
             yield results.pop(bucket)
 
     def each(self, work: Callable[[pa.Table], Result], columns: Sequence[str], progress: Progress) -> Iterator[Result]:
@@ -114,11 +106,15 @@ class RayRows(Generic[Found]):
         import ray
 
         run = ray.remote(_of_rows).options(**self.needs, name="counting")
-        shared, names = ray.put(work), tuple(columns)
-        labels = [f"part {number + 1}" for number in range(len(self.rows))]
-        completed = _completed(lambda number: run.remote(shared, names, self.rows[number]), labels)
+        shared, names, tables = ray.put(work), tuple(columns), self.rows.tables
+        labels = [f"part {number + 1}" for number in range(len(tables))]
+
+        def submit(number: int) -> Ref:
+            return run.remote(shared, names, tables[number])
+
+        completed = _completed(submit, labels, self.needs, self.watch, progress)
         for count, (_, result) in enumerate(completed, 1):
-            progress("counting", count / len(self.rows))
+            progress("counting", count / len(tables))
             yield result
 
 
@@ -128,7 +124,9 @@ class _Outcome:
 
     found: Any
     buckets: Longs
-    """int64 [b], those of its rows."""
+    """int64 [b], ascending, those of its rows."""
+    rows: Longs
+    """int64 [b], how many of them are in each."""
     size: int
     """Bytes of its rows."""
 
@@ -147,8 +145,19 @@ def _produced(
         return error, None
     rows = produced.rows
     if rows is None or not len(rows):
-        return _Outcome(produced.found, np.zeros(0, np.int64), 0), None
-    return _Outcome(produced.found, np.unique(rows.column(BUCKET).to_numpy()).astype(np.int64), rows.nbytes), rows
+        none = np.zeros(0, np.int64)
+        return _Outcome(produced.found, none, none, 0), None
+    buckets, number = np.unique(rows.column(BUCKET).to_numpy(), return_counts=True)
+    return _Outcome(produced.found, buckets.astype(np.int64), number.astype(np.int64), rows.nbytes), rows
+
+
+def _added(outcomes: Sequence[_Outcome]) -> dict[int, int]:
+    """The number of rows of each bucket, ascending by bucket."""
+    none = np.zeros(0, np.int64)
+    buckets, index = np.unique(np.concatenate([none, *(one.buckets for one in outcomes)]), return_inverse=True)
+    rows = np.zeros(len(buckets), np.int64)
+    np.add.at(rows, index, np.concatenate([none, *(one.rows for one in outcomes)]))
+    return dict(zip(buckets.tolist(), rows.tolist(), strict=True))
 
 
 def _of_rows(work: Callable[[pa.Table], Result], columns: tuple[str, ...], rows: pa.Table) -> Result | LtcalError:
@@ -159,13 +168,15 @@ def _of_rows(work: Callable[[pa.Table], Result], columns: tuple[str, ...], rows:
         return error
 
 
-def _completed(submit: Callable[[int], Ref], names: Sequence[str]) -> Iterator[tuple[int, Any]]:
+def _completed(
+    submit: Callable[[int], Ref], names: Sequence[str], needs: Mapping[str, Any], watch: Watch, progress: Progress
+) -> Iterator[tuple[int, Any]]:
     """The number and the result of each task, in the order in which they end.
 
     submit: starts the task of a number. It is called while there are processors, not for all tasks at once. Tasks that
     are under way when the caller stops, or one fails, are cancelled, and have ended before this does: none writes to an
-    output that is removed then. Raises what a task returns as an LtcalError or
-    raises, and UsageError for one that is lost.
+    output that is removed then. needs: what a task asks of Ray. Raises what a task returns as an LtcalError or raises,
+    and UsageError for one that is lost, or that no node can run.
     """
     import ray
 
@@ -177,50 +188,30 @@ def _completed(submit: Callable[[int], Ref], names: Sequence[str]) -> Iterator[t
                 running[submit(number)] = number
             if not running:
                 return
-            done, _ = ray.wait(list(running))
-            for ref in done:
+            for ref in watch.first(list(running), needs, progress):
                 number = running.pop(ref)
-                yield number, _result(ref, names[number])
+                with watch.raised_in(names[number]):
+                    result = ray.get(ref)
+                if isinstance(result, LtcalError):
+                    raise result
+                yield number, result
     finally:
         _cancel(list(running))
 
 
-def _cancel(running: list[Ref]) -> None:
-    """Interrupt tasks, and end the workers of those that do not stop soon."""
+def _cancel(running: Sequence[Ref]) -> None:
+    """Let tasks that are nearly done end, interrupt the others, and end the workers of those that do not stop soon.
+
+    Ray aborts this process if a task ends while it is cancelled (ray-project/ray#54798, also in 2.60), so short tasks
+    are not cancelled, and those that wait come first, as they begin when others end.
+    """
     import ray
 
-    for ref in running:
+    if not running or not ray.is_initialized():  # the connection may be gone
+        return
+    _, left = ray.wait(list(running), num_returns=len(running), timeout=_NEARLY)
+    for ref in reversed(left):
         ray.cancel(ref)
-    _, late = ray.wait(running, num_returns=len(running), timeout=_PATIENCE) if running else ([], [])
+    _, late = ray.wait(left, num_returns=len(left), timeout=_PATIENCE) if left else ([], [])
     for ref in late:
         ray.cancel(ref, force=True)
-
-
-def _result(ref: Ref, name: str) -> Any:
-    import ray
-
-    with _raised_in(name):
-        result = ray.get(ref)
-    if isinstance(result, LtcalError):
-        raise result
-    return result
-
-
-@contextmanager
-def _raised_in(name: str) -> Iterator[None]:
-    """Raise what a task raised as it was, and UsageError for one that is lost. name: what was worked on."""
-    import ray
-
-    try:
-        yield
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause from error
-    except ray.exceptions.RayError as error:
-        raise _lost(name, error) from error
-
-
-def _lost(name: str, error: Exception) -> UsageError:
-    """The error of a part whose workers did not live to its end."""
-    problem = Problem(name, "a worker that lives until its part is done", f"{type(error).__name__}: {error}")
-    fix = "state with `memory=` what a worker may use, so that no more of them share a node; see Ray's logs of the node"
-    return UsageError("Ray", [problem], fix)

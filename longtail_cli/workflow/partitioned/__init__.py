@@ -15,7 +15,8 @@ A report, as the modules are called:
                     what all categories need together is merged by `longtail_cli.evaluation.parts`
 
 A worker gets an `ImagePart` (`image_parts`), whose loader (`result_loader`, `logits`) reads, adjusts and decodes its
-detections. `memory` says how large parts are, `digests` whether two runs hold the same detections.
+detections. `memory` says how large parts are, and how many rows of a bucket are reduced at once; `digests` whether two
+runs hold the same detections.
 
 `tune` plans and matches parts in the same way for every batch of candidates; it takes samples of all detections
 (`result_sample`, `logit_sample`) and runs whose method depends on the fold of an image (`cross_fitted`).

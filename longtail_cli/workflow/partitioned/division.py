@@ -10,6 +10,7 @@ import numpy as np
 from longtail_cli.files.results.manifest import Selected, Shard, selected
 from longtail_cli.tables import Ints, Longs
 from longtail_cli.workflow.locate_detections import index_of
+from longtail_cli.workflow.partitioned.memory import Sizes
 from longtail_cli.workflow.partitioned.shards import Shards
 
 
@@ -24,16 +25,16 @@ class Piece:
     """int32, the index in the annotations of each of `Selected.image`."""
 
 
-def parts_of_images(shards: Shards, index: Sequence[Ints], images: int, rows: int) -> tuple[Ints, int]:
+def parts_of_images(shards: Shards, index: Sequence[Ints], images: int, sizes: Sizes) -> tuple[Ints, int]:
     """The part of each image, int32 [images], and the number of parts, at least 1.
 
     Images follow one another in the order in which they are first met in the files. A part ends where a block ends,
-    before it would have more than `rows` detections; a larger block is divided by images into about equal parts, if it
-    can be. Images without detections are dealt to all parts.
+    before it would have more than ``sizes.part`` detections; a larger block is divided by images into about equal
+    parts, if it can be. Images without detections are dealt to all parts, and to more if these are too few for so many.
 
     index: see `LocatedShards.image`.
     """
-    total = np.zeros(images, np.int64)
+    rows, total = sizes.part, np.full(images, sizes.image)
     for tally, own in zip(shards.images, index, strict=True):
         total[own] += tally.rows
     part, number, filled = np.full(images, -1, np.int32), 0, 0
@@ -53,8 +54,9 @@ def parts_of_images(shards: Shards, index: Sequence[Ints], images: int, rows: in
                 part[image] = number
                 filled += int(size.sum())
     empty = np.flatnonzero(part < 0)
-    part[empty] = np.arange(len(empty)) * (number + 1) // max(len(empty), 1)
-    return part, number + 1
+    parts = max(number + 1, -(-len(empty) * sizes.image // rows))
+    part[empty] = np.arange(len(empty)) * parts // max(len(empty), 1)
+    return part, parts
 
 
 def _shares(size: Longs, rows: int) -> Ints:

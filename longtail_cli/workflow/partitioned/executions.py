@@ -46,7 +46,7 @@ def execution_of(options: ExecutionOptions) -> Iterator[Execution]:
     if options.engine == "local":
         from longtail_cli.execution.spilled import Spilled
 
-        yield Spilled(options.memory)
+        yield Spilled()
         return
     from longtail_cli.execution.ray.cluster import connected
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from longtail_cli.tables import GroundTruth
 from longtail_cli.workflow.detection_inputs import Adjustments
 from longtail_cli.workflow.options import InputOptions, require_torch
 from longtail_cli.workflow.partitioned.image_parts import ImagePart
+from longtail_cli.workflow.partitioned.memory import Sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,11 @@ class DividedInput(Protocol):
         adjustments: Adjustments,
         names: Sequence[str],
         iou_types: Sequence[IouType],
-        rows: int,
+        sizes: Sizes,
         execution: Execution,
         progress: Progress,
     ) -> Planned:
-        """The input in parts of about `rows` detections (of logits, of as much memory), valid until `close`.
+        """The input in parts of about ``sizes.part`` detections (of logits, of as much memory), valid until `close`.
 
         execution: surveys files that have to be read to know their images. Raises InputError as reading the whole input
         would, for what concerns all of it.
@@ -96,6 +97,11 @@ def open_in_parts(predictions: Any, annotations: AnnotationFile, options: InputO
     files = [file for one in locations for file in result_files(one)]
     alone = isinstance(predictions, str | os.PathLike) and [one.location for one in files] == list(locations)
     return DividedResults(files, merged=not alone)
+
+
+def read_masks(inputs: Iterable[DividedInput], iou_types: Sequence[IouType]) -> bool:
+    """Whether masks of detections are read: for their IoU, or for the boxes around them if an input has no boxes."""
+    return "segm" in iou_types or any("bbox" not in one.iou_types for one in inputs)
 
 
 def hold_logits(locations: Sequence[str]) -> bool:

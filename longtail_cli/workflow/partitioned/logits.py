@@ -34,6 +34,7 @@ from longtail_cli.workflow.logit_conventions import resolved_logits
 from longtail_cli.workflow.options import InputOptions, device_of, gpus_of
 from longtail_cli.workflow.partitioned.image_parts import ImagePart, Loaded
 from longtail_cli.workflow.partitioned.inputs import Planned, PlannedRun
+from longtail_cli.workflow.partitioned.memory import Sizes
 from longtail_cli.workflow.prepare_methods import PreparedMethod, open_with_options, prepare_methods
 from longtail_cli.workflow.progress import no_progress
 
@@ -114,7 +115,7 @@ class DividedLogits:
         adjustments: Adjustments,
         names: Sequence[str],
         iou_types: Sequence[IouType],
-        rows: int,
+        sizes: Sizes,
         execution: Execution,
         progress: Progress,
     ) -> Planned:
@@ -129,7 +130,7 @@ class DividedLogits:
             prepared = prepare_methods(file, methods, adjustments.table, options, device)
         planned = tuple(map(PlannedMethod.of, prepared))
         about_file = objectness_note(file, options) + file.notes
-        share = rows_for(file, rows // len(planned), options, beyond_limit=adjustments.beyond_limit)
+        share = rows_for(file, sizes.part // len(planned), options, beyond_limit=adjustments.beyond_limit)
         parts = parts_of(file, share)
         own = _images_of(parts, truth)
         loaders = [
@@ -186,14 +187,16 @@ def part_size(part: LogitsFile) -> int:
 
 
 def _images_of(parts: Sequence[LogitsFile], truth: GroundTruth) -> list[Longs]:
-    """int64 [i] for each part, ascending: the images of `truth` that have rows in it; the last has those without rows.
+    """int64 [i] for each part, ascending: the images of `truth` that have rows in it, and a share of those without.
 
     Ids that are not in `truth` are left to the worker, which refuses them if there are detections of them.
     """
-    part = np.full(len(truth.image_id), len(parts) - 1)
+    part = np.full(len(truth.image_id), -1)
     for number, one in enumerate(parts):
         if one.image_id is not None:
             part[np.isin(truth.image_id, one.image_id)] = number
+    empty = np.flatnonzero(part < 0)
+    part[empty] = np.arange(len(empty)) * len(parts) // max(len(empty), 1)
     order = np.argsort(part, kind="stable")
     cuts = np.searchsorted(part[order], np.arange(len(parts) + 1))
     return [order[begin:end] for begin, end in pairwise(cuts.tolist())]

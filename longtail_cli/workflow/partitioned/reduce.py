@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
 
 from longtail_cli.evaluation.parts.counting import CountFalse, FalseCounts
+from longtail_cli.evaluation.parts.ordered import metrics_in_order
 from longtail_cli.evaluation.parts.rows import MOVED, MatchedRows
 from longtail_cli.evaluation.parts.share import Rules, ShareMetrics, share_metrics
-from longtail_cli.execution.base import BUCKET
+from longtail_cli.execution.base import BUCKET, Order
+from longtail_cli.files.temporary import TemporaryFile
+from longtail_cli.tables import Longs
 
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
     """What a bucket gives."""
 
-    metrics: ShareMetrics
+    metrics: tuple[ShareMetrics, ...]
+    """Of all categories of the bucket, each once."""
     order: bytes | None
     """A digest of the order of the rows within each category; None unless asked for."""
 
@@ -33,24 +39,56 @@ class ReduceBucket:
     """See `MatchPart`."""
     digested: bool
     """Whether to digest the order of the rows."""
+    most_rows: int
+    """See `longtail_cli.execution.base.Reduction`."""
 
-    def __call__(self, bucket: int, table: pa.Table) -> tuple[int, Reduced]:
+    @property
+    def order(self) -> Order:
+        return Order(("category", "score", "tie"), (False, True, False))
+
+    def __call__(self, bucket: int, rows: pa.Table) -> tuple[int, Reduced]:
         """The bucket, and what it gives."""
+        rules, category = self._of(bucket)
+        matched = rows_in(rows)
+        digest = _OrderDigest()
+        metrics = share_metrics(rules, category, matched)
+        if self.digested:
+            digest.fed(matched.in_order_of_evaluation())
+        return bucket, Reduced((metrics,), digest.digest() if self.digested else None)
+
+    def in_pieces(self, bucket: int, pieces: Iterable[pa.Table]) -> tuple[int, Reduced]:
+        """The same, of rows in order. Raises OutputError if a temporary file fails, and what reading a piece raises."""
+        rules, category = self._of(bucket)
+        digest, rows = _OrderDigest(), map(rows_in, pieces)
+        if self.digested:
+            rows = map(digest.fed, map(MatchedRows.in_order_of_evaluation, rows))
+        scratch = partial(TemporaryFile, "room for the false positives of a category")
+        metrics = tuple(metrics_in_order(rules, category, rows, scratch))
+        return bucket, Reduced(metrics, digest.digest() if self.digested else None)
+
+    def _of(self, bucket: int) -> tuple[Rules, Longs]:
+        """The rules and categories of a bucket."""
         number, first = divmod(bucket, self.buckets)
-        rules, rows = self.rules[number % len(self.rules)], rows_in(table)
-        category = np.arange(first, rules.categories, self.buckets)
-        metrics = share_metrics(rules, category, rows)
-        return bucket, Reduced(metrics, _order(rows) if self.digested else None)
+        rules = self.rules[number % len(self.rules)]
+        return rules, np.arange(first, rules.categories, self.buckets)
 
 
-def _order(rows: MatchedRows) -> bytes:
+class _OrderDigest:
     """A digest of the order of evaluation, without the rows that only a fix moves."""
-    rows = rows.at((rows.flags & MOVED) == 0)
-    order = np.lexsort((rows.tie, -rows.score, rows.category))
-    digest = blake2b(digest_size=16)
-    for column in (rows.category, rows.tie, rows.flags):
-        digest.update(np.ascontiguousarray(column[order]).data)
-    return digest.digest()
+
+    def __init__(self) -> None:
+        self._columns = {name: blake2b(digest_size=16) for name in ("category", "tie", "flags")}
+
+    def fed(self, rows: MatchedRows) -> MatchedRows:
+        """The same rows, the next in the order of evaluation, now part of the digest."""
+        own = (rows.flags & MOVED) == 0
+        for name, digest in self._columns.items():
+            digest.update(rows.columns[name][own].data)
+        return rows
+
+    def digest(self) -> bytes:
+        """Of all rows; it does not depend on their division into pieces."""
+        return b"".join(digest.digest() for digest in self._columns.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from longtail_cli.workflow.detection_runs import outcome_of, with_thresholds
 from longtail_cli.workflow.intervals import Outcome
 from longtail_cli.workflow.options import BootstrapOptions, ExecutionOptions, InputOptions, load_frequencies
 from longtail_cli.workflow.partitioned.executions import execution_of
-from longtail_cli.workflow.partitioned.inputs import DividedInput, open_in_parts
-from longtail_cli.workflow.partitioned.memory import rows_per_part
+from longtail_cli.workflow.partitioned.inputs import DividedInput, open_in_parts, read_masks
+from longtail_cli.workflow.partitioned.memory import Sizes
 from longtail_cli.workflow.partitioned.runs import WholeRun, whole_runs
 from longtail_cli.workflow.progress import Progress, no_progress
 from longtail_cli.workflow.report_detection import (
@@ -69,8 +69,13 @@ def evaluate_in_parts(
         reporter = DetectionReporter.of(truth, iou_types, table, options, bootstrap, digest.result, frequencies_sha256)
         adjustments = Adjustments(methods, table, options.score_space, input_options, options.beyond_limits)
         where = stack.enter_context(execution_of(execution))
-        rows = rows_per_part(execution.memory, where, truth, runs=max(len(methods), 1), masks="segm" in iou_types)
-        outcomes = outcomes_in_parts(reporter, inputs, names_by_input, adjustments, where, rows, progress)
+        resamples = 0 if bootstrap is None else bootstrap.resamples
+        masks = read_masks(inputs, iou_types)
+        runs = max(len(methods), 1)
+        sizes = Sizes.within(
+            execution.memory, truth, runs=runs, iou_types=len(iou_types), masks=masks, resamples=resamples
+        )
+        outcomes = outcomes_in_parts(reporter, inputs, names_by_input, adjustments, where, sizes, progress)
         return reporter.report(with_oracles(outcomes, methods, truth_file), compared_to)
 
 
@@ -95,20 +100,20 @@ def outcomes_in_parts(
     names: Sequence[Sequence[str]],
     adjustments: Adjustments,
     execution: Execution,
-    rows: int,
+    sizes: Sizes,
     progress: Progress,
 ) -> tuple[Outcome, ...]:
-    """The outcomes of the runs, one input after another. names: of the runs of each input. rows: of a part."""
+    """The outcomes of the runs, one input after another. names: of the runs of each input."""
     evaluations, compared = reporter.evaluations, ComparedRuns()
     truth, iou_types = evaluations[0].ground_truth, [one.iou_type for one in evaluations]
     digested = len(inputs) > 1 and not adjustments.methods  # else no two runs differ in scores that a file holds
     outcomes: list[Outcome] = []
     before: WholeRun | None = None
     for number, (divided, own_names) in enumerate(zip(inputs, names, strict=True), 1):
-        planned = divided.planned(truth, adjustments, own_names, iou_types, rows, execution, progress)
+        planned = divided.planned(truth, adjustments, own_names, iou_types, sizes, execution, progress)
         with ThreadPoolExecutor(1) as pool:
             sha256 = pool.submit(planned.sha256)
-            runs = whole_runs(evaluations, planned, execution, progress, digested=digested)
+            runs = whole_runs(evaluations, planned, sizes, execution, progress, digested=digested)
         for run in runs:
             facts = compared.facts(
                 run.seen(planned, number), same_boxes=run.same_boxes(before), same_order=run.same_order(before)

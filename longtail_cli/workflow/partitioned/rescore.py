@@ -138,5 +138,5 @@ def _check_outputs(outs: Sequence[Path], *, columnar: bool) -> None:
     for out in outs:
         other_file = is_stream(out) or (out.name.endswith((".json", ".gz")) and not out.is_dir())
         if other_file or (_is_file(out) and not columnar):
-            expected = "a folder, or a file that ends in .parquet" if columnar else "a folder, as the shards are JSON"
+            expected = "a folder, or a file that ends in .parquet" if columnar else "a folder, as the results are JSON"
             raise UsageError(name_of(out), [Problem("output", expected, "another file")], _FIX_OUTPUT)

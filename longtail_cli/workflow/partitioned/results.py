@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cached_property
 from hashlib import sha256
 
 import numpy as np
@@ -16,15 +17,16 @@ from longtail_cli.execution.spilled import Spilled
 from longtail_cli.files.paths import name_of_shards
 from longtail_cli.files.results.manifest import Shard, opened, survey
 from longtail_cli.files.stores import StoredFile, listed, staged
-from longtail_cli.tables import GroundTruth
+from longtail_cli.tables import GroundTruth, Ints
 from longtail_cli.workflow.detection_inputs import GEOMETRY, Adjustments, iou_types_of
 from longtail_cli.workflow.image_subset import objects_by_part, rows_by_part, truths_of
 from longtail_cli.workflow.partitioned.division import Piece, parts_of_images, pieces_of_parts, times_read
 from longtail_cli.workflow.partitioned.image_parts import ImagePart
 from longtail_cli.workflow.partitioned.inputs import Planned, PlannedRun
-from longtail_cli.workflow.partitioned.kept_apart import with_moved_scores
+from longtail_cli.workflow.partitioned.kept_apart import Parts, moved_scores, with_moved
 from longtail_cli.workflow.partitioned.locate_shards import LocatedShards, locate_shards
 from longtail_cli.workflow.partitioned.match import buckets_of
+from longtail_cli.workflow.partitioned.memory import Sizes
 from longtail_cli.workflow.partitioned.result_loader import LocatedPiece, ResultLoader
 from longtail_cli.workflow.partitioned.shards import Shards
 from longtail_cli.workflow.partitioned.whole_files import check_memory, streamed
@@ -49,7 +51,7 @@ class DividedResults:
         """Of the files, if they were found with the survey."""
         self._source = name_of_shards([one.location for one in files])
 
-    @property
+    @cached_property
     def iou_types(self) -> tuple[IouType, ...]:
         """Those of the first file with detections."""
         return iou_types_of(next(filter(None, map(_fields, self._files)), frozenset()))
@@ -65,50 +67,51 @@ class DividedResults:
         adjustments: Adjustments,
         names: Sequence[str],
         iou_types: Sequence[IouType],
-        rows: int,
+        sizes: Sizes,
         execution: Execution,
         progress: Progress,
     ) -> Planned:
         """See `inputs.DividedInput`."""
-        shards = Shards.of(self._surveyed(rows, execution, progress), self._source)
+        shards = Shards.of(self._surveyed(sizes, execution, progress), self._source)
         located = locate_shards(shards, truth, adjustments.inputs.convention, _geometry(iou_types))
-        part, number = parts_of_images(shards, located.image, len(truth.image_id), rows)
-        pieces = pieces_of_parts(shards, located.image, part, number)
-        runs = self._runs(names, adjustments, (*located.notes, *_slow(shards, pieces)))
-        loaders = [_loader(own, shards, located, truth, adjustments, names, iou_types) for own in pieces]
-        objects = objects_by_part(truth, part, number)
-        images = rows_by_part(part, number)
-        parts = tuple(
-            NamedPart(
-                _name(own, shards), sum(piece.selected.rows for piece in own), ImagePart(of, image, rows_of, loader)
-            )
-            for own, of, image, rows_of, loader in zip(
-                pieces, truths_of(truth, part, number), images, objects, loaders, strict=True
-            )
-        )
+
+        def parts_within(sizes: Sizes) -> tuple[Parts, tuple[str, ...]]:
+            part, number = parts_of_images(shards, located.image, len(truth.image_id), sizes)
+            pieces = pieces_of_parts(shards, located.image, part, number)
+            loaders = [_loader(own, shards, located, truth, adjustments, names, iou_types) for own in pieces]
+            return _parts(pieces, shards, truth, part, loaders), _slow(shards, pieces)
+
+        parts, slow = parts_within(sizes)
         if adjustments.methods and len(parts) > 1:
             buckets = buckets_of(len(truth.categories), sum(part.size for part in parts))
-            parts = with_moved_scores(parts, buckets, execution, progress)
-        return Planned(shards.source, self.sha256, False, runs, parts)
+            moved = moved_scores(parts, buckets, sizes, execution, progress)
+            smaller = sizes.beside_moved(sum(map(len, moved)))
+            if smaller.part < sizes.part:
+                parts, slow = parts_within(smaller)
+            if moved:
+                parts = with_moved(parts, moved)
+        return Planned(shards.source, self.sha256, False, self._runs(names, adjustments, located.notes + slow), parts)
 
     def close(self) -> None:
         """See `inputs.DividedInput`."""
         self._stack.close()
 
-    def _surveyed(self, rows: int, execution: Execution, progress: Progress) -> tuple[Shard, ...]:
+    def _surveyed(self, sizes: Sizes, execution: Execution, progress: Progress) -> tuple[Shard, ...]:
         """What each file, or the temporary one that is read in its stead, holds; listed once."""
         if not self._survey:
-            self._survey = self._listed(rows, execution, progress)
+            self._survey = self._listed(sizes, execution, progress)
         return self._survey
 
-    def _listed(self, rows: int, execution: Execution, progress: Progress) -> tuple[Shard, ...]:
+    def _listed(self, sizes: Sizes, execution: Execution, progress: Progress) -> tuple[Shard, ...]:
         if not isinstance(execution, Spilled):
             with execution.mapped(digested, self._named(self._files), "listing", progress) as found:
                 shards, self._digests = zip(*found.found, strict=True)
             return shards
-        files = [streamed(one, rows, self._stack, progress) for one in self._files]  # elsewhere nobody would see them
+        files = [
+            streamed(one, sizes.part, self._stack, progress) for one in self._files
+        ]  # elsewhere nobody would see them
         for one in files:
-            check_memory(one, execution.memory or sys.maxsize)
+            check_memory(one, sizes.memory or sys.maxsize)
         with execution.mapped(surveyed, self._named(files), "listing", progress) as mapped:
             return mapped.found
 
@@ -175,6 +178,19 @@ def _loader(
         every,
         tuple(names),
         (None,) * len(adjustments.methods),
+    )
+
+
+def _parts(
+    pieces: Sequence[Sequence[Piece]], shards: Shards, truth: GroundTruth, part: Ints, loaders: Sequence[ResultLoader]
+) -> Parts:
+    """The parts. part: that of each image, int32 [I]; pieces and loader of each."""
+    columns = (truths_of(truth, part, len(pieces)), rows_by_part(part, len(pieces)))
+    return tuple(
+        NamedPart(_name(own, shards), sum(piece.selected.rows for piece in own), ImagePart(of, image, objects, loader))
+        for own, of, image, objects, loader in zip(
+            pieces, *columns, objects_by_part(truth, part, len(pieces)), loaders, strict=True
+        )
     )
 
 

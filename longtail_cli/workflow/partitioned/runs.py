@@ -14,7 +14,7 @@ from longtail_cli.evaluation.options import EvaluationOptions
 from longtail_cli.evaluation.parts.counting import COUNTED_COLUMNS, CountFalse, FalseCounts
 from longtail_cli.evaluation.parts.merged import merged, merged_thresholds
 from longtail_cli.evaluation.parts.resamples import CurveStore
-from longtail_cli.evaluation.parts.share import Rules
+from longtail_cli.evaluation.parts.share import Rules, ShareMetrics
 from longtail_cli.execution.base import BUCKET, Execution, Mapped
 from longtail_cli.files.source import printable
 from longtail_cli.files.staging import temporary_file, temporary_folder
@@ -25,6 +25,7 @@ from longtail_cli.workflow.detection_facts import SeenRun
 from longtail_cli.workflow.detection_runs import RunRecord, score_notes
 from longtail_cli.workflow.partitioned.inputs import Planned, PlannedRun
 from longtail_cli.workflow.partitioned.match import MatchPart, RunFacts, buckets_of
+from longtail_cli.workflow.partitioned.memory import Sizes
 from longtail_cli.workflow.partitioned.reduce import CountRuns, ReduceBucket, Reduced, no_rows
 from longtail_cli.workflow.progress import Progress
 
@@ -76,7 +77,13 @@ class WholeRun:
 
 
 def whole_runs(
-    evaluations: Sequence[Evaluation], planned: Planned, execution: Execution, progress: Progress, *, digested: bool
+    evaluations: Sequence[Evaluation],
+    planned: Planned,
+    sizes: Sizes,
+    execution: Execution,
+    progress: Progress,
+    *,
+    digested: bool,
 ) -> list[WholeRun]:
     """The runs of an input. digested: whether they are compared with those of another input."""
     rules, first = tuple(map(Rules.of, evaluations)), evaluations[0]
@@ -86,11 +93,11 @@ def whole_runs(
     match = MatchPart(first.protocol, types, first.options, buckets, digested)
     with execution.mapped(match, planned.parts, "matching", progress, planned.gpus) as mapped, temporary_file() as file:
         facts = _whole_facts(planned, mapped.found, len(first.ground_truth.image_id))
-        reduce = ReduceBucket(rules, buckets, digested)
+        reduce = ReduceBucket(rules, buckets, digested, sizes.piece)
         store, reduced = CurveStore(file), {}
         for bucket, one in mapped.reduced(reduce, progress):
             with writing_temporary(temporary_folder(), "room for the curves of all resamples"):
-                reduced[bucket] = replace(one, metrics=one.metrics.with_curves_in(store))
+                reduced[bucket] = replace(one, metrics=tuple(own.with_curves_in(store) for own in one.metrics))
         shares = [_of_run(number, reduce, reduced) for number in range(len(planned.runs) * len(types))]
         counts = _counted(mapped, reduce, shares, progress)
         categories = first.ground_truth.categories
@@ -109,23 +116,26 @@ def _of_run(number: int, reduce: ReduceBucket, reduced: Mapping[int, Reduced]) -
     ]
 
 
+def _metrics(reduced: Sequence[Reduced]) -> list[ShareMetrics]:
+    return [own for one in reduced for own in one.metrics]
+
+
 def _counted(
     mapped: Mapped[Any], reduce: ReduceBucket, shares: Sequence[Sequence[Reduced]], progress: Progress
 ) -> list[FalseCounts]:
     """The false positives of each run and IoU type, in one pass over the rows of all. shares: of each."""
     work = CountRuns(
         tuple(
-            CountFalse.of(reduce.rules[number % len(reduce.rules)], [one.metrics for one in own])
-            for number, own in enumerate(shares)
+            CountFalse.of(reduce.rules[number % len(reduce.rules)], _metrics(own)) for number, own in enumerate(shares)
         ),
         reduce.buckets,
     )
-    found: list[list[FalseCounts]] = [[] for _ in shares]
+    found = [run.total([]) for run in work.runs]
     if not all(one.counts_none for one in work.runs):
         for counts in mapped.each(work, (BUCKET, *COUNTED_COLUMNS), progress):
             for number, one in counts.items():
-                found[number].append(one)
-    return [run.total(own) for run, own in zip(work.runs, found, strict=True)]
+                found[number] = work.runs[number].total([found[number], one])
+    return found
 
 
 def _whole(
@@ -135,7 +145,7 @@ def _whole(
     """A run. rules, shares, counts: for each IoU type."""
     metrics, thresholds = [], dict[str, Thresholds]()
     for of_type, own, false in zip(rules, shares, counts, strict=True):
-        reduced = [one.metrics for one in own]
+        reduced = _metrics(own)
         metrics.append(merged(of_type, reduced, false, confident=facts.confident))
         if of_type.options.thresholds:
             thresholds[of_type.iou_type] = merged_thresholds(of_type, reduced, false, categories)

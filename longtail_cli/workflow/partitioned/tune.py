@@ -37,8 +37,8 @@ from longtail_cli.workflow.input_digests import sha256_of
 from longtail_cli.workflow.options import BootstrapOptions, ExecutionOptions, InputOptions, load_frequencies
 from longtail_cli.workflow.partitioned.cross_fitted import cross_fitted, kept_images
 from longtail_cli.workflow.partitioned.executions import execution_of
-from longtail_cli.workflow.partitioned.inputs import DividedInput, Planned, open_in_parts
-from longtail_cli.workflow.partitioned.memory import MOST_ROWS, rows_per_part
+from longtail_cli.workflow.partitioned.inputs import DividedInput, Planned, open_in_parts, read_masks
+from longtail_cli.workflow.partitioned.memory import MOST_ROWS, Sizes
 from longtail_cli.workflow.partitioned.result_sample import ResultSample, sample_results
 from longtail_cli.workflow.partitioned.runs import WholeRun, whole_runs
 from longtail_cli.workflow.progress import Progress, no_progress
@@ -84,8 +84,13 @@ def tune_in_parts(
         truth = truth_file.read(masks="segm" in iou_types)
         where = stack.enter_context(execution_of(execution))
         adjustments = Adjustments((), table, evaluation.score_space, input_options, beyond_limit=False)
-        rows = rows_per_part(execution.memory, where, truth, runs=RUNS, masks="segm" in iou_types)
-        work = PartedInput(divided, truth, iou_types, adjustments, where, min(rows, MOST_ROWS // RUNS))
+        resamples = 0 if bootstrap is None else bootstrap.resamples
+        masks = read_masks([divided], iou_types)
+        sizes = Sizes.within(
+            execution.memory, truth, runs=RUNS, iou_types=len(iou_types), masks=masks, resamples=resamples
+        )
+        sizes = replace(sizes, part=min(sizes.part, MOST_ROWS // RUNS))
+        work = PartedInput(divided, truth, iou_types, adjustments, where, sizes)
         unadjusted = work.planned((NONE,), progress)
         columns, sha256 = None, unadjusted.sha256
         if unadjusted.from_logits:
@@ -127,8 +132,7 @@ class PartedInput:
     adjustments: Adjustments
     """Without methods."""
     execution: Execution
-    rows: int
-    """Detections of a part."""
+    sizes: Sizes
 
     def planned(self, methods: Sequence[Method], progress: Progress, *, beyond_limit: bool = False) -> Planned:
         """The predictions on all images with a run for each method; without methods, one run as they are.
@@ -137,7 +141,9 @@ class PartedInput:
         """
         adjustments = replace(self.adjustments, methods=tuple(methods), beyond_limit=beyond_limit)
         names = [method.spec for method in methods] or [NONE.spec]
-        return self.divided.planned(self.truth, adjustments, names, self.iou_types, self.rows, self.execution, progress)
+        return self.divided.planned(
+            self.truth, adjustments, names, self.iou_types, self.sizes, self.execution, progress
+        )
 
 
 class PartedData(DetectionData):
@@ -162,7 +168,9 @@ class PartedData(DetectionData):
 
     def in_lanes(self, planned: Planned, progress: Progress) -> list[tuple[DetectionMetrics, ...]]:
         """The metrics of each run in the lanes of the folds, for each IoU type of the goal."""
-        runs = whole_runs(self._lanes, self.kept(planned), self.work.execution, progress, digested=False)
+        runs = whole_runs(
+            self._lanes, self.kept(planned), self.work.sizes, self.work.execution, progress, digested=False
+        )
         return [run.metrics for run in runs]
 
     def retain(self, specs: Collection[str]) -> None:
@@ -181,7 +189,7 @@ class PartedData(DetectionData):
         reporter, compared = self._reporter, ComparedRuns()
         evaluations, outcomes = reporter.evaluations, []
         before: WholeRun | None = None
-        found = whole_runs(evaluations, crossed, self.work.execution, progress, digested=True)
+        found = whole_runs(evaluations, crossed, self.work.sizes, self.work.execution, progress, digested=True)
         for own, run in zip(runs, found, strict=True):
             confident = run.facts.confident or not evaluations[0].options.reliability
             shown = (*score_notes(confident=confident), *own.notes(notes))

@@ -13,7 +13,7 @@ from longtail_cli.files.results.table_entries import ParquetEntries
 from longtail_cli.files.staging import private_folder, temporary_folder
 from longtail_cli.files.stores import StoredFile, listed
 from longtail_cli.files.temporary import writing_temporary
-from longtail_cli.workflow.partitioned.memory import PROCESS
+from longtail_cli.workflow.partitioned.memory import PROCESS, gigabytes
 
 ENTRY_BYTES = 100
 """Of a file for a detection, at the least that is usual in JSON."""
@@ -57,7 +57,7 @@ def check_memory(file: StoredFile, memory: int) -> None:
             return
     expected = f"about {needed / 1e9:.1f} GB, for a file that can only be read whole"
     fix = "allow more, or save the detections as Parquet or in more shards"
-    raise UsageError(file.location, [Problem("`memory=`", expected, f"{memory / 1e9:.1f} GB")], fix)
+    raise UsageError(file.location, [Problem("`memory=`", expected, gigabytes(memory))], fix)
 
 
 def _named_parquet(file: StoredFile) -> bool:
