@@ -1,7 +1,8 @@
 """The metrics of a category from its rows in order, piece after piece: memory does not grow with their number.
 
 They equal those of `share_metrics`, which needs all rows at once, to the last bit. What is held are the true positives,
-of which there are at most as many as objects, the 10,000 rows of Fixed AP, and sums.
+of which there are at most as many as objects, the 10,000 rows of Fixed AP, and sums; with resamples also detections
+that are false positives at some thresholds and ignored at others, as in crowd regions.
 """
 
 from __future__ import annotations
